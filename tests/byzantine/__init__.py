@@ -1,0 +1,1 @@
+"""One faulty validator among real ones."""

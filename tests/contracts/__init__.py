@@ -1,0 +1,1 @@
+"""Solidity on anvil, with the real Connext contracts."""

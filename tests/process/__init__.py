@@ -1,0 +1,1 @@
+"""Real CometBFT and several processes."""
