@@ -1,0 +1,63 @@
+"""Every limit and window of the protocol, each with its reason (docs/protocol.md section 9)."""
+
+from dataclasses import dataclass
+
+from abci_app.machine.codec import U8, U16, U32, U64
+
+TX_BYTES_MAX = 96 * 1024
+"""A user transaction: a TransferInfo with 64 KiB of callData, ABI-encoded, fits with room to spare."""
+BUNDLE_BIDS_MAX = 64
+"""Bids in one bundle: 64 × 3 signatures take ≈ 8 ms to recover, a tenth of a block's budget."""
+PATH_LENGTHS = (1, 2, 4)
+"""Routers per transfer a bid may be for: Connext's rounds 1, 2, 3."""
+EXTENSION_BYTES_MAX = 2048
+EXTENSION_SIGNATURES_MAX = 3
+EXTENSION_SEGMENTS_MAX = 4
+"""Digests past the cursor per domain in one extension."""
+SEGMENT_EVENTS_MAX = 256
+SEGMENT_BYTES_MAX = 128 * 1024
+"""Canonical events of one segment, the header not counted."""
+EVENT_BYTES_MAX = 9 * 1024
+CALL_DATA_INLINE_MAX = 8 * 1024
+"""Longer callData travels as hash and length and the transfer goes SLOW (LIM-1)."""
+CALL_DATA_SUBMIT_MAX = 64 * 1024
+ROUTERS_INLINE_MAX = 16
+RELAYER_FEE_ASSETS_MAX = 4
+LIVE_UNATTESTED_MAX = 8
+LEAF_ENTRIES_MAX = 32
+LEAF_GAS_MAX = 14_000_000
+GAS_LIMIT_MAX = 13_000_000
+SLOW_CALL_DATA_GAS_MIN = 6_000_000
+"""Connext swallows a failing call on the slow path, so a starved call would be lost for ever."""
+CHARGE_SCALE = 1 << 32
+FAULTS_MAX = 10
+INDEX_WHOLE_BLOCK = (1 << 32) - 1
+"""Log index of a position that holds the whole block."""
+
+
+@dataclass(frozen=True, slots=True)
+class Params:
+    """Values governance may change; defaults are mainnet's, the local testnet's stand in testnet/genesis."""
+
+    auction_window_blocks: U16 = 1
+    auction_extra_blocks: U16 = 2
+    """The auction stays open this long past its window until two different proposers had their chance."""
+    stale_after_s: U32 = 30 * 60
+    lease_s: U32 = 120
+    decision_deadline_blocks: U32 = 30
+    waiting_blocks: U32 = 600
+    attempts_max: U8 = 4
+    slow_attempts: U8 = 6
+    slow_spacing_s: U32 = 120
+    """Seconds to the second slow decision; doubles with each (SLW-3)."""
+    cool_down_blocks: U32 = 100
+    early_bid_blocks: U32 = 30
+    early_bids_per_router: U16 = 256
+    bids_per_transfer: U16 = 256
+    stub_ttl_s: U32 = 30 * 24 * 3600
+    slow_ttl_s: U32 = 30 * 24 * 3600
+    gas_base: U64 = 350_000
+    gas_per_router: U64 = 45_000
+    gas_with_call_data: U64 = 750_000
+    segments_bytes: U32 = 512 * 1024
+    retention_blocks: U32 = 100_000

@@ -1,0 +1,459 @@
+"""The frozen records of the state; field order and types are their canonical bytes (``codec.py``).
+
+Every stored value is one of these records. ``keys.py`` says under which key each lives.
+"""
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from abci_app.machine.codec import U8, U16, U32, U64, Address, DomainId, Hash, Signature, TransferId
+
+
+class DomainStatus(IntEnum):
+    """OPEN: observed and decided for. PAUSED: observed only. HALTED: not even observed."""
+
+    OPEN = 1
+    PAUSED = 2
+    HALTED = 3
+
+
+class TransferStatus(IntEnum):
+    """Where a transfer stands; the walks between are in docs/protocol.md section 4."""
+
+    ACCEPTED = 1
+    ASSIGNED = 2
+    WAITING = 3
+    SLOW = 4
+    EXECUTED = 5
+    RECONCILED = 6
+    COMPLETED = 7
+
+
+class DecisionKind(IntEnum):
+    """FAST: routers front the funds. SLOW: a reconciled transfer is executed without routers."""
+
+    FAST = 1
+    SLOW = 2
+
+
+class AttemptEnd(IntEnum):
+    """Why an attempt ended; OPEN while it has not."""
+
+    OPEN = 0
+    EXECUTED = 1
+    RECONCILED = 2
+    OVER = 3
+    RENEWED = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One validator of an epoch."""
+
+    consensus_key: Hash
+    """ed25519 public key, 32 bytes."""
+    power: U64
+    attestation: Address
+    """Address of the secp256k1 key that signs batches and, once attested, as Connext's sequencer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatorSet:
+    """The validators of one epoch, in CometBFT's order: power descending, then consensus address ascending."""
+
+    epoch: U64
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChainState:
+    """Counters and sets of the whole chain; one record."""
+
+    chain_id: str
+    height: U64
+    time_s: U64
+    """Block time of ``height``, rounded down to seconds."""
+    next_acceptance: U64
+    next_sequence: U64
+    recent_proposers: tuple[Address, ...]
+    """Consensus addresses of the last blocks' proposers, newest last, at most 8 (ASN-1)."""
+    epoch_last: U64
+    """Epoch of the set that signed the previous block's commit, V(H-1) for the next block H."""
+    epoch_executing: U64
+    epoch_next: U64
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """How far a domain's stream is accepted."""
+
+    number: U64
+    """Segments accepted so far; 0 at genesis."""
+    block: U64
+    index: U32
+    """Block-wide log index up to which everything is in; 2³²-1 means the whole block."""
+    block_hash: Hash
+    timestamp_s: U64
+    """Timestamp of ``block`` on the domain's own clock."""
+    digest: Hash
+    """Running digest after segment ``number`` (SEG-4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Domain:
+    """One chain of the bridge."""
+
+    domain: DomainId
+    chain_id: U64
+    connext: Address
+    gate: Address
+    finality_depth: U32
+    """Blocks below the head that count as final; 0 means the chain's own ``finalized`` tag."""
+    stream_version: U16
+    segment_blocks: U32
+    idle_blocks: U32
+    cursor: Cursor
+    next_nonce: U64
+    """Connext's next ``XCalled.nonce`` on this domain."""
+    max_routers: U16
+    fee_numerator: U16
+    connext_paused: bool
+    allowlist_removed: bool
+    """Routers need no approval: allowlist removed or diamond without owner."""
+    status: DomainStatus
+    eligible: bool
+    """False after a diamond cut until governance re-anchors the domain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """One direction between two domains, with the clock that stands still while the lane is held (LSE-6)."""
+
+    origin: DomainId
+    destination: DomainId
+    status: DomainStatus
+    ordered: bool
+    next_sequence: U64
+    held: bool
+    held_since: U64
+    """Height at which ``held`` last became true."""
+    held_blocks: U64
+    """Blocks held in all earlier holds: clock(h) = h - held_blocks - (h - held_since while held)."""
+
+
+@dataclass(frozen=True, slots=True)
+class AssetLocal:
+    """An asset's token on one domain (Connext's *local* asset)."""
+
+    domain: DomainId
+    address: Address
+    decimals: U8
+    listed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One canonical asset."""
+
+    canonical_domain: DomainId
+    canonical_id: Hash
+    min_fast: int
+    """Amounts below go SLOW (LIM-2)."""
+    locals: tuple[AssetLocal, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Router:
+    """A router on one domain."""
+
+    router: Address
+    domain: DomainId
+    approved: bool
+    eligible: bool
+    """False after a portal mint or repayment until governance re-anchors the router there."""
+    faults: U8
+    cool_down_until: U64
+    """First height at which it may be assigned on this destination again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Liquidity:
+    """A router's liquidity in one local asset, in that asset's units."""
+
+    balance: int
+    reserved: int
+    at_fault: bool
+    """A fault was counted and balance < reserved still holds (FLT-1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Virtual time of one (destination, local asset) queue."""
+
+    virtual: int
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTag:
+    """A router's finish tag F_r and weight in one queue."""
+
+    finish: int
+    weight: U64
+
+
+@dataclass(frozen=True, slots=True)
+class TransferInfo:
+    """Connext's TransferInfo, field for field; its ABI encoding hashes to the transferId."""
+
+    origin_domain: DomainId
+    destination_domain: DomainId
+    canonical_domain: DomainId
+    to: Address
+    delegate: Address
+    receive_local: bool
+    call_data: bytes
+    slippage: int
+    origin_sender: Address
+    bridged_amt: int
+    normalized_in: int
+    nonce: int
+    canonical_id: Hash
+
+
+@dataclass(frozen=True, slots=True)
+class RelayerFee:
+    """Fees paid on the origin for one transfer, summed per asset."""
+
+    asset: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """What a router's finish tag was moved by."""
+
+    router: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One try to serve a transfer."""
+
+    number: U8
+    kind: DecisionKind
+    sequence: U64
+    """Global sequence of its decision."""
+    routers: tuple[Address, ...]
+    share: int
+    valid_until_s: U64
+    charges: tuple[Charge, ...]
+    """Charges this attempt carries now: moved on by a renewal, emptied when returned."""
+    decided_height: U64
+    end: AttemptEnd
+    ended_height: U64
+
+
+@dataclass(frozen=True, slots=True)
+class Transfer:
+    """A transfer and its whole walk. Its TransferInfo, which never changes, lives under its own key."""
+
+    transfer_id: TransferId
+    status: TransferStatus
+    acceptance: U64
+    """Acceptance number: one counter over all domains."""
+    origin: DomainId
+    destination: DomainId
+    nonce: int
+    amount: int
+    """bridgedAmt, in units of the destination's local asset."""
+    local: Address
+    """Local asset on the destination; zero address where the asset is not listed there."""
+    has_call_data: bool
+    info_known: bool
+    """False while the callData is known by hash only (LIM-1)."""
+    origin_tx: Hash
+    accepted_height: U64
+    accepted_time_s: U64
+    deadline_clock: U64
+    """Lane clock at which ACCEPTED or WAITING ends in SLOW."""
+    fees: tuple[RelayerFee, ...]
+    attempts: tuple[Attempt, ...]
+    returned: tuple[Charge, ...]
+    """Last charge returned per router, put back by an Executed that names it (ASN-6)."""
+    slow_decisions: U8
+    slow_next_s: U64
+    """Block time from which the next slow decision is due; 0 when none is."""
+    drop_after_s: U64
+    """Block time after which a SLOW or RECONCILED transfer is dropped; 0 while it cannot be."""
+    executed_by: tuple[Address, ...]
+    executed_tx: Hash
+    reconciled_tx: Hash
+    finished_height: U64
+    """Height at which it became COMPLETED; 0 before."""
+
+
+@dataclass(frozen=True, slots=True)
+class PathSignature:
+    """A router's signature for one path length: Connext's own bid."""
+
+    path_length: U8
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class Bid:
+    """All a router has offered for one transfer: at most one signature per path length, ascending."""
+
+    router: Address
+    signatures: tuple[PathSignature, ...]
+    withdrawn: bool
+    height: U64
+    """Height at which it first came in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One bidder as an auction saw it: every input of the rule, and what came of it."""
+
+    router: Address
+    path_lengths: tuple[U8, ...]
+    approved: bool
+    eligible: bool
+    cool_down_until: U64
+    withdrawn: bool
+    balance: int
+    reserved: int
+    finish: int
+    weight: U64
+    code: U8
+    """0 for a winner, else why not, for the path length that won (codes 50-56)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Auction:
+    """The record of one assignment: anyone can recompute it (ASN-5)."""
+
+    transfer_id: TransferId
+    attempt: U8
+    height: U64
+    amount: int
+    max_routers: U16
+    path_length: U8
+    """0 where nobody was feasible."""
+    share: int
+    virtual_before: int
+    virtual_after: int
+    candidates: tuple[Candidate, ...]
+    """By router address."""
+    winners: tuple[Charge, ...]
+    """In order of (start tag, keccak(transferId ‖ router))."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """An assignment with its place in the order; final at commit, never changed."""
+
+    sequence: U64
+    height: U64
+    origin: DomainId
+    destination: DomainId
+    lane_sequence: U64
+    transfer_id: TransferId
+    attempt: U8
+    kind: DecisionKind
+    routers: tuple[Address, ...]
+    valid_until_s: U64
+    gas_limit: U64
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """Decisions of one height for one destination, executed by its gate as a whole."""
+
+    destination: DomainId
+    chain_id: U64
+    gate: Address
+    lane: U64
+    """0: unordered; else origin · 2³² + destination."""
+    lane_floor: U64
+    sequences: tuple[U64, ...]
+    """Global sequences of its decisions, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchSignature:
+    """A validator's signature over a batch's digest; ``member`` is its index in the epoch's set."""
+
+    member: U16
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionBatch:
+    """All decisions of one height under one root."""
+
+    height: U64
+    epoch: U64
+    root: Hash
+    leaves: tuple[Leaf, ...]
+    attested_height: U64
+    """Height whose injected commit brought the quorum; 0 before."""
+    signatures: tuple[BatchSignature, ...]
+    """By member, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One digest and who reports it: bit i of ``members`` is the executing set's member i."""
+
+    digest: Hash
+    members: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What validators report for one segment of one domain; by digest, ascending."""
+
+    reports: tuple[Report, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Stub:
+    """An Executed or Reconciled whose XCalled is not accepted yet (LIM-4)."""
+
+    origin: DomainId
+    destination: DomainId
+    executed: bool
+    reconciled: bool
+    executed_by: tuple[Address, ...]
+    executed_tx: Hash
+    reconciled_tx: Hash
+    expires_s: U64
+    amount: int = 0
+    local: Address = Address(bytes(20))
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is kept for ever of a transfer that had a decision: the hash of each decided router list, ascending."""
+
+    router_lists: tuple[Hash, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """The value of an index key that carries no more than its existence."""
+
+    height: U64
+
+
+EMPTY_HASH = Hash(bytes(32))
+EMPTY_ADDRESS = Address(bytes(20))
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The value of an index key that leads to a transfer."""
+
+    transfer_id: TransferId
