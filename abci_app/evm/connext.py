@@ -1,0 +1,256 @@
+"""Bindings of the Connext diamond (2.4.0): calldata, reads, custom errors, storage slots for simulations.
+
+Amounts are integers in the smallest unit of the asset named; routers stand in the order Connext gets them.
+"""
+
+from dataclasses import astuple, dataclass
+from enum import IntEnum
+from typing import Any
+
+from abci_app.evm.codec import load_interface
+from abci_app.evm.rpc import Rpc
+from abci_app.evm.types import Address, BlockTag, to_hex
+from abci_app.machine.connext import keccak
+from abci_app.machine.records import TransferInfo
+
+CONNEXT = load_interface("connext")
+
+XCALL = "xcall(uint32,address,address,address,uint256,uint256,bytes)"
+"""The overload whose relayer fee is the transaction's native value."""
+
+SLOT_APPROVED_RELAYERS = 11
+SLOT_APPROVED_SEQUENCERS = 31
+"""Positions of mappings in the diamond's storage, for state overrides only."""
+
+
+class DestinationStatus(IntEnum):
+    """`transferStatus` of the destination contract."""
+
+    NONE = 0
+    RECONCILED = 1
+    EXECUTED = 2
+    COMPLETED = 3
+
+
+class Role(IntEnum):
+    """`queryRole` of the diamond."""
+
+    NONE = 0
+    ROUTER_ADMIN = 1
+    WATCHER = 2
+    ADMIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class ExecuteArgs:
+    """Argument of `execute`. Slow path: no routers, no signatures, sequencer zero."""
+
+    params: TransferInfo
+    routers: tuple[Address, ...]
+    router_signatures: tuple[bytes, ...]
+    sequencer: Address
+    sequencer_signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Facet:
+    """One facet of the diamond."""
+
+    address: Address
+    selectors: tuple[bytes, ...]
+
+
+# -- calldata ---------------------------------------------------------------------------------------------------------
+
+
+def encode_xcall(
+    *,
+    destination_domain: int,
+    to: Address,
+    asset: Address,
+    delegate: Address,
+    amount: int,
+    slippage_bps: int,
+    call_data: bytes = b"",
+) -> bytes:
+    """Calldata of `xcall`. The asset must have been approved for the diamond by the sender."""
+    return CONNEXT.encode(XCALL, destination_domain, to, asset, delegate, amount, slippage_bps, call_data)
+
+
+def encode_execute(args: ExecuteArgs) -> bytes:
+    """Calldata of `execute`."""
+    return CONNEXT.encode("execute", execute_args_tuple(args))
+
+
+def execute_args_tuple(args: ExecuteArgs) -> tuple[Any, ...]:
+    """ExecuteArgs as eth_abi takes it, for calldata of other contracts that carry it."""
+    return (
+        transfer_info_tuple(args.params),
+        args.routers,
+        args.router_signatures,
+        args.sequencer,
+        args.sequencer_signature,
+    )
+
+
+def transfer_info_tuple(info: TransferInfo) -> tuple[Any, ...]:
+    """TransferInfo as eth_abi takes it: its fields in order."""
+    return astuple(info)
+
+
+def encode_add_router_liquidity_for(amount: int, local: Address, router: Address) -> bytes:
+    """Calldata of `addRouterLiquidityFor`; the sender pays, and must have approved the diamond."""
+    return CONNEXT.encode("addRouterLiquidityFor", amount, local, router)
+
+
+def encode_remove_router_liquidity(canonical: tuple[bytes, int], amount: int, to: Address) -> bytes:
+    """Calldata of `removeRouterLiquidity`, sent by the router itself; canonical is (id, domain)."""
+    return CONNEXT.encode("removeRouterLiquidity", (canonical[1], canonical[0]), amount, to)
+
+
+def encode_admin(name: str, *arguments: Any) -> bytes:
+    """Calldata of any other function of the diamond: approveRouter, addSequencer, addRelayer, removeRelayer, pause …"""
+    return CONNEXT.encode(name, *arguments)
+
+
+def compute_canonical_key(canonical_id: bytes, canonical_domain: int) -> bytes:
+    """Key of an asset inside Connext: keccak of its ABI-encoded canonical id and domain."""
+    return keccak(canonical_id + canonical_domain.to_bytes(32, "big"))
+
+
+def transfer_info_from_args(fields: dict[str, Any]) -> TransferInfo:
+    """TransferInfo from a decoded tuple."""
+    return TransferInfo(
+        origin_domain=fields["originDomain"],
+        destination_domain=fields["destinationDomain"],
+        canonical_domain=fields["canonicalDomain"],
+        to=fields["to"],
+        delegate=fields["delegate"],
+        receive_local=fields["receiveLocal"],
+        call_data=fields["callData"],
+        slippage=fields["slippage"],
+        origin_sender=fields["originSender"],
+        bridged_amt=fields["bridgedAmt"],
+        normalized_in=fields["normalizedIn"],
+        nonce=fields["nonce"],
+        canonical_id=fields["canonicalId"],
+    )
+
+
+def execute_args_from_args(fields: dict[str, Any]) -> ExecuteArgs:
+    """ExecuteArgs from a decoded tuple."""
+    return ExecuteArgs(
+        params=transfer_info_from_args(fields["params"]),
+        routers=fields["routers"],
+        router_signatures=fields["routerSignatures"],
+        sequencer=fields["sequencer"],
+        sequencer_signature=fields["sequencerSignature"],
+    )
+
+
+# -- simulation -------------------------------------------------------------------------------------------------------
+
+
+def sequencer_override(connext: Address, sequencer: Address) -> dict[str, dict[str, Any]]:
+    """State override for `Rpc.call` under which `sequencer` is an approved sequencer."""
+    return _approval_override(connext, sequencer, SLOT_APPROVED_SEQUENCERS)
+
+
+def relayer_override(connext: Address, relayer: Address) -> dict[str, dict[str, Any]]:
+    """State override for `Rpc.call` under which `relayer` is an approved relayer."""
+    return _approval_override(connext, relayer, SLOT_APPROVED_RELAYERS)
+
+
+def _approval_override(connext: Address, account: Address, slot: int) -> dict[str, dict[str, Any]]:
+    key = keccak(account.rjust(32, b"\x00") + slot.to_bytes(32, "big"))
+    return {to_hex(connext): {"stateDiff": {to_hex(key): to_hex((1).to_bytes(32, "big"))}}}
+
+
+# -- reads ------------------------------------------------------------------------------------------------------------
+
+
+class Connext:
+    """Reads of one diamond, at a block of the caller's choice. Raises what `Rpc.call` raises, and DecodeFailed."""
+
+    def __init__(self, rpc: Rpc, address: Address) -> None:
+        self.rpc = rpc
+        self.address = address
+
+    def read(self, name: str, *arguments: Any, tag: BlockTag = "latest") -> Any:
+        """A view function by name: its value, or the tuple of its values."""
+        function = CONNEXT.function(name)
+        values = function.decode(self.rpc.call(self.address, function.encode(*arguments), tag=tag))
+        return values[0] if len(values) == 1 else values
+
+    def domain(self, tag: BlockTag = "latest") -> int:
+        return int(self.read("domain", tag=tag))
+
+    def nonce(self, tag: BlockTag = "latest") -> int:
+        """Nonce that the next xcall on this chain gets."""
+        return int(self.read("nonce", tag=tag))
+
+    def transfer_status(self, transfer_id: bytes, tag: BlockTag = "latest") -> DestinationStatus:
+        return DestinationStatus(self.read("transferStatus", transfer_id, tag=tag))
+
+    def routed_transfers(self, transfer_id: bytes, tag: BlockTag = "latest") -> tuple[Address, ...]:
+        """Routers that fronted a transfer, in order; empty when not executed fast."""
+        routers: tuple[Address, ...] = self.read("routedTransfers", transfer_id, tag=tag)
+        return routers
+
+    def router_balance(self, router: Address, local: Address, tag: BlockTag = "latest") -> int:
+        return int(self.read("routerBalances", router, local, tag=tag))
+
+    def is_router_approved(self, router: Address, tag: BlockTag = "latest") -> bool:
+        return bool(self.read("getRouterApproval", router, tag=tag))
+
+    def is_sequencer_approved(self, sequencer: Address, tag: BlockTag = "latest") -> bool:
+        return bool(self.read("approvedSequencers", sequencer, tag=tag))
+
+    def is_relayer_approved(self, relayer: Address, tag: BlockTag = "latest") -> bool:
+        return bool(self.read("approvedRelayers", relayer, tag=tag))
+
+    def max_routers(self, tag: BlockTag = "latest") -> int:
+        return int(self.read("maxRoutersPerTransfer", tag=tag))
+
+    def fee_numerator(self, tag: BlockTag = "latest") -> int:
+        """Parts of 10,000 that the user gets on the fast path."""
+        return int(self.read("LIQUIDITY_FEE_NUMERATOR", tag=tag))
+
+    def is_paused(self, tag: BlockTag = "latest") -> bool:
+        return bool(self.read("paused", tag=tag))
+
+    def is_router_allowlist_removed(self, tag: BlockTag = "latest") -> bool:
+        return bool(self.read("routerAllowlistRemoved", tag=tag))
+
+    def owner(self, tag: BlockTag = "latest") -> Address:
+        return Address(self.read("owner", tag=tag))
+
+    def role(self, account: Address, tag: BlockTag = "latest") -> Role:
+        return Role(self.read("queryRole", account, tag=tag))
+
+    def remote(self, domain: int, tag: BlockTag = "latest") -> Address:
+        """Connext on the other domain; zero where none is enrolled."""
+        return Address(self.read("remote", domain, tag=tag))
+
+    def local_asset(self, canonical_id: bytes, canonical_domain: int, tag: BlockTag = "latest") -> Address:
+        """The asset that routers hold for this canonical one on this chain."""
+        local, _adopted = self.read("getLocalAndAdoptedToken", canonical_id, canonical_domain, tag=tag)
+        return Address(local)
+
+    def token_id(self, asset: Address, tag: BlockTag = "latest") -> tuple[bytes, int]:
+        """(canonical id, canonical domain) of an asset on this chain; (zero, 0) where it is unknown."""
+        token = self.read("getTokenId", asset, tag=tag)
+        return token["id"], token["domain"]
+
+    def is_asset_approved(self, canonical_key: bytes, tag: BlockTag = "latest") -> bool:
+        return bool(self.read("approvedAssets(bytes32)", canonical_key, tag=tag))
+
+    def custodied(self, canonical_key: bytes, tag: BlockTag = "latest") -> int:
+        return int(self.read("getCustodiedAmount", canonical_key, tag=tag))
+
+    def facets(self, tag: BlockTag = "latest") -> tuple[Facet, ...]:
+        """All facets with their selectors; their code hashes say which version of Connext this is."""
+        return tuple(
+            Facet(Address(facet["facetAddress"]), tuple(facet["functionSelectors"]))
+            for facet in self.read("facets", tag=tag)
+        )

@@ -1,0 +1,37 @@
+"""Logs of the Connext diamond → named events."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from abci_app.evm.connext import CONNEXT, execute_args_from_args, transfer_info_from_args
+from abci_app.evm.errors import DecodeFailed
+from abci_app.evm.types import Log
+
+EVENT_NAMES = {topic0: event.name for topic0, event in CONNEXT.events.items()}
+"""topic0 → name of every event of the diamond that this package decodes."""
+
+TOPICS = {name: topic0 for topic0, name in EVENT_NAMES.items()}
+"""Name → topic0; no name of the diamond's events is overloaded."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnextEvent:
+    """A decoded log. `arguments` by the names of the Solidity source (camelCase), with a TransferInfo for `params` and
+    ExecuteArgs for `args`; `log` is where it stood."""
+
+    name: str
+    arguments: dict[str, Any]
+    log: Log
+
+
+def decode_event(log: Log) -> ConnextEvent:
+    """Raises DecodeFailed for a log whose topic0 is unknown or whose bytes do not fit."""
+    event = CONNEXT.events.get(log.topics[0]) if log.topics else None
+    if event is None:
+        raise DecodeFailed(f"log {log.block_number}/{log.log_index} is none of the diamond's events")
+    arguments = event.decode(log)
+    if event.name == "XCalled":
+        arguments["params"] = transfer_info_from_args(arguments["params"])
+    elif event.name == "Executed":
+        arguments["args"] = execute_args_from_args(arguments["args"])
+    return ConnextEvent(event.name, arguments, log)

@@ -1,0 +1,148 @@
+"""Strict parsing of JSON-RPC answers. Everything that has not the shape of the specification raises RpcMalformed."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from abci_app.evm.errors import RpcMalformed
+from abci_app.evm.types import Address, Block, BlockTag, Log, Receipt, to_hex
+
+_TAGS = frozenset({"latest", "finalized", "safe", "pending", "earliest"})
+
+
+def tag(block_tag: BlockTag) -> str:
+    """A block number or tag as the specification writes it. Raises ValueError: the caller's mistake."""
+    if isinstance(block_tag, int):
+        if block_tag < 0:
+            raise ValueError(f"block number {block_tag}")
+        return hex(block_tag)
+    if block_tag not in _TAGS:
+        raise ValueError(f"block tag {block_tag!r}")
+    return block_tag
+
+
+def quantity(answer: Any) -> int:
+    """`0x`-hex integer below 2^256."""
+    if isinstance(answer, str) and answer.startswith("0x") and 2 < len(answer) <= 66:
+        try:
+            return int(answer[2:], 16)
+        except ValueError:
+            pass
+    raise RpcMalformed(f"not a quantity: {str(answer)[:80]!r}")
+
+
+def data(answer: Any) -> bytes:
+    """`0x`-hex bytes of any length."""
+    if isinstance(answer, str) and answer.startswith("0x"):
+        try:
+            return bytes.fromhex(answer[2:])
+        except ValueError:
+            pass
+    raise RpcMalformed(f"not data: {str(answer)[:80]!r}")
+
+
+def word(answer: Any) -> bytes:
+    """Exactly 32 bytes."""
+    parsed = data(answer)
+    if len(parsed) != 32:
+        raise RpcMalformed(f"{len(parsed)} bytes where a hash of 32 was expected")
+    return parsed
+
+
+def address(answer: Any) -> Address:
+    """Exactly 20 bytes."""
+    parsed = data(answer)
+    if len(parsed) != 20:
+        raise RpcMalformed(f"{len(parsed)} bytes where an address was expected")
+    return Address(parsed)
+
+
+def block(answer: Any) -> Block:
+    fields = _object(answer, "block")
+    return Block(
+        number=quantity(fields.get("number")),
+        hash=word(fields.get("hash")),
+        parent_hash=word(fields.get("parentHash")),
+        timestamp_s=quantity(fields.get("timestamp")),
+        base_fee_wei=quantity(fields.get("baseFeePerGas", "0x0")),
+    )
+
+
+def logs(answer: Any) -> tuple[Log, ...]:
+    if not isinstance(answer, list):
+        raise RpcMalformed(f"not a list of logs: {str(answer)[:80]!r}")
+    return tuple(_log(entry) for entry in answer)
+
+
+def require_asked_logs(
+    answer: Sequence[Log], contract: Address, first: int, last: int, topics0: Sequence[bytes]
+) -> None:
+    """An endpoint may give only what was asked for, in chain order, each position once."""
+    previous = (-1, -1)
+    for log in answer:
+        position = (log.block_number, log.log_index)
+        if log.address != contract:
+            raise RpcMalformed(f"log of contract {to_hex(log.address)} that was not asked for")
+        if not first <= log.block_number <= last:
+            raise RpcMalformed(f"log of block {log.block_number} outside {first} to {last}")
+        if topics0 and (not log.topics or log.topics[0] not in topics0):
+            raise RpcMalformed("log with a topic that was not asked for")
+        if position <= previous:
+            raise RpcMalformed(f"log {position} after {previous}: out of order or twice")
+        previous = position
+
+
+def receipt(answer: Any) -> Receipt:
+    fields = _object(answer, "receipt")
+    status = quantity(fields.get("status"))
+    if status > 1:
+        raise RpcMalformed(f"receipt status {status}")
+    return Receipt(
+        tx_hash=word(fields.get("transactionHash")),
+        tx_index=quantity(fields.get("transactionIndex")),
+        block_number=quantity(fields.get("blockNumber")),
+        block_hash=word(fields.get("blockHash")),
+        status=status,
+        gas_used=quantity(fields.get("gasUsed")),
+        effective_gas_price_wei=quantity(fields.get("effectiveGasPrice", "0x0")),
+        sender=address(fields.get("from")),
+        to=None if fields.get("to") is None else address(fields["to"]),
+        contract_address=None if fields.get("contractAddress") is None else address(fields["contractAddress"]),
+        logs=logs(fields.get("logs")),
+    )
+
+
+def revert_data(answer: Any) -> bytes:
+    """Revert data of an error object: plain hex, or hex inside an object or after the word Reverted; else nothing."""
+    if isinstance(answer, dict):
+        answer = answer.get("data")
+    if isinstance(answer, str):
+        answer = answer.removeprefix("Reverted ")
+        try:
+            return bytes.fromhex(answer.removeprefix("0x"))
+        except ValueError:
+            pass
+    return b""
+
+
+def _log(answer: Any) -> Log:
+    fields = _object(answer, "log")
+    topics = fields.get("topics")
+    if not isinstance(topics, list) or len(topics) > 4:
+        raise RpcMalformed("log without a list of at most four topics")
+    return Log(
+        address=address(fields.get("address")),
+        topics=tuple(word(topic) for topic in topics),
+        data=data(fields.get("data")),
+        block_number=quantity(fields.get("blockNumber")),
+        block_hash=word(fields.get("blockHash")),
+        tx_hash=word(fields.get("transactionHash")),
+        tx_index=quantity(fields.get("transactionIndex")),
+        log_index=quantity(fields.get("logIndex")),
+        removed=fields.get("removed") is True,
+    )
+
+
+def _object(answer: Any, what: str) -> dict[str, Any]:
+    if not isinstance(answer, dict):
+        raise RpcMalformed(f"not a {what}: {str(answer)[:80]!r}")
+    return answer

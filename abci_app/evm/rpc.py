@@ -1,0 +1,305 @@
+"""JSON-RPC client of one endpoint over web3's HTTP provider, without its middleware.
+
+A call makes at most 1 + len(retry_delays_s) attempts of `timeout_s` each; only transport faults are repeated. Answers
+are parsed strictly into the records of `types.py`: a lie about shapes gives RpcMalformed, never a guess.
+An Rpc may be used from several threads.
+"""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from web3 import HTTPProvider
+from web3.types import RPCEndpoint
+
+from abci_app.evm import parse
+from abci_app.evm.codec import decode_revert
+from abci_app.evm.errors import (
+    CallReverted,
+    ChainMismatch,
+    DeadlineExceeded,
+    EvmError,
+    NonceUsed,
+    RpcMalformed,
+    RpcNotFound,
+    RpcRefused,
+    RpcUnavailable,
+    TransactionKnown,
+    foreign_mapped,
+)
+from abci_app.evm.types import Address, Block, BlockTag, Fees, Log, Receipt, to_hex
+from abci_app.machine.connext import keccak
+
+TIMEOUT_S = 5.0
+"""Default limit of one attempt, connecting and reading together."""
+
+RETRY_DELAYS_S = (0.2, 0.5, 1.0)
+"""Pauses before further attempts after a transport fault: a call ends within 4 × 5 s + 1.7 s."""
+
+LOG_BLOCKS_MAX = 1000
+"""Blocks in one eth_getLogs request: public endpoints allow at least this many."""
+
+ANSWER_BYTES_MAX = 64 * 1024 * 1024
+"""No answer that we ask for comes near it; an endpoint must not fill our memory."""
+
+POLL_S = 0.1
+"""Pause between two looks for a receipt."""
+
+StateOverride = Mapping[str, Mapping[str, Any]]
+"""eth_call's third argument: `{address: {"stateDiff": {slot: value}, "balance": …, "code": …}}`, all in hex."""
+
+
+class _BoundedProvider(HTTPProvider):
+    """HTTPProvider whose attempt ends at a deadline and whose answer has a size limit."""
+
+    def __init__(self, url: str, timeout_s: float) -> None:
+        session = requests.Session()
+        session.trust_env = False  # neither proxies nor .netrc of the environment
+        session.mount("http://", HTTPAdapter(pool_maxsize=16))
+        super().__init__(url, session=session, exception_retry_configuration=None)
+        self.session = session
+        self._url = url
+        self._timeout_s = timeout_s
+
+    def _make_request(self, method: RPCEndpoint, request_data: bytes) -> bytes:
+        deadline = time.monotonic() + self._timeout_s
+        answer = bytearray()
+        with self.session.post(
+            self._url,
+            data=request_data,
+            headers={"Content-Type": "application/json"},
+            timeout=self._timeout_s,
+            stream=True,
+            allow_redirects=False,
+        ) as response:
+            # An error object may come with a status of 4xx or 5xx; only a body that is none is a transport fault.
+            while chunk := response.raw.read1(1 << 16, decode_content=True):
+                answer += chunk
+                if len(answer) > ANSWER_BYTES_MAX:
+                    raise RpcMalformed(f"answer to {method} of more than {ANSWER_BYTES_MAX} bytes")
+                if time.monotonic() > deadline:
+                    raise RpcUnavailable(f"answer to {method} not complete after {self._timeout_s} s")
+            if response.status_code != 200 and not answer.lstrip().startswith(b"{"):
+                raise RpcUnavailable(f"HTTP status {response.status_code} to {method}")
+        return bytes(answer)
+
+
+class Rpc:
+    """One endpoint. `close()` it, or use it as a context manager."""
+
+    def __init__(
+        self, url: str, *, timeout_s: float = TIMEOUT_S, retry_delays_s: Sequence[float] = RETRY_DELAYS_S
+    ) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise ValueError(f"RPC URL must start with http:// or https://, got {url[:100]!r}")
+        self.url = url
+        self._retry_delays_s = tuple(retry_delays_s)
+        self._provider = _BoundedProvider(url, timeout_s)
+
+    def __enter__(self) -> "Rpc":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close pooled connections."""
+        self._provider.session.close()
+
+    # -- the chain --------------------------------------------------------------------------------------------------
+
+    def chain_id(self) -> int:
+        return parse.quantity(self.request("eth_chainId", []))
+
+    def require_chain(self, chain_id: int) -> None:
+        """Raise ChainMismatch unless the endpoint serves this chain."""
+        actual = self.chain_id()
+        if actual != chain_id:
+            raise ChainMismatch(chain_id, actual)
+
+    def block_number(self) -> int:
+        return parse.quantity(self.request("eth_blockNumber", []))
+
+    def block(self, tag: BlockTag = "latest") -> Block:
+        """Header of a block. Raises RpcNotFound where there is none (yet)."""
+        block = parse.block(self._found(self.request("eth_getBlockByNumber", [parse.tag(tag), False]), f"block {tag}"))
+        if isinstance(tag, int) and block.number != tag:
+            raise RpcMalformed(f"asked for block {tag}, got {block.number}")
+        return block
+
+    def finalized(self) -> Block:
+        """The finalized head, as the endpoint sees it."""
+        return self.block("finalized")
+
+    def logs(self, address: Address, from_block: int, to_block: int, topics0: Sequence[bytes] = ()) -> tuple[Log, ...]:
+        """Logs of one contract in blocks [from, to], in chain order; only of these first topics, if any are given.
+
+        The range is asked for in pieces of LOG_BLOCKS_MAX. Logs that were not asked for, or are out of order, raise
+        RpcMalformed. That none is missing cannot be seen here.
+        """
+        if not 0 <= from_block <= to_block:
+            raise ValueError(f"block range {from_block} to {to_block}")
+        logs: list[Log] = []
+        for start in range(from_block, to_block + 1, LOG_BLOCKS_MAX):
+            end = min(start + LOG_BLOCKS_MAX - 1, to_block)
+            asked: dict[str, Any] = {"address": to_hex(address), "fromBlock": hex(start), "toBlock": hex(end)}
+            if topics0:
+                asked["topics"] = [[to_hex(topic) for topic in topics0]]
+            answer = parse.logs(self.request("eth_getLogs", [asked]))
+            parse.require_asked_logs(answer, address, start, end, topics0)
+            logs += answer
+        return tuple(logs)
+
+    def code(self, address: Address, tag: BlockTag = "latest") -> bytes:
+        return parse.data(self.request("eth_getCode", [to_hex(address), parse.tag(tag)]))
+
+    def storage(self, address: Address, slot: int, tag: BlockTag = "latest") -> bytes:
+        """One storage word, 32 bytes."""
+        word = parse.data(self.request("eth_getStorageAt", [to_hex(address), hex(slot), parse.tag(tag)]))
+        if len(word) > 32:
+            raise RpcMalformed(f"storage word of {len(word)} bytes")
+        return word.rjust(32, b"\x00")
+
+    def balance(self, address: Address, tag: BlockTag = "latest") -> int:
+        """Native balance in wei."""
+        return parse.quantity(self.request("eth_getBalance", [to_hex(address), parse.tag(tag)]))
+
+    def transaction_count(self, address: Address, tag: BlockTag = "latest") -> int:
+        """The account's next nonce at a block; `pending` counts what waits in the endpoint's pool too."""
+        return parse.quantity(self.request("eth_getTransactionCount", [to_hex(address), parse.tag(tag)]))
+
+    # -- calls ------------------------------------------------------------------------------------------------------
+
+    def call(
+        self,
+        to: Address,
+        data: bytes,
+        *,
+        sender: Address | None = None,
+        value_wei: int = 0,
+        gas: int | None = None,
+        tag: BlockTag = "latest",
+        overrides: StateOverride | None = None,
+    ) -> bytes:
+        """Return data of a simulated call. Raises CallReverted."""
+        params: list[Any] = [_call_object(to, data, sender, value_wei, gas), parse.tag(tag)]
+        if overrides:
+            params.append(overrides)
+        return parse.data(self.request("eth_call", params))
+
+    def estimate_gas(
+        self, to: Address | None, data: bytes, *, sender: Address, value_wei: int = 0, tag: BlockTag = "latest"
+    ) -> int:
+        """Gas that a transaction would need now. Raises CallReverted."""
+        return parse.quantity(
+            self.request("eth_estimateGas", [_call_object(to, data, sender, value_wei, None), parse.tag(tag)])
+        )
+
+    def fees(self) -> Fees:
+        """Fees that survive six full blocks in a row: the endpoint's tip, and twice the base fee above it."""
+        tip_wei = parse.quantity(self.request("eth_maxPriorityFeePerGas", []))
+        return Fees(max_fee_wei=2 * self.block("latest").base_fee_wei + tip_wei, priority_fee_wei=tip_wei)
+
+    # -- transactions -----------------------------------------------------------------------------------------------
+
+    def send_raw_transaction(self, raw: bytes) -> bytes:
+        """Hand over a signed transaction, return its hash. One that the endpoint has already is no error.
+
+        Raises NonceUsed where another transaction has the nonce, RpcRefused for any other reason of the endpoint.
+        """
+        expected = keccak(raw)
+        try:
+            tx_hash = parse.word(self.request("eth_sendRawTransaction", [to_hex(raw)]))
+        except TransactionKnown:
+            return expected
+        if tx_hash != expected:
+            raise RpcMalformed("endpoint answered with the hash of another transaction")
+        return tx_hash
+
+    def receipt(self, tx_hash: bytes) -> Receipt | None:
+        """The receipt, or None while the transaction is not mined."""
+        answer = self.request("eth_getTransactionReceipt", [to_hex(tx_hash)])
+        if answer is None:
+            return None
+        receipt = parse.receipt(answer)
+        if receipt.tx_hash != tx_hash:
+            raise RpcMalformed("receipt of another transaction")
+        return receipt
+
+    def wait_receipt(self, tx_hash: bytes, deadline_s: float = 30.0, poll_s: float = POLL_S) -> Receipt:
+        """Wait until mined. Raises DeadlineExceeded after `deadline_s`."""
+        deadline = time.monotonic() + deadline_s
+        while (receipt := self.receipt(tx_hash)) is None:
+            if time.monotonic() > deadline:
+                raise DeadlineExceeded(f"transaction {tx_hash.hex()} not mined after {deadline_s} s")
+            time.sleep(poll_s)
+        return receipt
+
+    # -- any method -------------------------------------------------------------------------------------------------
+
+    def request(self, method: str, params: Sequence[Any]) -> Any:
+        """`result` of one JSON-RPC call, unparsed. Transport faults are repeated as the retry list says."""
+        for delay_s in self._retry_delays_s:
+            try:
+                return self._attempt(method, params)
+            except RpcUnavailable:
+                time.sleep(delay_s)
+        return self._attempt(method, params)
+
+    def _attempt(self, method: str, params: Sequence[Any]) -> Any:
+        try:
+            with foreign_mapped():
+                answer = self._provider.make_request(RPCEndpoint(method), list(params))
+        except (json.JSONDecodeError, ValueError) as error:
+            # A subclass of ValueError that the table does not know can only come from parsing the answer.
+            raise RpcMalformed(f"answer to {method} is not JSON: {str(error)[:100]}") from error
+        if not isinstance(answer, dict):
+            raise RpcMalformed(f"answer to {method} is no object")
+        if answer.get("error") is not None:
+            raise _refusal(answer["error"])
+        if "result" not in answer:
+            raise RpcMalformed(f"answer to {method} has neither result nor error")
+        return answer["result"]
+
+    @staticmethod
+    def _found(answer: Any, what: str) -> Any:
+        if answer is None:
+            raise RpcNotFound(f"no {what}")
+        return answer
+
+
+def _call_object(
+    to: Address | None, data: bytes, sender: Address | None, value_wei: int, gas: int | None
+) -> dict[str, Any]:
+    fields: dict[str, Any] = {"data": to_hex(data)}
+    if to is not None:
+        fields["to"] = to_hex(to)
+    if sender is not None:
+        fields["from"] = to_hex(sender)
+    if value_wei:
+        fields["value"] = hex(value_wei)
+    if gas is not None:
+        fields["gas"] = hex(gas)
+    return fields
+
+
+def _refusal(error: Any) -> EvmError:
+    """Our exception for a JSON-RPC error object."""
+    if not isinstance(error, dict) or type(error.get("code")) is not int:
+        return RpcMalformed(f"error without a code: {str(error)[:200]}")
+    code, message = error["code"], str(error.get("message", ""))[:500]
+    data = parse.revert_data(error.get("data"))
+    lower = message.lower()
+    if code == 3 or "revert" in lower:
+        name, arguments = decode_revert(data)
+        return CallReverted(code, message, data, name, arguments)
+    if "already known" in lower or "already imported" in lower or "known transaction" in lower:
+        return TransactionKnown(code, message)
+    if "nonce too low" in lower or "nonce is too low" in lower:
+        return NonceUsed(code, message)
+    if code in (429, -32005):
+        return RpcUnavailable(f"rate limit: {message}")
+    return RpcRefused(code, message, data)
