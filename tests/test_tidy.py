@@ -1,0 +1,328 @@
+"""The project's own lint, run on every tracked file; and for each check, texts that it must refuse and must pass.
+
+A new file counts as soon as it exists: files that git does not ignore are read, tracked or not.
+"""
+
+import ast
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.tidy import imports, purity, shape, text
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = ("abci_app/pb/", "abci_app/abci/pb/")
+LOCKS = ("requirements.lock", "contracts/package-lock.json", "engine/go.sum", "LICENSE")
+CODE = (".py", ".sol", ".proto", ".js", ".cjs", ".mjs", ".sh")
+
+ALLOWED: dict[str, str] = {}
+"""Problems we live with: the start of the problem's line, and why. Keep it short; each entry must still be needed."""
+
+Check = Callable[[str, str], list[str]]
+
+
+def tracked_files() -> dict[str, str]:
+    """Every text file that belongs to the repository, by its path from the root."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+        timeout=60,
+        text=True,
+    ).stdout.split("\0")
+    files = {}
+    for name in sorted(set(filter(None, listed))):
+        content = (ROOT / name).read_bytes() if (ROOT / name).is_file() else b"\0"
+        if b"\0" not in content:
+            files[name] = content.decode()
+    return files
+
+
+FILES = tracked_files()
+PYTHON = {path: source for path, source in FILES.items() if path.endswith(".py") and not path.startswith(GENERATED)}
+PRODUCT = {path: source for path, source in PYTHON.items() if not path.startswith("tests/")}
+PACKAGE = {path: source for path, source in PYTHON.items() if path.startswith("abci_app/")}
+MACHINE = {path: source for path, source in PYTHON.items() if path.startswith("abci_app/machine/")}
+TESTS = {path: source for path, source in PYTHON.items() if path.startswith("tests/")}
+WRITTEN = {path: content for path, content in FILES.items() if path not in LOCKS and not path.startswith(GENERATED)}
+PROGRAMS = {path: content for path, content in WRITTEN.items() if path.endswith(CODE) or path.startswith("scripts/")}
+
+
+def run(check: Check, files: dict[str, str]) -> list[str]:
+    """Every problem that is not allowed."""
+    problems = [problem for path, content in files.items() for problem in check(path, content)]
+    return [problem for problem in problems if not problem.startswith(tuple(ALLOWED))]
+
+
+@pytest.mark.parametrize(
+    ("check", "files"),
+    [
+        pytest.param(imports.check_walls, PRODUCT, id="import walls"),
+        pytest.param(imports.check_libraries, PRODUCT, id="libraries behind their wall"),
+        pytest.param(purity.check_purity, MACHINE, id="machine is pure"),
+        pytest.param(purity.check_sorted_sets, MACHINE, id="machine sorts sets"),
+        pytest.param(purity.check_no_assert, PRODUCT, id="no assert"),
+        pytest.param(shape.check_verbs, MACHINE, id="verbs of the machine"),
+        pytest.param(shape.check_file_length, PRODUCT, id="file length"),
+        pytest.param(shape.check_function_length, PRODUCT, id="function length"),
+        pytest.param(shape.check_docstrings, PACKAGE, id="docstrings"),
+        pytest.param(lambda path, _: shape.check_file_name(path), PYTHON, id="file names"),
+        pytest.param(text.check_no_hosts, FILES, id="no registry hosts"),
+        pytest.param(text.check_no_machine_paths, WRITTEN, id="no machine paths"),
+        pytest.param(text.check_nothing_postponed, PROGRAMS, id="nothing postponed"),
+        pytest.param(text.check_no_skips, TESTS, id="no skipped tests"),
+    ],
+)
+def test_the_tree_is_tidy(check: Check, files: dict[str, str]) -> None:
+    assert files, "the check would look at nothing"
+    problems = run(check, files)
+    assert not problems, "\n" + "\n".join(problems)
+
+
+def test_the_balance_checker_of_the_demo_loads_nothing_of_the_machine() -> None:
+    """Its expectations come from raw logs only, so a mistake of the machine cannot agree with itself."""
+    checks = "testnet.checks"
+    loaded = imports.reachable(checks, PYTHON) if "testnet/checks.py" in PYTHON else {}
+    assert [name for name in loaded if imports.is_within(name, "abci_app.machine")] == []
+
+
+def test_every_package_has_a_wall_and_every_wall_a_form() -> None:
+    packages = {imports.module_of(path).split(".")[1] for path in PACKAGE if path.count("/") >= 2}
+    assert packages | {"pb"} <= {wall.split(".")[1] for wall in imports.WALLS if wall.startswith("abci_app.")}
+
+
+def test_every_allowed_problem_still_exists() -> None:
+    everything = [*run_all_unfiltered()]
+    assert [entry for entry in ALLOWED if not any(problem.startswith(entry) for problem in everything)] == []
+
+
+def run_all_unfiltered() -> list[str]:
+    """The problems that ALLOWED may name: those of size."""
+    sizes = (shape.check_file_length, shape.check_function_length)
+    return [problem for check in sizes for path, source in PRODUCT.items() for problem in check(path, source)]
+
+
+# --- every check fires on what it is for, and only there -----------------------------------------------------------
+
+REFUSED_IMPORTS = [
+    ("abci_app/abci/server.py", "import abci_app.machine.block"),
+    ("abci_app/abci/server.py", "from .. import machine"),
+    ("abci_app/machine/tx.py", "from abci_app.node import store"),
+    ("abci_app/machine/tx.py", "from abci_app.abci.pb import messages"),
+    ("abci_app/evm/rpc.py", "from abci_app.machine import block"),
+    ("abci_app/evm/rpc.py", "from abci_app.machine.codes import Rejected"),
+    ("abci_app/observer/segments.py", "from abci_app.node import app"),
+    ("abci_app/node/app.py", "def start():\n    from abci_app.evm import rpc"),
+    ("abci_app/gateway/query.py", "from abci_app.node import store"),
+    ("abci_app/gateway/query.py", "from ..node.app import Node"),
+    ("abci_app/bridge/plan.py", "from abci_app.observer import segments"),
+    ("abci_app/router/agent.py", "from abci_app.gateway import server"),
+    ("abci_app/cli/start.py", "def start():\n    import testnet.network"),
+    ("abci_app/cli/testnet.py", "import testnet.network"),
+    ("abci_app/new/thing.py", "from abci_app.machine import block"),
+    ("abci_app/pb/extra.py", "import abci_app.machine"),
+    ("examples/counter.py", "from abci_app.machine import block"),
+]
+PASSED_IMPORTS = [
+    ("abci_app/abci/server.py", "from abci_app.abci import framing\nfrom . import messages\nimport asyncio"),
+    ("abci_app/machine/tx.py", "from abci_app.pb import tx_pb2\nfrom abci_app.machine.codes import Code"),
+    ("abci_app/evm/gate.py", "from abci_app.machine.records import Leaf\nfrom abci_app.machine import connext"),
+    ("abci_app/observer/watcher.py", "from abci_app.evm import rpc\nfrom abci_app.machine import codec"),
+    ("abci_app/node/app.py", "from abci_app import __version__\nfrom abci_app.abci.application import Application"),
+    ("abci_app/gateway/query.py", "from abci_app.node.view import View"),
+    ("abci_app/cli/testnet.py", "def up():\n    from testnet import network"),
+    ("testnet/demo.py", "from abci_app.evm import rpc\nfrom testnet import network"),
+    ("examples/counter.py", "from abci_app.abci import Application"),
+]
+
+
+@pytest.mark.parametrize(("path", "source"), REFUSED_IMPORTS)
+def test_walls_refuse(path: str, source: str) -> None:
+    assert len(imports.check_walls(path, source)) == 1
+
+
+@pytest.mark.parametrize(("path", "source"), PASSED_IMPORTS)
+def test_walls_pass(path: str, source: str) -> None:
+    assert imports.check_walls(path, source) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "refused"),
+    [
+        ("abci_app/machine/tx.py", "import time", 1),
+        ("abci_app/machine/tx.py", "import random, os", 2),
+        ("abci_app/machine/tx.py", "import logging", 1),
+        ("abci_app/machine/tx.py", "from datetime import datetime", 1),
+        ("abci_app/machine/tx.py", "import json", 1),
+        ("abci_app/machine/tx.py", "from collections import OrderedDict", 1),
+        ("abci_app/machine/tx.py", "def late():\n    import socket", 1),
+        ("abci_app/machine/tx.py", "import hashlib, sha3\nfrom collections.abc import Sequence", 0),
+        ("abci_app/machine/tx.py", "from google.protobuf.message import DecodeError\nfrom . import codes", 0),
+        ("abci_app/evm/rpc.py", "from web3 import Web3\nfrom eth_abi import encode", 0),
+        ("abci_app/observer/watcher.py", "from web3 import Web3", 1),
+        ("testnet/connext.py", "from eth_account import Account", 1),
+        ("abci_app/bridge/journal.py", "import plyvel", 1),
+        ("abci_app/gateway/server.py", "import typer", 1),
+    ],
+)
+def test_libraries(path: str, source: str, refused: int) -> None:
+    assert len(imports.check_libraries(path, source)) == refused
+
+
+def test_reachable_follows_imports_through_packages() -> None:
+    sources = {
+        "testnet/__init__.py": "",
+        "testnet/checks.py": "from abci_app.evm.rpc import Rpc",
+        "abci_app/__init__.py": "",
+        "abci_app/evm/__init__.py": "from abci_app.evm.connext import Connext",
+        "abci_app/evm/rpc.py": "",
+        "abci_app/evm/connext.py": "from abci_app.machine.records import TransferInfo",
+        "abci_app/machine/__init__.py": "",
+        "abci_app/machine/records.py": "",
+    }
+    assert "abci_app.machine.records" in imports.reachable("testnet.checks", sources)
+    sources["abci_app/evm/__init__.py"] = ""
+    assert "abci_app.machine" not in imports.reachable("testnet.checks", sources)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "x = 0.5",
+        "x = 1j",
+        "x = a / b",
+        "x /= 2",
+        "x = float('1')",
+        "x = hash(key)",
+        "x = sorted(keys, key=id)",
+        "print(x)",
+        "open('x')",
+        "eval('1')",
+        "global x",
+        "async def f(): pass",
+        "try:\n    f()\nexcept Exception:\n    pass",
+        "try:\n    f()\nexcept:\n    pass",
+    ],
+)
+def test_purity_refuses(source: str) -> None:
+    assert len(purity.check_purity("x.py", source)) == 1
+
+
+def test_purity_passes_integers_and_named_errors() -> None:
+    source = "try:\n    x = a // b\nexcept ZeroDivisionError:\n    x = transfer.id\nx //= 2"
+    assert purity.check_purity("x.py", source) == []
+
+
+def test_assert_is_refused() -> None:
+    assert purity.check_no_assert("x.py", "assert x") != []
+    assert purity.check_no_assert("x.py", "invariant(x)") == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for x in {1, 2}: pass",
+        "for x in set(xs): pass",
+        "for x in frozenset(xs) | ys: pass",
+        "for x in a.keys() & b.keys(): pass",
+        "touched = set()\nfor x in touched: pass",
+        "def f(xs: frozenset[int]):\n    for x in xs: pass",
+        "def f(xs: AbstractSet[int]):\n    return list(xs)",
+        "def f():\n    if y:\n        xs = {x for x in ys}\n    return [x for x in xs]",
+        "def lanes() -> set[int]: ...\ndef f():\n    return tuple(lanes())",
+        "class Delta:\n    touched: set[int]\n    def f(self):\n        return b''.join(self.touched)",
+        "xs: set[int] = set()\ny = xs.pop()",
+        "xs = set()\nys = [*xs]",
+        "xs = set()\nys = {x: 1 for x in xs.union(zs)}",
+        "xs = set()\ny = next(iter(xs))",
+        "xs = set()\nys = list(x for x in xs)",
+    ],
+)
+def test_a_set_in_its_own_order_is_refused(source: str) -> None:
+    assert purity.check_sorted_sets("x.py", source) != []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "for x in sorted({1, 2}): pass",
+        "xs = set()\nys = sorted(x for x in xs)\nz = len(xs)\nw = x in xs",
+        "def f(xs: frozenset[int]):\n    return {x + 1 for x in xs}",
+        "def f(xs: frozenset[int]):\n    return any(x > 1 for x in xs)",
+        "def f(xs: list[int]):\n    for x in xs: pass\ndef g(xs: set[int]):\n    return len(xs)",
+        "for key in records.keys(): pass",
+        "total = a | b\nfor x in range(total): pass",
+    ],
+)
+def test_a_set_without_its_order_is_passed(source: str) -> None:
+    assert purity.check_sorted_sets("x.py", source) == []
+
+
+def test_sizes() -> None:
+    long_function = "def f():\n" + "    x = 1\n" * shape.FUNCTION_LINES_MAX
+    assert shape.check_function_length("x.py", long_function) != []
+    assert shape.check_function_length("x.py", long_function.removesuffix("    x = 1\n")) == []
+    assert shape.check_file_length("x.py", "x = 1\n" * (shape.FILE_LINES_MAX + 1)) != []
+    assert shape.check_file_length("x.py", "x = 1\n" * shape.FILE_LINES_MAX) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "refused"),
+    [
+        ("x = 1", 1),
+        ('"""M."""\ndef f(): pass', 1),
+        ('"""M."""\nclass C: pass', 1),
+        ('"""M."""\nclass C:\n    """C."""\n    def f(self): pass', 1),
+        ('"""M."""\nclass C(Base):\n    """C."""\n    def f(self): pass', 0),
+        ('"""M."""\nclass C:\n    """C."""\n    def _f(self): pass\ndef _g(): pass', 0),
+    ],
+)
+def test_docstrings(source: str, refused: int) -> None:
+    assert len(shape.check_docstrings("x.py", source)) == refused
+
+
+@pytest.mark.parametrize(
+    ("source", "refused"),
+    [
+        ("def compute_shares(state: StateView): ...", 1),
+        ("def is_open(state: StateDelta): ...", 1),
+        ("def get_router(state: StateDelta): ...", 1),
+        ("def has_bid(state: StateView):\n    put_bid(state)", 1),
+        ("def put_bid(state: StateDelta):\n    require(x, Code.OK)", 1),
+        ("def put_bid(state: StateDelta):\n    raise Rejected(Code.OK)", 1),
+        ("def compute_shares(bids: Sequence[Bid]): ...\ndef get_router(state: StateView): ...", 0),
+        ("def put_bid(state: StateDelta):\n    state.set(1)\ndef process_bid(state: StateDelta):\n    require(x)", 0),
+    ],
+)
+def test_verbs(source: str, refused: int) -> None:
+    assert len(shape.check_verbs("x.py", source)) == refused
+
+
+def test_file_names() -> None:
+    assert shape.check_file_name("abci_app/node/utils.py") != []
+    assert shape.check_file_name("abci_app/node/store.py") == []
+
+
+def test_hosts_paths_and_postponements() -> None:
+    for host in ("registry.npm" + "js.org", "py" + "pi.org", "files.python" + "hosted.org", "proxy.go" + "lang.org"):
+        assert text.check_no_hosts("x", f"https://{host}/x") != []
+    assert text.check_no_hosts("x", "require golang.org/x/crypto v0.33.0") == []
+    for path in ("/wo" + "rk/main", "cd /ro" + "ot/x", "/ho" + "me/me/x", "/tmp/ba" + "sh_jobs/x"):
+        assert text.check_no_machine_paths("x", path) != []
+    assert text.check_no_machine_paths("x", "docs/work/x $HOME/work/x https://example.org/home/x") == []
+    assert text.check_nothing_postponed("x", "# TO" + "DO: later") != []
+    assert text.check_nothing_postponed("x", "# the mastodon is done") == []
+
+
+def test_skips() -> None:
+    for source in ("pytest.skip('x')", "@pytest.mark.xfail\ndef test_x(): ...", "pytest.importorskip('x')"):
+        assert text.check_no_skips("x.py", source) != []
+    assert text.check_no_skips("x.py", "scanner.skip(3)") == []
+
+
+def test_our_files_parse() -> None:
+    for path, source in PYTHON.items():
+        ast.parse(source, filename=path)

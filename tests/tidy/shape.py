@@ -1,0 +1,73 @@
+"""How the code is cut and named: sizes, docstrings, verbs, file names."""
+
+import ast
+from pathlib import PurePosixPath
+
+FILE_LINES_MAX = 400
+FUNCTION_LINES_MAX = 60
+"""The aim is 300 lines a file; beyond these figures something has two purposes."""
+
+EMPTY_NAMES = ("common", "helper", "helpers", "misc", "stuff", "util", "utils")
+"""File names that say nothing about what is inside."""
+
+Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def check_file_length(path: str, source: str) -> list[str]:
+    """Refuses a file with too many lines."""
+    lines = len(source.splitlines())
+    return [f"{path}:1: {lines} lines, at most {FILE_LINES_MAX}"] if lines > FILE_LINES_MAX else []
+
+
+def check_function_length(path: str, source: str) -> list[str]:
+    """Refuses a function with too many lines, its docstring and inner functions included."""
+    problems = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, Function):
+            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            if lines > FUNCTION_LINES_MAX:
+                problems.append(f"{path}:{node.lineno}: {node.name} has {lines} lines, at most {FUNCTION_LINES_MAX}")
+    return problems
+
+
+def check_docstrings(path: str, source: str) -> list[str]:
+    """Refuses a public module, class, function or method without a docstring; an override inherits its base's."""
+    tree = ast.parse(source)
+    problems = [] if ast.get_docstring(tree) else [f"{path}:1: the module has no docstring"]
+    for owner in [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef) and not node.bases)]:
+        for node in owner.body:
+            if isinstance(node, Documented) and not node.name.startswith("_") and not ast.get_docstring(node):
+                problems.append(f"{path}:{node.lineno}: {node.name} has no docstring")
+    return problems
+
+
+def check_file_name(path: str) -> list[str]:
+    """Refuses a file whose name would suit any content."""
+    return [f"{path}:1: a name that says nothing"] if PurePosixPath(path).stem in EMPTY_NAMES else []
+
+
+def check_verbs(path: str, source: str) -> list[str]:
+    """In the state machine the verb says what a function may touch.
+
+    compute_* sees no state; is_*, has_* and get_* read it and do not write; put_* writes and cannot fail.
+    """
+    problems = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, Function):
+            continue
+        verb = node.name.lstrip("_").split("_")[0]
+        arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        types = " ".join(ast.unparse(argument.annotation) for argument in arguments if argument.annotation)
+        called = [call.func for call in ast.walk(node) if isinstance(call, ast.Call)]
+        calls = {function.id for function in called if isinstance(function, ast.Name)}
+        where = f"{path}:{node.lineno}: {node.name}"
+        if verb == "compute" and ("StateView" in types or "StateDelta" in types):
+            problems.append(f"{where} is given state: compute_* may not look at it")
+        if verb in ("is", "has", "get") and "StateDelta" in types:
+            problems.append(f"{where} is given a StateDelta: {verb}_* only reads")
+        if verb in ("is", "has", "get", "compute") and any(call.startswith(("put_", "delete_")) for call in calls):
+            problems.append(f"{where} writes: {verb}_* may not")
+        if verb == "put" and ("require" in calls or "Rejected" in calls):
+            problems.append(f"{where} rejects: put_* writes after the checks and cannot fail")
+    return problems
