@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from abci_app.machine.codec import U8, U16, U32, U64
+from abci_app.machine.codec import U8, U16, U32, U64, Address, DomainId
 
 TX_BYTES_MAX = 96 * 1024
 """A user transaction: a TransferInfo with 64 KiB of callData, ABI-encoded, fits with room to spare."""
@@ -36,6 +36,16 @@ INDEX_WHOLE_BLOCK = (1 << 32) - 1
 
 
 @dataclass(frozen=True, slots=True)
+class FeeRow:
+    """Relayer fee that attempt k of a transfer on this lane needs k times, in one origin asset (LIM-6)."""
+
+    origin: DomainId
+    destination: DomainId
+    asset: Address
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class Params:
     """Values governance may change; defaults are mainnet's, the local testnet's stand in testnet/genesis."""
 
@@ -61,3 +71,5 @@ class Params:
     gas_with_call_data: U64 = 750_000
     segments_bytes: U32 = 512 * 1024
     retention_blocks: U32 = 100_000
+    fee_table: tuple[FeeRow, ...] = ()
+    """Empty: no fee is asked for. A lane with rows needs one of its rows met."""
