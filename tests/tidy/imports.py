@@ -10,7 +10,7 @@ WALLS: dict[str, tuple[str, ...]] = {
     "abci_app.pb": (),
     "abci_app.abci": (),
     "abci_app.machine": ("abci_app.pb",),
-    "abci_app.evm": ("abci_app.machine.records", "abci_app.machine.connext"),
+    "abci_app.evm": ("abci_app.machine.records", "abci_app.machine.codec", "abci_app.machine.connext"),
     "abci_app.observer": ("abci_app.evm", "abci_app.machine"),
     "abci_app.node": ("abci_app.abci", "abci_app.machine", "abci_app.observer"),
     "abci_app.gateway": ("abci_app.node.view", "abci_app.machine", "abci_app.pb"),
@@ -28,7 +28,8 @@ LAZY = {"abci_app.cli.testnet": "testnet"}
 """Imports that must stand inside a function: the package is there in a checkout only, not in a wheel."""
 
 MACHINE_IMPORTS = (
-    *("__future__", "collections.abc", "dataclasses", "enum", "hashlib", "struct", "typing"),
+    *("__future__", "collections.abc", "dataclasses", "enum", "functools.cache", "types", "typing"),
+    *("hashlib", "struct"),
     *("coincurve", "sha3", "google.protobuf"),
     *("abci_app.machine", "abci_app.pb"),
 )

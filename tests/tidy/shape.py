@@ -7,6 +7,9 @@ FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 """The aim is 300 lines a file; beyond these figures something has two purposes."""
 
+PLAIN_METHOD_LINES_MAX = 6
+"""A public method up to this length may do without a docstring: its name and types say all there is."""
+
 EMPTY_NAMES = ("common", "helper", "helpers", "misc", "stuff", "util", "utils")
 """File names that say nothing about what is inside."""
 
@@ -25,19 +28,21 @@ def check_function_length(path: str, source: str) -> list[str]:
     problems = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, Function):
-            lines = (node.end_lineno or node.lineno) - node.lineno + 1
+            lines = line_count(node)
             if lines > FUNCTION_LINES_MAX:
                 problems.append(f"{path}:{node.lineno}: {node.name} has {lines} lines, at most {FUNCTION_LINES_MAX}")
     return problems
 
 
 def check_docstrings(path: str, source: str) -> list[str]:
-    """Refuses a public module, class, function or method without a docstring; an override inherits its base's."""
+    """Refuses a public module, class, function or longer method without a docstring; an override inherits one."""
     tree = ast.parse(source)
     problems = [] if ast.get_docstring(tree) else [f"{path}:1: the module has no docstring"]
     for owner in [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef) and not node.bases)]:
         for node in owner.body:
-            if isinstance(node, Documented) and not node.name.startswith("_") and not ast.get_docstring(node):
+            if not isinstance(node, Documented) or node.name.startswith("_") or ast.get_docstring(node):
+                continue
+            if owner is tree or line_count(node) > PLAIN_METHOD_LINES_MAX:
                 problems.append(f"{path}:{node.lineno}: {node.name} has no docstring")
     return problems
 
@@ -71,3 +76,8 @@ def check_verbs(path: str, source: str) -> list[str]:
         if verb == "put" and ("require" in calls or "Rejected" in calls):
             problems.append(f"{where} rejects: put_* writes after the checks and cannot fail")
     return problems
+
+
+def line_count(node: Documented) -> int:
+    """Lines from the `def` or `class` to the last one; decorators are not counted."""
+    return (node.end_lineno or node.lineno) - node.lineno + 1
