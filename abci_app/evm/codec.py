@@ -13,10 +13,10 @@ from typing import Any
 
 from eth_abi.abi import decode as abi_decode
 from eth_abi.abi import encode as abi_encode
+from eth_utils.crypto import keccak
 
 from abci_app.evm.errors import DecodeFailed, EncodeFailed, foreign_mapped
 from abci_app.evm.types import Address, Log
-from abci_app.machine.connext import keccak
 
 _STANDARD_ERRORS = (
     {"type": "error", "name": "Error", "inputs": [{"name": "text", "type": "string"}]},
@@ -114,8 +114,18 @@ class Interface:
         return self.function(name).encode(*arguments)
 
     def event(self, name: str) -> Event:
-        """Event by name."""
-        return next(event for event in self.events.values() if event.name == name)
+        """Event by name. Raises EncodeFailed."""
+        for event in self.events.values():
+            if event.name == name:
+                return event
+        raise EncodeFailed(f"no event {name!r} in this interface")
+
+    def decode_log(self, log: Log) -> tuple[str, dict[str, Any]]:
+        """(event name, arguments by name) of a log. Raises DecodeFailed, also where the topic is unknown."""
+        event = self.events.get(log.topics[0]) if log.topics else None
+        if event is None:
+            raise DecodeFailed(f"log {log.block_number}/{log.log_index} is no event of this interface")
+        return event.name, event.decode(log)
 
 
 def parse_interface(fragments: Iterable[Mapping[str, Any]]) -> Interface:

@@ -7,10 +7,11 @@ from dataclasses import astuple, dataclass
 from enum import IntEnum
 from typing import Any
 
+from eth_utils.crypto import keccak
+
 from abci_app.evm.codec import load_interface
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, BlockTag, to_hex
-from abci_app.machine.connext import keccak
 from abci_app.machine.records import TransferInfo
 
 CONNEXT = load_interface("connext")

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from abci_app.evm.connext import CONNEXT, execute_args_from_args, transfer_info_from_args
-from abci_app.evm.errors import DecodeFailed
 from abci_app.evm.types import Log
 
 EVENT_NAMES = {topic0: event.name for topic0, event in CONNEXT.events.items()}
@@ -26,12 +25,9 @@ class ConnextEvent:
 
 def decode_event(log: Log) -> ConnextEvent:
     """Raises DecodeFailed for a log whose topic0 is unknown or whose bytes do not fit."""
-    event = CONNEXT.events.get(log.topics[0]) if log.topics else None
-    if event is None:
-        raise DecodeFailed(f"log {log.block_number}/{log.log_index} is none of the diamond's events")
-    arguments = event.decode(log)
-    if event.name == "XCalled":
+    name, arguments = CONNEXT.decode_log(log)
+    if name == "XCalled":
         arguments["params"] = transfer_info_from_args(arguments["params"])
-    elif event.name == "Executed":
+    elif name == "Executed":
         arguments["args"] = execute_args_from_args(arguments["args"])
-    return ConnextEvent(event.name, arguments, log)
+    return ConnextEvent(name, arguments, log)

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import requests
+from eth_utils.crypto import keccak
 from requests.adapters import HTTPAdapter
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint
@@ -31,7 +32,6 @@ from abci_app.evm.errors import (
     foreign_mapped,
 )
 from abci_app.evm.types import Address, Block, BlockTag, Fees, Log, Receipt, to_hex
-from abci_app.machine.connext import keccak
 
 TIMEOUT_S = 5.0
 """Default limit of one attempt, connecting and reading together."""

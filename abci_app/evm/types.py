@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from abci_app.machine.codec import Address as Address
+Address = bytes
+"""20 bytes of an account or contract. An alias: the state machine's own Address passes, and none of it is imported."""
 
 BlockTag = int | str
 """A block number, or `latest`, `finalized`, `safe`, `pending`, `earliest`."""

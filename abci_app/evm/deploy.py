@@ -1,0 +1,77 @@
+"""Contract artifacts on disk → creation code and addresses. Bytecode is read at run time and never kept."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from eth_utils.crypto import keccak
+
+from abci_app.evm.codec import Interface, encode_arguments, parse_interface
+from abci_app.evm.errors import ArtifactInvalid, EncodeFailed
+from abci_app.evm.types import Address
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A compiled contract: creation bytecode without arguments, runtime bytecode with zeroed immutables."""
+
+    name: str
+    interface: Interface
+    bytecode: bytes
+    deployed_bytecode: bytes
+    constructor_types: tuple[str, ...]
+
+    def creation_code(self, *arguments: Any) -> bytes:
+        """Data of the creating transaction. Raises EncodeFailed."""
+        return self.bytecode + encode_arguments(self.constructor_types, arguments)
+
+    def selectors(self) -> tuple[bytes, ...]:
+        """Selectors of all its functions, sorted."""
+        return tuple(sorted({function.selector for function in self.interface.functions.values()}))
+
+
+def load_artifact(path: Path) -> Artifact:
+    """Artifact in hardhat's JSON form (`abi`, `bytecode`, `deployedBytecode`). Raises ArtifactInvalid."""
+    try:
+        fields = json.loads(path.read_text())
+        return make_artifact(path.stem, fields["abi"], fields["bytecode"], fields["deployedBytecode"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtifactInvalid(f"artifact {path}: {type(error).__name__}: {error}") from error
+
+
+def make_artifact(name: str, abi: Sequence[Mapping[str, Any]], bytecode: str, deployed_bytecode: str) -> Artifact:
+    """Artifact from a compiler's output. Raises ArtifactInvalid for bytecode with unlinked libraries."""
+    constructor = next((entry for entry in abi if entry["type"] == "constructor"), None)
+    wrapped = dict(constructor or {"inputs": []}, type="error", name="constructor")
+    parsed = next(iter(parse_interface([wrapped]).errors.values()))
+    try:
+        return Artifact(
+            name=name,
+            interface=parse_interface(abi),
+            bytecode=bytes.fromhex(bytecode.removeprefix("0x")),
+            deployed_bytecode=bytes.fromhex(deployed_bytecode.removeprefix("0x")),
+            constructor_types=tuple(parameter.type for parameter in parsed.inputs),
+        )
+    except ValueError as error:
+        raise ArtifactInvalid(f"{name} has no linked bytecode: {error}") from error
+
+
+def compute_create_address(sender: Address, nonce: int) -> Address:
+    """Address of the contract that `sender`'s transaction with this nonce creates."""
+    if not 0 <= nonce < 1 << 64:
+        raise EncodeFailed(f"nonce {nonce}")
+    digits = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
+    # RLP of [address, nonce]: a single byte below 0x80 stands for itself, anything else has its length in front.
+    tail = digits if nonce and nonce < 0x80 else bytes([0x80 + len(digits)]) + digits
+    body = b"\x94" + sender + tail
+    return Address(keccak(bytes([0xC0 + len(body)]) + body)[12:])
+
+
+def matches_deployed_code(artifact: Artifact, code: bytes) -> bool:
+    """Whether on-chain code is the artifact's, immutables (zero in the artifact) set to anything."""
+    template = artifact.deployed_bytecode
+    return len(code) == len(template) and all(
+        ours == theirs or ours == 0 for ours, theirs in zip(template, code, strict=True)
+    )
