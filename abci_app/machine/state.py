@@ -1,0 +1,123 @@
+"""The state as the rules see it: read, write, delete, scan, fork, absorb. The one undo mechanism is forgetting a fork.
+
+A ``StateView`` is bytes by key (the store, or a dict in tests). A ``StateDelta`` lies over a view or another delta and
+holds decoded records; they are encoded once, when ``changes`` is asked for.
+"""
+
+import heapq
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, TypeVar, cast
+
+from abci_app.machine.codec import decode, encode
+from abci_app.machine.codes import invariant
+
+R = TypeVar("R")
+_ABSENT = object()
+
+
+class StateView(Protocol):
+    """Committed bytes; what it answers never changes while it is held."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value, or None."""
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, value) under ``prefix``, keys ascending."""
+
+
+class MemoryState:
+    """A view over a dict, for tests, replays and throw-away states."""
+
+    def __init__(self, values: Mapping[bytes, bytes] | None = None) -> None:
+        self.values: dict[bytes, bytes] = dict(values or {})
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value, or None."""
+        return self.values.get(key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, value) under ``prefix``, keys ascending."""
+        for key in sorted(key for key in self.values if key.startswith(prefix)):
+            yield key, self.values[key]
+
+    def apply(self, changes: Mapping[bytes, bytes | None]) -> None:
+        """Write ``changes`` (None deletes)."""
+        for key, value in changes.items():
+            if value is None:
+                self.values.pop(key, None)
+            else:
+                self.values[key] = value
+
+
+class StateDelta:
+    """Changes over a base; reads fall through. Records are frozen, so sharing them is safe."""
+
+    def __init__(self, base: "StateView | StateDelta") -> None:
+        self._base = base
+        self._records: dict[bytes, object] = {}
+        """Decoded records read from a view, so that each is decoded once a block."""
+        self._written: dict[bytes, object | None] = {}
+
+    def read(self, key: bytes, cls: type[R]) -> R | None:
+        """Return the record under ``key``, or None."""
+        value = self._written.get(key, _ABSENT)
+        if value is not _ABSENT:
+            return cast("R | None", value)
+        if isinstance(self._base, StateDelta):
+            return self._base.read(key, cls)
+        value = self._records.get(key, _ABSENT)
+        if value is _ABSENT:
+            raw = self._base.get(key)
+            value = None if raw is None else decode(cls, raw)
+            self._records[key] = value
+        return cast("R | None", value)
+
+    def must(self, key: bytes, cls: type[R]) -> R:
+        """Return the record under ``key``; its absence is a bug."""
+        record = self.read(key, cls)
+        invariant(record is not None, f"no record under {key!r}")
+        return cast(R, record)
+
+    def write(self, key: bytes, record: object) -> None:
+        """Put ``record`` under ``key``."""
+        self._written[key] = record
+
+    def delete(self, key: bytes) -> None:
+        """Remove ``key``, there or not."""
+        self._written[key] = None
+
+    def scan(self, prefix: bytes, cls: type[R]) -> Iterator[tuple[bytes, R]]:
+        """Yield (key, record) under ``prefix``, keys ascending, as of the start of the scan for this delta's own writes."""
+        own = sorted(key for key in self._written if key.startswith(prefix))
+        if isinstance(self._base, StateDelta):
+            below: Iterator[bytes] = (key for key, _ in self._base.scan(prefix, cls))
+        else:
+            below = (key for key, _ in self._base.scan(prefix))
+        last = b""
+        for key in heapq.merge(own, below):
+            if key != last:
+                record = self.read(key, cls)
+                last = key
+                if record is not None:
+                    yield key, record
+
+    def fork(self) -> "StateDelta":
+        """Return a delta over this one; forget it to undo, ``absorb`` it to keep."""
+        return StateDelta(self)
+
+    def absorb(self, child: "StateDelta") -> None:
+        """Take over a fork's writes."""
+        invariant(child._base is self, "absorbed a fork of another state")
+        self._written.update(child._written)
+
+    def changes(self) -> dict[bytes, bytes | None]:
+        """Return encoded writes by key, ascending; None deletes. What equals the base is left out."""
+        invariant(not isinstance(self._base, StateDelta), "changes of a fork")
+        view = cast(StateView, self._base)
+        encoded: dict[bytes, bytes | None] = {}
+        for key in sorted(self._written):
+            record: Any = self._written[key]
+            value = None if record is None else encode(record)
+            if value != view.get(key):
+                encoded[key] = value
+        return encoded
