@@ -7,5 +7,21 @@
 
     ABCIServer(app=Ledger(), address="unix:///tmp/ledger.sock").run()
 
-Knows nothing of what the application does, and imports nothing else of this project.
+Knows nothing of what the application does, and imports nothing else of this project. Messages are in messages.py.
 """
+
+from abci_app.abci.application import Application, tx_bytes_in_block, txs_within
+from abci_app.abci.errors import ABCIError, AddressError, AddressInUse, ApplicationError, FrameError
+from abci_app.abci.server import ABCIServer
+
+__all__ = [
+    "ABCIServer",
+    "Application",
+    "tx_bytes_in_block",
+    "txs_within",
+    "ABCIError",
+    "AddressError",
+    "AddressInUse",
+    "ApplicationError",
+    "FrameError",
+]
