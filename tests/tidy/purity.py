@@ -122,14 +122,12 @@ class Sets:
 
     def misused(self, scope: ast.AST) -> Iterator[int]:
         """The lines where a set's own order would show."""
-        order_free = set()
+        order_free: set[ast.AST] = set()
         for node in ast.walk(scope):
             match node:
                 case ast.Call(func=ast.Name(id=name), args=[ast.GeneratorExp() | ast.ListComp() as inner, *_]):
                     if name in ORDER_FREE:
                         order_free.add(inner)
-                case ast.SetComp():
-                    order_free.add(node)
         for node in ast.walk(scope):
             match node:
                 case ast.For(iter=source) if self.is_set(source):

@@ -38,7 +38,9 @@ def check_docstrings(path: str, source: str) -> list[str]:
     """Refuses a public module, class, function or longer method without a docstring; an override inherits one."""
     tree = ast.parse(source)
     problems = [] if ast.get_docstring(tree) else [f"{path}:1: the module has no docstring"]
-    for owner in [tree, *(node for node in tree.body if isinstance(node, ast.ClassDef) and not node.bases)]:
+    plain_classes = [node for node in tree.body if isinstance(node, ast.ClassDef) and not node.bases]
+    owners: list[ast.Module | ast.ClassDef] = [tree, *plain_classes]
+    for owner in owners:
         for node in owner.body:
             if not isinstance(node, Documented) or node.name.startswith("_") or ast.get_docstring(node):
                 continue
