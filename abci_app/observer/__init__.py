@@ -1,0 +1,1 @@
+"""Finalized logs of each chain → segments and their digests, or silence with a reason."""
