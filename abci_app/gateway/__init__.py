@@ -1,0 +1,4 @@
+"""gRPC over committed snapshots: Query, TxService, health, reflection.
+
+Runs in threads beside the ABCI loop; it reads what the node committed last and never touches consensus.
+"""

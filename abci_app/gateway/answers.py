@@ -1,0 +1,160 @@
+"""Records of the state → messages of the query service. Pure; one function a message."""
+
+from collections.abc import Sequence
+
+from abci_app.machine import batches, keys, records
+from abci_app.machine.codes import Code
+from abci_app.machine.state import StateDelta
+from abci_app.pb.routing.v1 import query_pb2 as pb
+
+
+def build_domain(state: StateDelta, domain: records.Domain, members: Sequence[records.Member]) -> pb.Domain:
+    """Return a domain with the reports on record past its cursor."""
+    return pb.Domain(
+        domain=domain.domain, chain_id=domain.chain_id, connext=domain.connext, gate=domain.gate,
+        finality_depth=domain.finality_depth, segment_blocks=domain.segment_blocks, idle_blocks=domain.idle_blocks,
+        segment=domain.cursor.number, cursor_block=domain.cursor.block, cursor_index=domain.cursor.index,
+        cursor_hash=domain.cursor.block_hash, cursor_timestamp_s=domain.cursor.timestamp_s,
+        next_nonce=domain.next_nonce, max_routers=domain.max_routers, fee_numerator=domain.fee_numerator,
+        connext_paused=domain.connext_paused, status=domain.status.name, eligible=domain.eligible,
+        reports=[
+            build_reports(int(key.rsplit(b"/", 1)[1]), stored, members)
+            for key, stored in state.scan(keys.domain_reports(domain.domain), records.Reports)
+        ],
+    )
+
+
+def build_reports(number: int, stored: records.Reports, members: Sequence[records.Member]) -> pb.SegmentReports:
+    """Return who reports what for one segment."""
+    answer = pb.SegmentReports(segment=number)
+    for report in stored.reports:
+        named = [member for index, member in enumerate(members) if report.members >> index & 1]
+        answer.reports.add(
+            digest=report.digest, validators=[member.attestation for member in named],
+            power=sum(member.power for member in named),
+        )
+    return answer
+
+
+def build_lane(lane: records.Lane) -> pb.Lane:
+    """Return a lane."""
+    return pb.Lane(
+        origin=lane.origin, destination=lane.destination, status=lane.status.name, ordered=lane.ordered,
+        next_sequence=lane.next_sequence, held=lane.held,
+    )
+
+
+def build_asset(asset: records.Asset) -> pb.Asset:
+    """Return an asset with its local tokens."""
+    return pb.Asset(
+        canonical_domain=asset.canonical_domain, canonical_id=asset.canonical_id,
+        locals=[
+            pb.AssetLocal(domain=local.domain, address=local.address, decimals=local.decimals, listed=local.listed)
+            for local in asset.locals
+        ],
+    )
+
+
+def build_transfer(state: StateDelta, transfer: records.Transfer) -> pb.Transfer:
+    """Return a transfer with its attempts."""
+    return pb.Transfer(
+        transfer_id=transfer.transfer_id, status=transfer.status.name, acceptance=transfer.acceptance,
+        origin=transfer.origin, destination=transfer.destination, nonce=str(transfer.nonce),
+        amount=str(transfer.amount), local=transfer.local, has_call_data=transfer.has_call_data,
+        origin_tx=transfer.origin_tx, accepted_height=transfer.accepted_height,
+        accepted_time_s=transfer.accepted_time_s,
+        attempts=[build_attempt(state, attempt) for attempt in transfer.attempts],
+        executed_by=transfer.executed_by, executed_tx=transfer.executed_tx, reconciled_tx=transfer.reconciled_tx,
+        finished_height=transfer.finished_height,
+    )
+
+
+def build_attempt(state: StateDelta, attempt: records.Attempt) -> pb.Attempt:
+    """Return an attempt with how far its batch is attested."""
+    decision = state.read(keys.decision(attempt.sequence), records.Decision)
+    batch = state.read(keys.batch(attempt.decided_height), records.DecisionBatch)
+    return pb.Attempt(
+        number=attempt.number, kind=attempt.kind.name, sequence=attempt.sequence,
+        lane_sequence=decision.lane_sequence if decision else 0, routers=attempt.routers, share=str(attempt.share),
+        valid_until_s=attempt.valid_until_s, decided_height=attempt.decided_height, end=attempt.end.name,
+        ended_height=attempt.ended_height, attested_height=batch.attested_height if batch else 0,
+        signatures=len(batch.signatures) if batch else 0,
+    )
+
+
+def build_bid(bid: records.Bid) -> pb.StandingBid:
+    """Return a bid without its signatures: those leave only in an execution payload."""
+    return pb.StandingBid(
+        router=bid.router, path_lengths=[signed.path_length for signed in bid.signatures],
+        withdrawn=bid.withdrawn, height=bid.height,
+    )
+
+
+def build_auction(auction: records.Auction, recorded: bool) -> pb.AuctionResponse:
+    """Return an auction with every input of the rule."""
+    return pb.AuctionResponse(
+        height=auction.height, transfer_id=auction.transfer_id, attempt=auction.attempt, recorded=recorded,
+        amount=str(auction.amount), max_routers=auction.max_routers, path_length=auction.path_length,
+        share=str(auction.share), virtual_before=str(auction.virtual_before),
+        virtual_after=str(auction.virtual_after),
+        candidates=[build_candidate(candidate) for candidate in auction.candidates],
+        winners=[pb.Winner(router=charge.router, charge=str(charge.amount)) for charge in auction.winners],
+    )
+
+
+def build_candidate(candidate: records.Candidate) -> pb.Candidate:
+    """Return one bidder as the auction saw it."""
+    return pb.Candidate(
+        router=candidate.router, path_lengths=candidate.path_lengths, approved=candidate.approved,
+        eligible=candidate.eligible, cool_down_until=candidate.cool_down_until, withdrawn=candidate.withdrawn,
+        balance=str(candidate.balance), reserved=str(candidate.reserved), finish=str(candidate.finish),
+        weight=candidate.weight, code=candidate.code, code_name=Code(candidate.code).name,
+    )
+
+
+def build_decision(decision: records.Decision) -> pb.Decision:
+    """Return a decision."""
+    return pb.Decision(
+        sequence=decision.sequence, height=decision.height, origin=decision.origin, destination=decision.destination,
+        lane_sequence=decision.lane_sequence, transfer_id=decision.transfer_id, attempt=decision.attempt,
+        kind=decision.kind.name, routers=decision.routers, valid_until_s=decision.valid_until_s,
+        gas_limit=decision.gas_limit,
+    )
+
+
+def build_leaf(state: StateDelta, batch: records.DecisionBatch, leaf: records.Leaf) -> pb.Leaf:
+    """Return a leaf with its hash."""
+    return pb.Leaf(
+        destination=leaf.destination, chain_id=leaf.chain_id, gate=leaf.gate, lane=leaf.lane,
+        lane_floor=leaf.lane_floor, sequences=leaf.sequences,
+        hash=batches.hash_leaf(batch.height, leaf, list_decisions(state, leaf)),
+    )
+
+
+def build_batch(state: StateDelta, batch: records.DecisionBatch, chain_id: str) -> pb.Batch:
+    """Return a batch with its leaves and the signatures on record."""
+    return pb.Batch(
+        height=batch.height, epoch=batch.epoch, root=batch.root, digest=batches.compute_digest(chain_id, batch),
+        leaves=[build_leaf(state, batch, leaf) for leaf in batch.leaves], attested_height=batch.attested_height,
+        attestations=build_attestations(state, batch),
+    )
+
+
+def build_attestations(state: StateDelta, batch: records.DecisionBatch) -> list[pb.Attestation]:
+    """Return the signatures of a batch by attestation address, ascending: the gate's order (BAT-6)."""
+    members = state.must(keys.epoch(batch.epoch), records.ValidatorSet).members
+    return sorted(
+        (
+            pb.Attestation(
+                attestation=members[signed.member].attestation, power=members[signed.member].power,
+                signature=signed.signature,
+            )
+            for signed in batch.signatures
+        ),
+        key=lambda attestation: attestation.attestation,
+    )
+
+
+def list_decisions(state: StateDelta, leaf: records.Leaf) -> list[records.Decision]:
+    """Return the decisions of a leaf, in its order."""
+    return [state.must(keys.decision(sequence), records.Decision) for sequence in leaf.sequences]

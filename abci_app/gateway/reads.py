@@ -1,0 +1,64 @@
+"""What the gateway needs of a node, and the errors it answers with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from abci_app.machine.codes import Code
+from abci_app.machine.records import Decision
+from abci_app.machine.results import TxResult
+from abci_app.machine.state import StateView
+
+
+class Committed(Protocol):
+    """One committed height; what it answers never changes."""
+
+    @property
+    def height(self) -> int:
+        """Height, 0 after InitChain."""
+
+    @property
+    def app_hash(self) -> bytes:
+        """Root of the state at ``height``."""
+
+    @property
+    def view(self) -> StateView:
+        """The state at ``height``."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedBlock:
+    """What a commit tells those who wait for their transactions."""
+
+    height: int
+    results: Mapping[bytes, TxResult]
+    """By sha256 of the transaction's bytes."""
+
+
+class NodeReads(Protocol):
+    """The read side of a node, safe to call from any thread."""
+
+    @property
+    def attestation(self) -> bytes:
+        """Address of the attestation key; empty without one."""
+
+    def committed(self) -> Committed | None:
+        """Return the newest committed height; None before InitChain."""
+
+    def counters(self) -> Mapping[str, int]:
+        """Return the node's own counters."""
+
+    def sequencer_signature(self, decision: Decision) -> bytes | None:
+        """Return Connext's sequencer signature; None without a key or while it must not be released."""
+
+    def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
+        """Call ``listener`` after every commit, from the consensus thread: it must only hand over."""
+
+
+class QueryError(Exception):
+    """A question without an answer, with the code the client sees."""
+
+    def __init__(self, code: Code, reason: str) -> None:
+        super().__init__(f"{code.name}: {reason}")
+        self.code = code
+        self.reason = reason
