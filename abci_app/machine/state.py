@@ -87,7 +87,7 @@ class StateDelta:
         self._written[key] = None
 
     def scan(self, prefix: bytes, cls: type[R]) -> Iterator[tuple[bytes, R]]:
-        """Yield (key, record) under ``prefix``, keys ascending, as of the start of the scan for this delta's own writes."""
+        """Yield (key, record) under ``prefix``, keys ascending; own keys are those at the start of the scan."""
         own = sorted(key for key in self._written if key.startswith(prefix))
         if isinstance(self._base, StateDelta):
             below: Iterator[bytes] = (key for key, _ in self._base.scan(prefix, cls))
