@@ -123,11 +123,13 @@ def build_decision(decision: records.Decision) -> pb.Decision:
 
 
 def build_leaf(state: StateDelta, batch: records.DecisionBatch, leaf: records.Leaf) -> pb.Leaf:
-    """Return a leaf with its hash."""
+    """Return a leaf with its hash, which is empty once a decision of it is pruned."""
+    decisions = list_decisions(state, leaf)
+    complete = len(decisions) == len(leaf.sequences)
     return pb.Leaf(
         destination=leaf.destination, chain_id=leaf.chain_id, gate=leaf.gate, lane=leaf.lane,
         lane_floor=leaf.lane_floor, sequences=leaf.sequences,
-        hash=batches.hash_leaf(batch.height, leaf, list_decisions(state, leaf)),
+        hash=batches.hash_leaf(batch.height, leaf, decisions) if complete else b"",
     )
 
 
@@ -156,5 +158,6 @@ def build_attestations(state: StateDelta, batch: records.DecisionBatch) -> list[
 
 
 def list_decisions(state: StateDelta, leaf: records.Leaf) -> list[records.Decision]:
-    """Return the decisions of a leaf, in its order."""
-    return [state.must(keys.decision(sequence), records.Decision) for sequence in leaf.sequences]
+    """Return the decisions of a leaf that are not pruned, in its order."""
+    found = (state.read(keys.decision(sequence), records.Decision) for sequence in leaf.sequences)
+    return [decision for decision in found if decision is not None]

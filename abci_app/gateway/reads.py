@@ -48,8 +48,8 @@ class NodeReads(Protocol):
     def counters(self) -> Mapping[str, int]:
         """Return the node's own counters."""
 
-    def sequencer_signature(self, decision: Decision) -> bytes | None:
-        """Return Connext's sequencer signature; None without a key or while it must not be released."""
+    def sequencer_signature(self, decision: Decision) -> tuple[bytes, bytes] | None:
+        """Return (sequencer address, signature) for a decision that is attested and not expired; None without a key."""
 
     def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
         """Call ``listener`` after every commit, from the consensus thread: it must only hand over."""

@@ -1,0 +1,80 @@
+"""The execution payload of one leaf: what a relayer needs to call the gate, and nothing it could misuse earlier.
+
+Refusals: NOT_FOUND, NOT_ATTESTED, EXPIRED (nothing in the leaf can execute any more), NO_KEY (no attestation key here).
+"""
+
+from collections.abc import Callable
+
+from abci_app.gateway import answers
+from abci_app.gateway.reads import Committed, QueryError
+from abci_app.machine import batches, keys, records
+from abci_app.machine.codes import Code
+from abci_app.machine.connext import encode_transfer_info
+from abci_app.machine.state import StateDelta
+from abci_app.pb.routing.v1 import query_pb2 as pb
+
+SequencerSignature = Callable[[records.Decision], tuple[bytes, bytes] | None]
+"""Decision → (sequencer address, 65-byte signature), None without a key."""
+
+
+def find_batch(state: StateDelta, height: int) -> records.DecisionBatch:
+    """Return the batch decided at ``height``, or refuse the question."""
+    batch = state.read(keys.batch(height), records.DecisionBatch)
+    if batch is None:
+        raise QueryError(Code.NOT_FOUND, f"no batch was decided at height {height}")
+    return batch
+
+
+def build_execution(
+    committed: Committed, state: StateDelta, height: int, leaf_index: int, sign: SequencerSignature
+) -> pb.ExecutionResponse:
+    """Return leaf, proof, attestations, router signatures and this node's sequencer signatures."""
+    batch = find_batch(state, height)
+    if leaf_index >= len(batch.leaves):
+        raise QueryError(Code.NOT_FOUND, f"batch {height} has {len(batch.leaves)} leaves")
+    if not batch.attested_height:
+        raise QueryError(Code.NOT_ATTESTED, f"batch {height} has {len(batch.signatures)} signatures, no quorum yet")
+    leaf = batch.leaves[leaf_index]
+    decisions = answers.list_decisions(state, leaf)
+    if len(decisions) < len(leaf.sequences):
+        raise QueryError(Code.EXPIRED, "decisions of this leaf are pruned")
+    domain = state.must(keys.domain(leaf.destination), records.Domain)
+    if all(decision.valid_until_s < domain.cursor.timestamp_s for decision in decisions):
+        raise QueryError(Code.EXPIRED, "every decision of this leaf is past its lease")
+    siblings, path_bits = batches.prove_leaf(state, batch, leaf_index)
+    members = state.must(keys.epoch(batch.epoch), records.ValidatorSet).members
+    return pb.ExecutionResponse(
+        height=committed.height, batch_height=batch.height, epoch=batch.epoch, root=batch.root,
+        leaf=answers.build_leaf(state, batch, leaf), proof=siblings, path_bits=path_bits,
+        attestations=answers.build_attestations(state, batch), total_power=sum(member.power for member in members),
+        entries=[
+            build_entry(state, decision, sign if decision.valid_until_s >= domain.cursor.timestamp_s else None)
+            for decision in decisions
+        ],
+    )
+
+
+def build_entry(state: StateDelta, decision: records.Decision, sign: SequencerSignature | None) -> pb.ExecutionEntry:
+    """Return one decision with its terms and signatures; one past its lease (``sign`` None) gets no sequencer's."""
+    info = state.read(keys.transfer_info(decision.transfer_id), records.TransferInfo)
+    if info is None:
+        raise QueryError(Code.EXPIRED, f"transfer 0x{decision.transfer_id.hex()} is pruned")
+    entry = pb.ExecutionEntry(decision=answers.build_decision(decision), transfer_info=encode_transfer_info(info))
+    if decision.kind is records.DecisionKind.SLOW:
+        return entry
+    entry.router_signatures.extend(find_signature(state, decision, router) for router in decision.routers)
+    if sign is not None:
+        signed = sign(decision)
+        if signed is None:
+            raise QueryError(Code.NO_KEY, "this node has no attestation key to sign as sequencer")
+        entry.sequencer, entry.sequencer_signature = signed
+    return entry
+
+
+def find_signature(state: StateDelta, decision: records.Decision, router: bytes) -> bytes:
+    """Return the router's own signature for the decided path length."""
+    bid = state.must(keys.bid(decision.transfer_id, records.Address(router)), records.Bid)
+    for signed in bid.signatures:
+        if signed.path_length == len(decision.routers):
+            return signed.signature
+    raise QueryError(Code.NOT_FOUND, f"no signature of 0x{router.hex()} for {len(decision.routers)} routers")

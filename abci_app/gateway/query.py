@@ -1,0 +1,244 @@
+"""The Query service: committed state, read in a gRPC thread, one snapshot an answer."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import grpc
+
+from abci_app.gateway import answers, execution
+from abci_app.gateway.reads import Committed, NodeReads, QueryError
+from abci_app.machine import auction, keys, records
+from abci_app.machine.codec import Address, TransferId
+from abci_app.machine.codes import Code
+from abci_app.machine.connext import encode_transfer_info
+from abci_app.machine.state import StateDelta
+from abci_app.pb.routing.v1 import query_pb2 as pb
+from abci_app.pb.routing.v1 import query_pb2_grpc
+
+A = TypeVar("A")
+
+LIST_MAX = 500
+BATCHES_MAX = 100
+SCAN_MAX = 10_000
+"""Records one list call looks at, at most: a filter that matches nothing must not read the whole state."""
+
+_STATUS = {
+    Code.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    Code.ARGUMENT_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    Code.NOT_READY: grpc.StatusCode.UNAVAILABLE,
+}
+
+
+def refuse(context: grpc.ServicerContext, error: QueryError) -> None:
+    """End a call with the gRPC status that fits and the code's name in the trailing metadata."""
+    context.set_trailing_metadata((("code", error.code.name),))
+    context.abort(_STATUS.get(error.code, grpc.StatusCode.FAILED_PRECONDITION), str(error))
+
+
+def check_length(value: bytes, length: int, name: str) -> bytes:
+    """Return ``value``, or refuse it where it is not ``length`` bytes."""
+    if len(value) != length:
+        raise QueryError(Code.ARGUMENT_INVALID, f"{name} has {len(value)} bytes, must be {length}")
+    return value
+
+
+class QueryService(query_pb2_grpc.QueryServicer):
+    """Every method: one committed snapshot in, one message out; errors carry a code."""
+
+    def __init__(self, node: NodeReads) -> None:
+        self._node = node
+
+    def _answer(self, context: grpc.ServicerContext, build: Callable[[Committed, StateDelta], A]) -> A:
+        committed = self._node.committed()
+        try:
+            if committed is None:
+                raise QueryError(Code.NOT_READY, "the node has not committed anything yet")
+            return build(committed, StateDelta(committed.view))
+        except QueryError as error:
+            refuse(context, error)
+            raise
+
+    def Status(self, request: pb.StatusRequest, context: grpc.ServicerContext) -> pb.StatusResponse:  # noqa: N802
+        """Chain, height, validators, this node's counters."""
+        def build(committed: Committed, state: StateDelta) -> pb.StatusResponse:
+            chain = state.must(keys.CHAIN, records.ChainState)
+            members = state.must(keys.epoch(chain.epoch_next), records.ValidatorSet).members
+            return pb.StatusResponse(
+                chain_id=chain.chain_id, height=committed.height, time_s=chain.time_s, app_hash=committed.app_hash,
+                epoch=chain.epoch_next, attestation=self._node.attestation, next_sequence=chain.next_sequence,
+                next_acceptance=chain.next_acceptance,
+                unattested_batches=sum(1 for _ in state.scan(keys.unattested_batches(), records.Mark)),
+                validators=[
+                    pb.Validator(consensus_key=member.consensus_key, power=member.power, attestation=member.attestation)
+                    for member in members
+                ],
+                counters=[
+                    pb.Counter(name=name, value=value) for name, value in sorted(self._node.counters().items())
+                ],
+            )
+        return self._answer(context, build)
+
+    def Domains(self, request: pb.DomainsRequest, context: grpc.ServicerContext) -> pb.DomainsResponse:  # noqa: N802
+        """All domains with cursors and pending reports, lanes, assets."""
+        def build(committed: Committed, state: StateDelta) -> pb.DomainsResponse:
+            chain = state.must(keys.CHAIN, records.ChainState)
+            members = state.must(keys.epoch(chain.epoch_executing), records.ValidatorSet).members
+            return pb.DomainsResponse(
+                height=committed.height,
+                domains=[
+                    answers.build_domain(state, domain, members)
+                    for _, domain in state.scan(keys.domains(), records.Domain)
+                ],
+                lanes=[answers.build_lane(lane) for _, lane in state.scan(keys.lanes(), records.Lane)],
+                assets=[answers.build_asset(asset) for _, asset in state.scan(keys.assets(), records.Asset)],
+            )
+        return self._answer(context, build)
+
+    def Transfer(self, request: pb.TransferRequest, context: grpc.ServicerContext) -> pb.TransferResponse:  # noqa: N802
+        """One transfer, its terms and the bids that stand for it."""
+        def build(committed: Committed, state: StateDelta) -> pb.TransferResponse:
+            transfer = find_transfer(state, request.transfer_id)
+            info = state.read(keys.transfer_info(transfer.transfer_id), records.TransferInfo)
+            return pb.TransferResponse(
+                height=committed.height, transfer=answers.build_transfer(state, transfer),
+                transfer_info=encode_transfer_info(info) if info else b"",
+                bids=[
+                    answers.build_bid(bid) for _, bid in state.scan(keys.bids(transfer.transfer_id), records.Bid)
+                ],
+            )
+        return self._answer(context, build)
+
+    def Transfers(self, request: pb.TransfersRequest, context: grpc.ServicerContext) -> pb.TransfersResponse:  # noqa: N802
+        """Transfers by acceptance number, optionally of one status."""
+        def build(committed: Committed, state: StateDelta) -> pb.TransfersResponse:
+            if request.status and request.status not in records.TransferStatus.__members__:
+                raise QueryError(Code.ARGUMENT_INVALID, f"no status {request.status!r}")
+            chosen = sorted(
+                (
+                    transfer for transfer in _bounded(state.scan(b"transfer/", records.Transfer))
+                    if transfer.acceptance >= request.from_acceptance
+                    and request.status in ("", transfer.status.name)
+                ),
+                key=lambda transfer: transfer.acceptance,
+            )
+            return pb.TransfersResponse(
+                height=committed.height,
+                transfers=[answers.build_transfer(state, transfer) for transfer in chosen[:_limit(request.limit)]],
+            )
+        return self._answer(context, build)
+
+    def Auction(self, request: pb.AuctionRequest, context: grpc.ServicerContext) -> pb.AuctionResponse:  # noqa: N802
+        """Why each router won or lost."""
+        def build(committed: Committed, state: StateDelta) -> pb.AuctionResponse:
+            transfer = find_transfer(state, request.transfer_id)
+            recorded = [record for _, record in state.scan(keys.auctions(transfer.transfer_id), records.Auction)]
+            chosen = [record for record in recorded if request.attempt in (0, record.attempt)]
+            undecided = transfer.status in (records.TransferStatus.ACCEPTED, records.TransferStatus.WAITING)
+            if chosen and not (undecided and request.attempt == 0):
+                return answers.build_auction(chosen[-1], recorded=True)
+            if request.attempt or not undecided:
+                raise QueryError(Code.NOT_FOUND, f"no auction was held for attempt {request.attempt or 1}")
+            answer = answers.build_auction(auction.compute_auction(state, transfer, committed.height), recorded=False)
+            answer.reason = f"transfer is {transfer.status.name}; this is what the rule says on committed state"
+            return answer
+        return self._answer(context, build)
+
+    def Router(self, request: pb.RouterRequest, context: grpc.ServicerContext) -> pb.RouterResponse:  # noqa: N802
+        """A router on every domain, with its liquidity."""
+        def build(committed: Committed, state: StateDelta) -> pb.RouterResponse:
+            address = Address(check_length(request.router, 20, "router"))
+            answer = pb.RouterResponse(height=committed.height, router=address)
+            for _, domain in state.scan(keys.domains(), records.Domain):
+                router = state.read(keys.router(domain.domain, address), records.Router)
+                if router is None:
+                    continue
+                entry = answer.domains.add(
+                    domain=domain.domain, approved=router.approved, eligible=router.eligible, faults=router.faults,
+                    cool_down_until=router.cool_down_until,
+                )
+                for local in list_locals(state, domain):
+                    held = state.read(keys.liquidity(domain.domain, local, address), records.Liquidity)
+                    if held is not None:
+                        entry.liquidity.add(local=local, balance=str(held.balance), reserved=str(held.reserved))
+            if not answer.domains:
+                raise QueryError(Code.NOT_FOUND, f"no router 0x{address.hex()}")
+            return answer
+        return self._answer(context, build)
+
+    def Decisions(self, request: pb.DecisionsRequest, context: grpc.ServicerContext) -> pb.DecisionsResponse:  # noqa: N802
+        """Decisions from a sequence on."""
+        def build(committed: Committed, state: StateDelta) -> pb.DecisionsResponse:
+            answer = pb.DecisionsResponse(height=committed.height)
+            end = state.must(keys.CHAIN, records.ChainState).next_sequence
+            for sequence in range(max(1, request.from_sequence), end):
+                decision = state.read(keys.decision(sequence), records.Decision)
+                if decision is not None:
+                    answer.decisions.append(answers.build_decision(decision))
+                if len(answer.decisions) >= _limit(request.limit):
+                    break
+            return answer
+        return self._answer(context, build)
+
+    def Batch(self, request: pb.BatchRequest, context: grpc.ServicerContext) -> pb.BatchResponse:  # noqa: N802
+        """One batch with its signatures."""
+        def build(committed: Committed, state: StateDelta) -> pb.BatchResponse:
+            batch = execution.find_batch(state, request.height)
+            chain_id = state.must(keys.CHAIN, records.ChainState).chain_id
+            return pb.BatchResponse(height=committed.height, batch=answers.build_batch(state, batch, chain_id))
+        return self._answer(context, build)
+
+    def Batches(self, request: pb.BatchesRequest, context: grpc.ServicerContext) -> pb.BatchesResponse:  # noqa: N802
+        """Batches from a height on."""
+        def build(committed: Committed, state: StateDelta) -> pb.BatchesResponse:
+            answer = pb.BatchesResponse(height=committed.height)
+            chain_id = state.must(keys.CHAIN, records.ChainState).chain_id
+            limit = min(request.limit or 20, BATCHES_MAX)
+            for key, batch in state.scan(keys.batches(), records.DecisionBatch):
+                if key < keys.batch(request.from_height) or (request.attested_only and not batch.attested_height):
+                    continue
+                answer.batches.append(answers.build_batch(state, batch, chain_id))
+                if len(answer.batches) >= limit:
+                    break
+            return answer
+        return self._answer(context, build)
+
+    def Execution(self, request: pb.ExecutionRequest, context: grpc.ServicerContext) -> pb.ExecutionResponse:  # noqa: N802
+        """All a relayer needs for one leaf."""
+        return self._answer(
+            context,
+            lambda committed, state: execution.build_execution(
+                committed, state, request.height, request.leaf, self._node.sequencer_signature
+            ),
+        )
+
+
+def find_transfer(state: StateDelta, transfer_id: bytes) -> records.Transfer:
+    """Return the transfer, or refuse the question."""
+    check_length(transfer_id, 32, "transfer_id")
+    transfer = state.read(keys.transfer(TransferId(transfer_id)), records.Transfer)
+    if transfer is None:
+        raise QueryError(Code.NOT_FOUND, f"no transfer 0x{transfer_id.hex()}")
+    return transfer
+
+
+def list_locals(state: StateDelta, domain: records.Domain) -> list[Address]:
+    """Return the local assets known on a domain, ascending."""
+    return sorted({
+        local.address
+        for _, asset in state.scan(keys.assets(), records.Asset)
+        for local in asset.locals if local.domain == domain.domain
+    })
+
+
+def _limit(asked: int) -> int:
+    return min(asked or 100, LIST_MAX)
+
+
+def _bounded(scanned: Iterator[tuple[Any, A]]) -> Iterator[A]:
+    for count, (_, record) in enumerate(scanned):
+        if count >= SCAN_MAX:
+            return
+        yield record
+
+
+
