@@ -28,7 +28,8 @@ LAZY = {"abci_app.cli.testnet": "testnet"}
 """Imports that must stand inside a function: the package is there in a checkout only, not in a wheel."""
 
 MACHINE_IMPORTS = (
-    *("__future__", "collections.abc", "dataclasses", "enum", "functools.cache", "types", "typing"),
+    *("__future__", "bisect", "collections.abc", "dataclasses", "enum", "functools.cache", "functools.lru_cache"),
+    *("heapq", "types", "typing"),
     *("hashlib", "struct"),
     *("coincurve", "sha3", "google.protobuf"),
     *("abci_app.machine", "abci_app.pb"),

@@ -1,0 +1,73 @@
+"""What goes into a block and what comes out of it; nothing here is stored, so nothing has canonical bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from abci_app.machine.codec import Address, Hash, TransferId
+from abci_app.machine.codes import Code, Rejected
+from abci_app.machine.records import DecisionBatch
+from abci_app.machine.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class BlockEvent:
+    """Something that happened, for people and indexes; no rule reads it and no hash covers it."""
+
+    kind: str
+    """Lower-case word: accepted, assigned, renewed, waiting, slow, executed, bid, withdrawn, alarm …"""
+    attributes: tuple[tuple[str, str], ...]
+    """(name, value) in a fixed order; bytes as lower-case hex without 0x, numbers in decimal."""
+
+
+@dataclass(frozen=True, slots=True)
+class TxResult:
+    """Answer to one transaction of a block. Code and data are hashed into the next header by CometBFT, log is not."""
+
+    code: Code
+    data: bytes = b""
+    """One byte per bid of a bundle: the bids' codes (BID-3); else empty."""
+    log: str = ""
+    events: tuple[BlockEvent, ...] = ()
+
+    @classmethod
+    def refused(cls, rejection: Rejected) -> "TxResult":
+        """Return the answer to a transaction that left no trace (ORD-5)."""
+        return cls(rejection.code, log=rejection.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What CheckTx answers, and the bids in it that the state does not know yet (BID-6)."""
+
+    code: Code
+    log: str = ""
+    early: tuple[tuple[TransferId, Address], ...] = ()
+    """(transfer, router) of each early bid, ascending; the node bounds them per router and lets them expire."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """The part of a block that the rules look at."""
+
+    height: int
+    time_s: int
+    """Block time, rounded down to seconds."""
+    proposer: Address
+    """Consensus address, 20 bytes."""
+    txs: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """All that a block brings about (ORD-4)."""
+
+    results: tuple[TxResult, ...]
+    """One per transaction, in block order, injected ones included."""
+    batch: DecisionBatch | None
+    """The decisions of this block, None where there are none."""
+    changes: Mapping[bytes, bytes | None]
+    """Writes by key, ascending; None deletes."""
+    tree: Tree
+    app_hash: Hash
+    events: tuple[BlockEvent, ...]
+    """What belongs to no transaction."""
