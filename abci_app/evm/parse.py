@@ -57,6 +57,7 @@ def address(answer: Any) -> Address:
 
 
 def block(answer: Any) -> Block:
+    """Header of a block object."""
     fields = _object(answer, "block")
     return Block(
         number=quantity(fields.get("number")),
@@ -68,6 +69,7 @@ def block(answer: Any) -> Block:
 
 
 def logs(answer: Any) -> tuple[Log, ...]:
+    """List of log objects."""
     if not isinstance(answer, list):
         raise RpcMalformed(f"not a list of logs: {str(answer)[:80]!r}")
     return tuple(_log(entry) for entry in answer)
@@ -92,6 +94,7 @@ def require_asked_logs(
 
 
 def receipt(answer: Any) -> Receipt:
+    """A transaction receipt."""
     fields = _object(answer, "receipt")
     status = quantity(fields.get("status"))
     if status > 1:
