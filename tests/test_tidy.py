@@ -48,6 +48,7 @@ PACKAGE = {path: source for path, source in PYTHON.items() if path.startswith("a
 MACHINE = {path: source for path, source in PYTHON.items() if path.startswith("abci_app/machine/")}
 TESTS = {path: source for path, source in PYTHON.items() if path.startswith("tests/")}
 WRITTEN = {path: content for path, content in FILES.items() if path not in LOCKS and not path.startswith(GENERATED)}
+MARKDOWN = {path: content for path, content in FILES.items() if path.endswith(".md")}
 PROGRAMS = {path: content for path, content in WRITTEN.items() if path.endswith(CODE) or path.startswith("scripts/")}
 
 
@@ -78,6 +79,7 @@ CHECKS: list[tuple[str, Check, dict[str, str]]] = [
     ("no registry hosts", text.check_no_hosts, FILES),
     ("no machine paths", text.check_no_machine_paths, WRITTEN),
     ("nothing postponed", text.check_nothing_postponed, PROGRAMS),
+    ("links", lambda path, markdown: text.check_links(path, markdown, FILES), MARKDOWN),
     ("no skipped tests", text.check_no_skips, TESTS),
 ]
 
@@ -331,6 +333,14 @@ def test_hosts_paths_and_postponements() -> None:
     assert text.check_no_machine_paths("x", "docs/work/x $HOME/work/x https://example.org/home/x") == []
     assert text.check_nothing_postponed("x", "# TO" + "DO: later") != []
     assert text.check_nothing_postponed("x", "# the mastodon is done") == []
+
+
+def test_links() -> None:
+    files = ["README.md", "docs/adr/README.md", "docs/adr/0001-x.md"]
+    for passed in ("[x](../../README.md)", "[x](0001-x.md#why) [y](..)", "[x](https://example.org) [y](#here)"):
+        assert text.check_links("docs/adr/README.md", passed, files) == []
+    for refused in ("[x](README)", "[x](../README.md)", "see [x](0001-x.md) and [y](0002-y.md)"):
+        assert len(text.check_links("docs/adr/README.md", refused, files)) == 1
 
 
 def test_skips() -> None:

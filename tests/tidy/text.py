@@ -1,12 +1,16 @@
 """What no tracked file may say, whatever its language."""
 
 import ast
+import posixpath
 import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
 
 # Each pattern is written so that it does not match itself.
 HOSTS = re.compile(r"npmj[s]\.|pyp[i]\.org|pythonhoste[d]|proxy\.golan[g]|sum\.golan[g]|deb\.debia[n]|crate[s]\.io/")
 MACHINE_PATHS = re.compile(r"(?<![\w.$}])/(?:wor[k]|roo[t]|hom[e]/\w+|User[s]/\w+)/|/tmp/bas[h]_jobs")
 POSTPONED = re.compile(r"\b(?:TOD[O]|FIXM[E]|HAC[K])\b")
+LINK = re.compile(r"\]\(([^)\s]+)\)")
 SKIPS = ("skip", "skipif", "xfail", "importorskip")
 
 
@@ -23,6 +27,20 @@ def check_no_machine_paths(path: str, text: str) -> list[str]:
 def check_nothing_postponed(path: str, text: str) -> list[str]:
     """Refuses a note to do something later: it belongs in an issue."""
     return _matches(path, text, POSTPONED, "something postponed; open an issue instead")
+
+
+def check_links(path: str, markdown: str, files: Iterable[str]) -> list[str]:
+    """Refuses a relative link to a file or folder that is not in the repository."""
+    folders = {str(parent) for name in files for parent in PurePosixPath(name).parents}
+    known = {*files, *folders}
+    problems = []
+    for number, line in enumerate(markdown.splitlines(), start=1):
+        for target in LINK.findall(line):
+            if not target.startswith(("#", "http://", "https://")):
+                place = posixpath.normpath(posixpath.join(posixpath.dirname(path), target.split("#")[0]))
+                if place not in known:
+                    problems.append(f"{path}:{number}: {target} does not exist")
+    return problems
 
 
 def check_no_skips(path: str, source: str) -> list[str]:
