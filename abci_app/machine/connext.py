@@ -85,7 +85,7 @@ def recover_address(digest: bytes, signature: bytes) -> Address:
         key = coincurve.PublicKey.from_signature_and_message(
             signature[:64] + bytes([signature[64] - 27]), digest, hasher=None
         )
-    except Exception as error:  # coincurve raises bare Exception for an unrecoverable signature
+    except ValueError as error:  # no point on the curve has this r, or s is zero
         raise Rejected(Code.SIGNATURE_UNRECOVERABLE, "no key recovers from it") from error
     return compute_address(key.format(compressed=False))
 
