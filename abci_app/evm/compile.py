@@ -1,0 +1,68 @@
+"""Compiles our own contracts with the pinned compiler; run as a module it also renews `abi/gate.json`.
+
+    python -m abci_app.evm.compile
+
+Works from a checkout only: sources and compiler are not part of the installed package, nor is any bytecode.
+"""
+
+import fcntl
+import json
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from abci_app.evm.deploy import Artifact, load_artifact
+from abci_app.evm.errors import ArtifactInvalid
+
+COMPILE_S = 300.0
+"""5 s on an idle machine; a busy one may take a minute."""
+
+GATE_ABI = Path(__file__).parent / "abi" / "gate.json"
+
+
+def compile_contracts(root: Path) -> Path:
+    """Folder of fresh artifacts below the repository's root; compiles only when a source, a setting or a pin changed.
+
+    Processes that ask at the same time wait for the first. Raises ArtifactInvalid with the compiler's words.
+    """
+    out = root / "contracts" / "out"
+    try:
+        out.mkdir(exist_ok=True)
+        with (out / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            done = subprocess.run(
+                ["node", "compile.js"], cwd=out.parent, capture_output=True, text=True, timeout=COMPILE_S, check=False
+            )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ArtifactInvalid(f"contracts do not compile: {error}") from error
+    if done.returncode != 0:
+        raise ArtifactInvalid(f"contracts do not compile:\n{done.stderr.strip()[-4000:]}")
+    return out
+
+
+def load_own_artifact(root: Path, name: str) -> Artifact:
+    """Artifact of one of our contracts, compiled if need be. Raises ArtifactInvalid."""
+    return load_artifact(compile_contracts(root) / f"{name}.json")
+
+
+def render_gate_abi(root: Path) -> str:
+    """Text that `abi/gate.json` must have: the gate's functions, events and errors, a line each."""
+    abi = json.loads((compile_contracts(root) / "ConsensusGate.json").read_text())["abi"]
+    lines = [json.dumps(_shorten(entry)) for entry in abi if entry["type"] in ("function", "event", "error")]
+    return "[\n " + ",\n ".join(sorted(lines)) + "\n]\n"
+
+
+def _shorten(fragment: Mapping[str, Any]) -> dict[str, Any]:
+    """Without the compiler's internalType, and without flags that are false."""
+    short = {key: value for key, value in fragment.items() if key not in ("internalType", "anonymous")}
+    for part in ("inputs", "outputs", "components"):
+        if part in short:
+            short[part] = [_shorten(entry) for entry in short[part]]
+    if short.get("indexed") is False:
+        del short["indexed"]
+    return short
+
+
+if __name__ == "__main__":
+    GATE_ABI.write_text(render_gate_abi(Path(__file__).resolve().parents[2]))
