@@ -67,7 +67,8 @@ class Supervisor:
         try:
             while not self.stopping.is_set():
                 if application is None or application.poll() is not None:
-                    engine = _end(engine)
+                    _end(engine)
+                    engine = None
                     up_since, delays = self._back_off(up_since, delays, application)
                     if self.stopping.is_set():
                         break
