@@ -1,0 +1,220 @@
+"""Verified reads of one domain through one endpoint: what an answer says is compared with every other answer at hand.
+
+A range of blocks is believed when its headers follow on the block before it, each log stands in a header's block and
+in the receipts of that block, and no bloom of the newest blocks or receipt holds a log that was not given.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from abci_app.evm import parse
+from abci_app.evm.errors import EvmError, RpcMalformed, RpcNotFound, RpcRefused, RpcUnavailable
+from abci_app.evm.rpc import Rpc
+from abci_app.evm.types import Log, Receipt
+from abci_app.machine.codec import Address, Hash
+from abci_app.machine.connext import keccak
+from abci_app.observer.doubts import Cause, NotSure
+
+NEWEST_BLOCKS = 32
+"""Blocks at the end of a range whose headers are read and blooms checked: an endpoint's log index lags there."""
+
+HEADERS_MAX = 4096
+"""Headers kept; those below the cursor are dropped, so only a chain of events in every block comes near it."""
+
+METHOD_MISSING = -32601
+"""JSON-RPC's code for a method that the endpoint does not have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Fields of a block header that the observer compares."""
+
+    number: int
+    hash: Hash
+    parent_hash: Hash
+    timestamp_s: int
+    logs_bloom: int
+    """The 2048 bits as an integer; 0 where the endpoint gives none."""
+
+
+class Endpoint:
+    """Reads of one Connext's logs through one RPC. Every method raises `NotSure`. Used by one thread."""
+
+    def __init__(self, rpc: Rpc, connext: Address, topics: Sequence[bytes]) -> None:
+        self._rpc = rpc
+        self._connext = connext
+        self._topics = tuple(topics)
+        self._topics_set = frozenset(topics)
+        self._bloom_address = bloom_bits(connext)
+        self._bloom_topics = tuple(bloom_bits(topic) for topic in topics)
+        self._headers: dict[int, Header] = {}
+        self._has_block_receipts = True
+
+    def require_chain(self, chain_id: int) -> None:
+        """Refuse an endpoint of another chain."""
+        with _doubting():
+            actual = self._rpc.chain_id()
+        if actual != chain_id:
+            raise NotSure(Cause.WRONG_CHAIN, f"chain id {actual}, the domain's is {chain_id}")
+
+    def head_number(self, finality_depth: int) -> int:
+        """Number of the final head: by the chain's own tag, or by depth below the latest block; −1 if there is none."""
+        with _doubting():
+            if finality_depth:
+                return max(self._rpc.block_number() - finality_depth, -1)
+            answer = self._rpc.request("eth_getBlockByNumber", ["finalized", False])
+            if answer is None:
+                return -1
+            header = _parse_header(answer)
+        known = self._headers.get(header.number)
+        if known is not None and known.hash != header.hash:
+            raise NotSure(Cause.HASH_CHANGED, f"final block {header.number} was {known.hash.hex()}, now {header.hash.hex()}")
+        self._keep(header)
+        return header.number
+
+    def header(self, number: int, fresh: bool = False) -> Header:
+        """Header of a final block; one read before is not read again, unless ``fresh``."""
+        if not fresh and number in self._headers:
+            return self._headers[number]
+        with _doubting():
+            answer = self._rpc.request("eth_getBlockByNumber", [hex(number), False])
+            if answer is None:
+                raise RpcNotFound(f"no block {number}")
+            header = _parse_header(answer)
+            if header.number != number:
+                raise RpcMalformed(f"asked for block {number}, got {header.number}")
+        self._keep(header)
+        return header
+
+    def block_info(self, number: int) -> tuple[Hash, int]:
+        """Hash and timestamp of a final block, as `segments.cut` asks for them."""
+        header = self.header(number)
+        return header.hash, header.timestamp_s
+
+    def forget(self, below: int = 1 << 64) -> None:
+        """Drop headers of blocks below a number; all of them by default."""
+        self._headers = {number: header for number, header in self._headers.items() if number >= below}
+
+    def read_logs(self, first: int, last: int, parent_hash: Hash) -> tuple[Log, ...]:
+        """All listed logs of blocks ``first … last``, verified; ``parent_hash`` is the hash of block ``first`` − 1."""
+        newest = self._read_newest(first, last, parent_hash)
+        with _doubting():
+            logs = self._rpc.logs(self._connext, first, last, self._topics)
+        by_block: dict[int, list[Log]] = defaultdict(list)
+        for log in logs:
+            by_block[log.block_number].append(log)
+        for number, block_logs in by_block.items():
+            self._verify_block(self.header(number), block_logs)
+        for header in newest:
+            if header.number not in by_block and self._may_hold_logs(header):
+                self._verify_block(header, [])
+        return logs
+
+    def _read_newest(self, first: int, last: int, parent_hash: Hash) -> list[Header]:
+        """Headers at the end of a range, each the parent of the next; the first follows on what was read before."""
+        start = max(first, last - NEWEST_BLOCKS + 1)
+        newest = [self.header(number) for number in range(start, last + 1)]
+        previous = parent_hash
+        if start != first:
+            previous = newest[0].parent_hash
+            if first > 0 and self.header(first - 1, fresh=True).hash != parent_hash:
+                raise NotSure(Cause.HASH_CHANGED, f"block {first - 1} is no longer {parent_hash.hex()}")
+        for header in newest:
+            if header.parent_hash != previous:
+                raise NotSure(
+                    Cause.HASH_CHANGED,
+                    f"block {header.number} follows on {header.parent_hash.hex()}, not on {previous.hex()}",
+                )
+            previous = header.hash
+        return newest
+
+    def _verify_block(self, header: Header, logs: Sequence[Log]) -> None:
+        """Compare a block's logs with its header and its receipts, in both directions."""
+        for log in logs:
+            if log.removed or log.block_hash != header.hash:
+                raise NotSure(Cause.HEADER_MISMATCH, f"log {log.block_number}/{log.log_index} is not of {header.hash.hex()}")
+        in_receipts: list[Log] = []
+        for receipt in self._read_receipts(header, logs):
+            listed = [log for log in receipt.logs if self._is_listed(log)]
+            if listed and (receipt.status != 1 or receipt.block_hash != header.hash):
+                raise NotSure(Cause.RECEIPT_MISMATCH, f"transaction {receipt.tx_hash.hex()} failed or is of another block")
+            in_receipts += listed
+        given, real = set(logs), set(in_receipts)
+        if given - real:
+            raise NotSure(Cause.RECEIPT_MISMATCH, f"block {header.number}: {len(given - real)} logs stand in no receipt")
+        if real - given:
+            raise NotSure(Cause.LOG_MISSING, f"block {header.number}: {len(real - given)} logs of receipts not given")
+
+    def _read_receipts(self, header: Header, logs: Sequence[Log]) -> list[Receipt]:
+        """Receipts of a block; where the endpoint cannot give a block's, those of the transactions that logged."""
+        with _doubting():
+            if self._has_block_receipts:
+                try:
+                    answer = self._rpc.request("eth_getBlockReceipts", [hex(header.number)])
+                except RpcRefused as error:
+                    if error.code != METHOD_MISSING:
+                        raise
+                    self._has_block_receipts = False
+                else:
+                    if not isinstance(answer, list):
+                        raise RpcNotFound(f"no receipts of block {header.number}")
+                    return [parse.receipt(entry) for entry in answer]
+            receipts = []
+            for tx_hash in dict.fromkeys(log.tx_hash for log in logs):
+                receipt = self._rpc.receipt(tx_hash)
+                if receipt is None:
+                    raise RpcNotFound(f"no receipt of {tx_hash.hex()}")
+                receipts.append(receipt)
+            return receipts
+
+    def _is_listed(self, log: Log) -> bool:
+        return log.address == self._connext and log.topics[:1] != () and log.topics[0] in self._topics_set
+
+    def _may_hold_logs(self, header: Header) -> bool:
+        bloom = header.logs_bloom
+        if bloom & self._bloom_address != self._bloom_address:
+            return False
+        return any(bloom & bits == bits for bits in self._bloom_topics)
+
+    def _keep(self, header: Header) -> None:
+        if len(self._headers) >= HEADERS_MAX:
+            self._headers.pop(min(self._headers))
+        self._headers[header.number] = header
+
+
+def bloom_bits(value: bytes) -> int:
+    """The three bits of an address or topic in a header's bloom (Ethereum yellow paper, 4.3.1)."""
+    digest = keccak(value)
+    bits = 0
+    for start in (0, 2, 4):
+        bits |= 1 << (int.from_bytes(digest[start:start + 2], "big") & 2047)
+    return bits
+
+
+def _parse_header(answer: Any) -> Header:
+    block = parse.block(answer)
+    bloom = answer.get("logsBloom")
+    bits = 0 if bloom is None else int.from_bytes(parse.data(bloom), "big")
+    return Header(block.number, Hash(block.hash), Hash(block.parent_hash), block.timestamp_s, bits)
+
+
+class _doubting:
+    """Turns what `evm` raises into doubts."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, NotSure) or not isinstance(error, EvmError):
+            return
+        raise NotSure(_cause_of(error), str(error)[:300]) from error
+
+
+def _cause_of(error: EvmError) -> Cause:
+    if isinstance(error, RpcUnavailable):
+        return Cause.UNAVAILABLE
+    if isinstance(error, RpcRefused | RpcNotFound):
+        return Cause.REFUSED
+    return Cause.MALFORMED
