@@ -5,6 +5,7 @@ import os
 import socket
 import stat
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from abci_app.abci.errors import AddressError, AddressInUse
@@ -54,7 +55,7 @@ def listen_tcp(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, endpoint = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return _listen(socket.socket(family, kind, protocol), endpoint)
     except OSError as error:
-        raise _address_error(f"tcp://{host}:{port}", error) from error
+        raise _address_error(_tcp_address(host, port), error) from error
 
 
 def listen_unix(path: Path) -> socket.socket:
@@ -62,9 +63,7 @@ def listen_unix(path: Path) -> socket.socket:
     try:
         if os.path.lexists(path):
             remove_stale(path)
-        listener = _listen(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), str(path))
-        path.chmod(UNIX_MODE)
-        return listener
+        return _listen(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM), str(path))
     except OSError as error:
         raise _address_error(f"unix://{path}", error) from error
 
@@ -90,18 +89,25 @@ def bound_address(listener: socket.socket) -> str:
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return f"unix://{name}"
-    host, port = name[:2]
+    return _tcp_address(*name[:2])
+
+
+def _tcp_address(host: str, port: int) -> str:
+    """tcp://host:port, an IPv6 host in brackets."""
     return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
 
-def _listen(listener: socket.socket, endpoint: object) -> socket.socket:
-    """Binds and listens; closes the socket if that fails."""
+def _listen(listener: socket.socket, endpoint: str | tuple[Any, ...]) -> socket.socket:
+    """Binds to a path or to getaddrinfo's endpoint, and listens; closes the socket if that fails."""
     try:
         listener.setblocking(False)
-        if listener.family != socket.AF_UNIX:
+        if isinstance(endpoint, str):
+            listener.bind(endpoint)
+            os.chmod(endpoint, UNIX_MODE)  # before listen: nobody can have connected yet
+        else:
             # A server that comes back must not wait for its predecessor's closed connections.
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(endpoint)  # type: ignore[arg-type]  # getaddrinfo's endpoint is typed loosely
+            listener.bind(endpoint)
         listener.listen(BACKLOG)
         return listener
     except BaseException:
