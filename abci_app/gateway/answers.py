@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from abci_app.machine import batches, keys, records
 from abci_app.machine.codes import Code
 from abci_app.machine.state import StateDelta
-from abci_app.pb.routing.v1 import query_pb2 as pb
+from abci_app.pb import query_pb2 as pb
 
 
 def build_domain(state: StateDelta, domain: records.Domain, members: Sequence[records.Member]) -> pb.Domain:
@@ -129,7 +129,7 @@ def build_leaf(state: StateDelta, batch: records.DecisionBatch, leaf: records.Le
     return pb.Leaf(
         destination=leaf.destination, chain_id=leaf.chain_id, gate=leaf.gate, lane=leaf.lane,
         lane_floor=leaf.lane_floor, sequences=leaf.sequences,
-        hash=batches.hash_leaf(batch.height, leaf, decisions) if complete else b"",
+        hash=batches.hash_leaf(leaf, batch.height, decisions) if complete else b"",
     )
 
 

@@ -4,6 +4,7 @@ import base64
 import http.client
 import json
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 from abci_app.gateway.reads import QueryError
@@ -40,7 +41,7 @@ class Engine:
         result = answer["result"]
         return Checked(int(result["code"]), str(result.get("log", "")))
 
-    def _call(self, method: str, params: dict[str, str]) -> dict[str, object]:
+    def _call(self, method: str, params: dict[str, str]) -> dict[str, Any]:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
         connection = http.client.HTTPConnection(self._host, self._port, timeout=CALL_TIMEOUT_S)
         try:

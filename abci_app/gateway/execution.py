@@ -8,10 +8,11 @@ from collections.abc import Callable
 from abci_app.gateway import answers
 from abci_app.gateway.reads import Committed, QueryError
 from abci_app.machine import batches, keys, records
+from abci_app.machine.codec import Address
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import encode_transfer_info
 from abci_app.machine.state import StateDelta
-from abci_app.pb.routing.v1 import query_pb2 as pb
+from abci_app.pb import query_pb2 as pb
 
 SequencerSignature = Callable[[records.Decision], tuple[bytes, bytes] | None]
 """Decision → (sequencer address, 65-byte signature), None without a key."""
@@ -35,13 +36,12 @@ def build_execution(
     if not batch.attested_height:
         raise QueryError(Code.NOT_ATTESTED, f"batch {height} has {len(batch.signatures)} signatures, no quorum yet")
     leaf = batch.leaves[leaf_index]
-    decisions = answers.list_decisions(state, leaf)
-    if len(decisions) < len(leaf.sequences):
-        raise QueryError(Code.EXPIRED, "decisions of this leaf are pruned")
+    by_sequence = map_decisions(state, batch)
+    decisions = [by_sequence[sequence] for sequence in leaf.sequences]
     domain = state.must(keys.domain(leaf.destination), records.Domain)
     if all(decision.valid_until_s < domain.cursor.timestamp_s for decision in decisions):
         raise QueryError(Code.EXPIRED, "every decision of this leaf is past its lease")
-    siblings, path_bits = batches.prove_leaf(state, batch, leaf_index)
+    siblings, path_bits = batches.prove_leaf(batch, by_sequence, leaf_index)
     members = state.must(keys.epoch(batch.epoch), records.ValidatorSet).members
     return pb.ExecutionResponse(
         height=committed.height, batch_height=batch.height, epoch=batch.epoch, root=batch.root,
@@ -52,6 +52,14 @@ def build_execution(
             for decision in decisions
         ],
     )
+
+
+def map_decisions(state: StateDelta, batch: records.DecisionBatch) -> dict[int, records.Decision]:
+    """Return all decisions of a batch by sequence; refuse the question where one is pruned."""
+    found = {decision.sequence: decision for leaf in batch.leaves for decision in answers.list_decisions(state, leaf)}
+    if len(found) < sum(len(leaf.sequences) for leaf in batch.leaves):
+        raise QueryError(Code.EXPIRED, "decisions of this batch are pruned")
+    return found
 
 
 def build_entry(state: StateDelta, decision: records.Decision, sign: SequencerSignature | None) -> pb.ExecutionEntry:
@@ -73,7 +81,7 @@ def build_entry(state: StateDelta, decision: records.Decision, sign: SequencerSi
 
 def find_signature(state: StateDelta, decision: records.Decision, router: bytes) -> bytes:
     """Return the router's own signature for the decided path length."""
-    bid = state.must(keys.bid(decision.transfer_id, records.Address(router)), records.Bid)
+    bid = state.must(keys.bid(decision.transfer_id, Address(router)), records.Bid)
     for signed in bid.signatures:
         if signed.path_length == len(decision.routers):
             return signed.signature

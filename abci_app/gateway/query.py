@@ -12,8 +12,8 @@ from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import encode_transfer_info
 from abci_app.machine.state import StateDelta
-from abci_app.pb.routing.v1 import query_pb2 as pb
-from abci_app.pb.routing.v1 import query_pb2_grpc
+from abci_app.pb import query_pb2 as pb
+from abci_app.pb import query_pb2_grpc
 
 A = TypeVar("A")
 
@@ -58,7 +58,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             refuse(context, error)
             raise
 
-    def Status(self, request: pb.StatusRequest, context: grpc.ServicerContext) -> pb.StatusResponse:  # noqa: N802
+    def Status(self, request: pb.StatusRequest, context: grpc.ServicerContext) -> pb.StatusResponse:
         """Chain, height, validators, this node's counters."""
         def build(committed: Committed, state: StateDelta) -> pb.StatusResponse:
             chain = state.must(keys.CHAIN, records.ChainState)
@@ -78,7 +78,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             )
         return self._answer(context, build)
 
-    def Domains(self, request: pb.DomainsRequest, context: grpc.ServicerContext) -> pb.DomainsResponse:  # noqa: N802
+    def Domains(self, request: pb.DomainsRequest, context: grpc.ServicerContext) -> pb.DomainsResponse:
         """All domains with cursors and pending reports, lanes, assets."""
         def build(committed: Committed, state: StateDelta) -> pb.DomainsResponse:
             chain = state.must(keys.CHAIN, records.ChainState)
@@ -94,7 +94,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             )
         return self._answer(context, build)
 
-    def Transfer(self, request: pb.TransferRequest, context: grpc.ServicerContext) -> pb.TransferResponse:  # noqa: N802
+    def Transfer(self, request: pb.TransferRequest, context: grpc.ServicerContext) -> pb.TransferResponse:
         """One transfer, its terms and the bids that stand for it."""
         def build(committed: Committed, state: StateDelta) -> pb.TransferResponse:
             transfer = find_transfer(state, request.transfer_id)
@@ -108,7 +108,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             )
         return self._answer(context, build)
 
-    def Transfers(self, request: pb.TransfersRequest, context: grpc.ServicerContext) -> pb.TransfersResponse:  # noqa: N802
+    def Transfers(self, request: pb.TransfersRequest, context: grpc.ServicerContext) -> pb.TransfersResponse:
         """Transfers by acceptance number, optionally of one status."""
         def build(committed: Committed, state: StateDelta) -> pb.TransfersResponse:
             if request.status and request.status not in records.TransferStatus.__members__:
@@ -127,7 +127,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             )
         return self._answer(context, build)
 
-    def Auction(self, request: pb.AuctionRequest, context: grpc.ServicerContext) -> pb.AuctionResponse:  # noqa: N802
+    def Auction(self, request: pb.AuctionRequest, context: grpc.ServicerContext) -> pb.AuctionResponse:
         """Why each router won or lost."""
         def build(committed: Committed, state: StateDelta) -> pb.AuctionResponse:
             transfer = find_transfer(state, request.transfer_id)
@@ -143,7 +143,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             return answer
         return self._answer(context, build)
 
-    def Router(self, request: pb.RouterRequest, context: grpc.ServicerContext) -> pb.RouterResponse:  # noqa: N802
+    def Router(self, request: pb.RouterRequest, context: grpc.ServicerContext) -> pb.RouterResponse:
         """A router on every domain, with its liquidity."""
         def build(committed: Committed, state: StateDelta) -> pb.RouterResponse:
             address = Address(check_length(request.router, 20, "router"))
@@ -165,7 +165,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             return answer
         return self._answer(context, build)
 
-    def Decisions(self, request: pb.DecisionsRequest, context: grpc.ServicerContext) -> pb.DecisionsResponse:  # noqa: N802
+    def Decisions(self, request: pb.DecisionsRequest, context: grpc.ServicerContext) -> pb.DecisionsResponse:
         """Decisions from a sequence on."""
         def build(committed: Committed, state: StateDelta) -> pb.DecisionsResponse:
             answer = pb.DecisionsResponse(height=committed.height)
@@ -179,7 +179,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             return answer
         return self._answer(context, build)
 
-    def Batch(self, request: pb.BatchRequest, context: grpc.ServicerContext) -> pb.BatchResponse:  # noqa: N802
+    def Batch(self, request: pb.BatchRequest, context: grpc.ServicerContext) -> pb.BatchResponse:
         """One batch with its signatures."""
         def build(committed: Committed, state: StateDelta) -> pb.BatchResponse:
             batch = execution.find_batch(state, request.height)
@@ -187,7 +187,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             return pb.BatchResponse(height=committed.height, batch=answers.build_batch(state, batch, chain_id))
         return self._answer(context, build)
 
-    def Batches(self, request: pb.BatchesRequest, context: grpc.ServicerContext) -> pb.BatchesResponse:  # noqa: N802
+    def Batches(self, request: pb.BatchesRequest, context: grpc.ServicerContext) -> pb.BatchesResponse:
         """Batches from a height on."""
         def build(committed: Committed, state: StateDelta) -> pb.BatchesResponse:
             answer = pb.BatchesResponse(height=committed.height)
@@ -202,7 +202,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             return answer
         return self._answer(context, build)
 
-    def Execution(self, request: pb.ExecutionRequest, context: grpc.ServicerContext) -> pb.ExecutionResponse:  # noqa: N802
+    def Execution(self, request: pb.ExecutionRequest, context: grpc.ServicerContext) -> pb.ExecutionResponse:
         """All a relayer needs for one leaf."""
         return self._answer(
             context,

@@ -11,7 +11,7 @@ from abci_app.gateway.query import QueryService
 from abci_app.gateway.reads import NodeReads
 from abci_app.gateway.tx import TxService
 from abci_app.gateway.waiters import CommitWaiters
-from abci_app.pb.routing.v1 import query_pb2, query_pb2_grpc, tx_service_pb2, tx_service_pb2_grpc
+from abci_app.pb import query_pb2, query_pb2_grpc, tx_service_pb2, tx_service_pb2_grpc
 
 THREADS = 16
 """Those who wait for a commit hold a thread each; queries are short."""

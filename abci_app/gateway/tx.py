@@ -13,8 +13,8 @@ from abci_app.gateway.reads import QueryError
 from abci_app.gateway.waiters import CommitWaiters
 from abci_app.machine.codes import Code
 from abci_app.machine.params import BUNDLE_BIDS_MAX, TX_BYTES_MAX
-from abci_app.pb.routing.v1 import tx_pb2, tx_service_pb2_grpc
-from abci_app.pb.routing.v1 import tx_service_pb2 as pb
+from abci_app.pb import tx_pb2, tx_service_pb2_grpc
+from abci_app.pb import tx_service_pb2 as pb
 
 GATHER_S = 0.01
 """How long the first bid of a bundle waits for company: far below a block, long enough for a router's burst."""
@@ -85,7 +85,7 @@ class TxService(tx_service_pb2_grpc.TxServiceServicer):
         self._waiters = waiters
         self._bundler = Bundler(engine)
 
-    def Submit(self, request: pb.SubmitRequest, context: grpc.ServicerContext) -> pb.SubmitResponse:  # noqa: N802
+    def Submit(self, request: pb.SubmitRequest, context: grpc.ServicerContext) -> pb.SubmitResponse:
         """Submit one transaction's bytes."""
         try:
             if not 0 < len(request.tx) <= TX_BYTES_MAX:
@@ -108,10 +108,11 @@ class TxService(tx_service_pb2_grpc.TxServiceServicer):
                 answer.reason, answer.data = result.log, result.data
         return answer
 
-    def SubmitBids(self, request: pb.SubmitBidsRequest, context: grpc.ServicerContext) -> pb.SubmitBidsResponse:  # noqa: N802
+    def SubmitBids(self, request: pb.SubmitBidsRequest, context: grpc.ServicerContext) -> pb.SubmitBidsResponse:
         """Submit bids; each gets its own code, also inside a bundle, and the height that committed it."""
         if not 0 < len(request.bids) <= BIDS_PER_CALL_MAX:
-            refuse(context, QueryError(Code.ARGUMENT_INVALID, f"{len(request.bids)} bids, 1 to {BIDS_PER_CALL_MAX} allowed"))
+            reason = f"{len(request.bids)} bids, 1 to {BIDS_PER_CALL_MAX} allowed"
+            refuse(context, QueryError(Code.ARGUMENT_INVALID, reason))
         futures = [self._bundler.add(bid) for bid in request.bids]
         timeout_s = _timeout_s(request.timeout_ms)
         return pb.SubmitBidsResponse(answers=[self._answer(future, request.wait, timeout_s) for future in futures])
