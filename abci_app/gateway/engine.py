@@ -29,7 +29,7 @@ class Engine:
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 26657
 
     def broadcast(self, tx: bytes) -> Checked:
-        """Hand ``tx`` to the mempool and return CheckTx's answer; ``QueryError`` where the engine refuses or is away."""
+        """Hand ``tx`` to the mempool and return CheckTx's answer; raises ``QueryError`` where there is none."""
         answer = self._call("broadcast_tx_sync", {"tx": base64.b64encode(tx).decode()})
         error = answer.get("error")
         if error is not None:

@@ -59,7 +59,7 @@ class Bundler:
                 self._send([entry for _, entry in now[start:start + BUNDLE_BIDS_MAX]])
 
     def _send(self, entries: Sequence[tuple[tx_pb2.Bid, "Future[tuple[bytes, int, int, str]]"]]) -> None:
-        """Broadcast one bundle; where its door refuses it for one bid, send each alone so that each gets its own code."""
+        """Broadcast one bundle; where the door refuses it for one bid, send each alone: each gets its own code."""
         raw = tx_pb2.Tx(bid_bundle=tx_pb2.BidBundle(bids=[bid for bid, _ in entries])).SerializeToString(
             deterministic=True
         )
