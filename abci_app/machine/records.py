@@ -291,6 +291,8 @@ class Transfer:
     reconciled_tx: Hash
     finished_height: U64
     """Height at which it became COMPLETED; 0 before."""
+    bidders: U16 = 0
+    """Bid records it has, withdrawn ones included (BID-3)."""
 
 
 @dataclass(frozen=True, slots=True)

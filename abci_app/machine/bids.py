@@ -1,0 +1,251 @@
+"""Bids and withdraws: who signed, what the state takes, what may enter the mempool and a block (BID-2 … BID-7)."""
+
+from collections.abc import Callable, Container
+from dataclasses import replace
+from functools import lru_cache
+
+from abci_app.machine import keys
+from abci_app.machine.codec import Address, DomainId, Hash, Signature, TransferId
+from abci_app.machine.codes import Code, Rejected, require
+from abci_app.machine.connext import compute_bid_digest, hash_personal, keccak, recover_address
+from abci_app.machine.params import Params
+from abci_app.machine.records import Bid, ChainState, Domain, PathSignature, Router, Transfer, TransferStatus
+from abci_app.machine.results import BlockEvent, CheckResult, TxResult
+from abci_app.machine.state import StateDelta, StateView
+from abci_app.machine.transfer_infos import process_transfer_info
+from abci_app.machine.tx import BidBundle, SubmittedBid, Transaction, Withdraw, decode_tx
+
+RECOVERED_MAX = 1 << 16
+"""Remembered recoveries, ≈ 25 MB: the bids of many blocks, so that a block's execution finds CheckTx's work done."""
+_FINISHED = (TransferStatus.EXECUTED, TransferStatus.COMPLETED)
+_SLOW = (TransferStatus.SLOW, TransferStatus.RECONCILED)
+
+
+# --- who signed -----------------------------------------------------------------------------------------------------
+
+
+@lru_cache(maxsize=RECOVERED_MAX)
+def _recover(digest: Hash, signature: Signature) -> Address:
+    """Remember a pure function: an answer is the same whether it is remembered or not (ORD-4)."""
+    return recover_address(digest, signature)
+
+
+def compute_withdraw_digest(chain_id: str, transfer_id: TransferId) -> Hash:
+    """Return what a router signs to take its bid back (BID-5)."""
+    return hash_personal(keccak(b"consensus-routing/withdraw" + keccak(chain_id.encode()) + transfer_id))
+
+
+def authenticate_bundle(bundle: BidBundle) -> None:
+    """Refuse the whole bundle unless every signature is its bid's router's (BID-2)."""
+    for bid in bundle.bids:
+        for each in bid.signatures:
+            _require_signer(compute_bid_digest(bid.transfer_id, each.path_length), each.signature, bid.router)
+
+
+def authenticate_withdraw(chain_id: str, withdraw: Withdraw) -> None:
+    """Refuse a withdraw that its router did not sign for this chain (BID-5)."""
+    _require_signer(compute_withdraw_digest(chain_id, withdraw.transfer_id), withdraw.signature, withdraw.router)
+
+
+def _require_signer(digest: Hash, signature: Signature, router: Address) -> None:
+    signer = _recover(digest, signature)
+    if signer != router:
+        raise Rejected(Code.SIGNATURE_WRONG_SIGNER, f"signed by {signer.hex()}, not by router {router.hex()}")
+
+
+# --- what the state takes -------------------------------------------------------------------------------------------
+
+
+def process_tx(delta: StateDelta, raw: bytes, height: int, time_s: int) -> TxResult:
+    """Apply one user transaction of the block of ``height``; what is refused leaves no trace (ORD-5)."""
+    scratch = delta.fork()
+    try:
+        transaction = decode_tx(raw)
+        authenticate(scratch, transaction)
+        result = _dispatch(scratch, transaction, height, time_s)
+    except Rejected as rejection:
+        return TxResult.refused(rejection)
+    delta.absorb(scratch)
+    return result
+
+
+def authenticate(delta: StateDelta, transaction: Transaction) -> None:
+    """Refuse a transaction with a signature that is not whose it should be. A TransferInfo proves itself."""
+    if isinstance(transaction, BidBundle):
+        authenticate_bundle(transaction)
+    elif isinstance(transaction, Withdraw):
+        authenticate_withdraw(delta.must(keys.CHAIN, ChainState).chain_id, transaction)
+
+
+def _dispatch(delta: StateDelta, transaction: Transaction, height: int, time_s: int) -> TxResult:
+    if isinstance(transaction, BidBundle):
+        return process_bundle(delta, transaction, height)
+    if isinstance(transaction, Withdraw):
+        return process_withdraw(delta, transaction, height)
+    return process_transfer_info(delta, transaction, height, time_s)
+
+
+def process_bundle(delta: StateDelta, bundle: BidBundle, height: int) -> TxResult:
+    """Take what the state takes and skip the rest, each with its own code (BID-3). Signatures are checked before."""
+    codes: list[Code] = []
+    reasons: list[str] = []
+    events: list[BlockEvent] = []
+    for bid in bundle.bids:
+        try:
+            events.append(process_bid(delta, bid, height))
+            codes.append(Code.OK)
+        except Rejected as rejection:
+            codes.append(rejection.code)
+            reasons.append(str(rejection))
+    code = Code.OK if Code.OK in codes else codes[0]
+    return TxResult(code, bytes(codes), "; ".join(reasons[:1]), tuple(events))
+
+
+def process_bid(delta: StateDelta, bid: SubmittedBid, height: int) -> BlockEvent:
+    """Merge a bid into what the router has on record for the transfer (BID-4), or reject it (BID-3)."""
+    transfer = _require_unfinished(delta, bid.transfer_id)
+    if transfer.status in _SLOW:
+        raise Rejected(Code.TRANSFER_SLOW, f"{transfer.status.name}: routers are no longer needed")
+    _require_approved(delta, bid.router, transfer.destination)
+    known = delta.read(keys.bid(bid.transfer_id, bid.router), Bid)
+    if known is not None and known.withdrawn:
+        raise Rejected(Code.ROUTER_WITHDRAWN, "a withdraw is final")
+    max_routers = delta.must(keys.domain(transfer.destination), Domain).max_routers
+    if bid.signatures[-1].path_length > max_routers:
+        raise Rejected(Code.PATH_LENGTH_ABOVE_MAX, f"the destination takes at most {max_routers} routers")
+    if known is None:
+        _require_room(delta, transfer)
+    signatures = merge_signatures(known.signatures if known else (), bid.signatures)
+    if known is not None and signatures == known.signatures:
+        raise Rejected(Code.BID_DUPLICATE, "adds no path length")
+
+    if known is None:
+        delta.write(keys.transfer(bid.transfer_id), replace(transfer, bidders=transfer.bidders + 1))
+    first_height = known.height if known else height
+    delta.write(keys.bid(bid.transfer_id, bid.router), Bid(bid.router, signatures, False, first_height))
+    lengths = ",".join(str(each.path_length) for each in signatures)
+    return _describe("bid", bid.transfer_id, bid.router, ("path_lengths", lengths))
+
+
+def process_withdraw(delta: StateDelta, withdraw: Withdraw, height: int) -> TxResult:
+    """Mark the router's bid withdrawn, for ever; its current attempt goes on (BID-5). Signature is checked before."""
+    transfer = _require_unfinished(delta, withdraw.transfer_id)
+    _require_approved(delta, withdraw.router, transfer.destination)
+    key = keys.bid(withdraw.transfer_id, withdraw.router)
+    known = delta.read(key, Bid)
+    if known is not None and known.withdrawn:
+        raise Rejected(Code.WITHDRAW_DUPLICATE, "withdrawn already")
+    if known is None:
+        _require_room(delta, transfer)
+
+    if known is None:
+        delta.write(keys.transfer(withdraw.transfer_id), replace(transfer, bidders=transfer.bidders + 1))
+        known = Bid(withdraw.router, (), False, height)
+    delta.write(key, replace(known, withdrawn=True))
+    return TxResult(Code.OK, events=(_describe("withdrawn", withdraw.transfer_id, withdraw.router),))
+
+
+def merge_signatures(
+    known: tuple[PathSignature, ...], added: tuple[PathSignature, ...]
+) -> tuple[PathSignature, ...]:
+    """Return the union by path length, ascending; the first signature of a length stays (BID-4)."""
+    by_length = {each.path_length: each for each in (*added, *known)}
+    return tuple(by_length[length] for length in sorted(by_length))
+
+
+def _require_unfinished(delta: StateDelta, transfer_id: TransferId) -> Transfer:
+    transfer = require(delta.read(keys.transfer(transfer_id), Transfer), Code.TRANSFER_UNKNOWN, transfer_id.hex())
+    if transfer.status in _FINISHED:
+        raise Rejected(Code.TRANSFER_FINISHED, f"{transfer.status.name}: paid out")
+    return transfer
+
+
+def _require_approved(delta: StateDelta, router: Address, domain_id: DomainId) -> None:
+    if not _approves(delta, delta.must(keys.domain(domain_id), Domain), router):
+        raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()} on domain {domain_id}")
+
+
+def _approves(delta: StateDelta, domain: Domain, router: Address) -> bool:
+    record = delta.read(keys.router(domain.domain, router), Router)
+    return domain.allowlist_removed or (record is not None and record.approved)
+
+
+def _require_room(delta: StateDelta, transfer: Transfer) -> None:
+    bidders_max = delta.must(keys.PARAMS, Params).bids_per_transfer
+    if transfer.bidders >= bidders_max:
+        raise Rejected(Code.BIDS_FULL, f"{transfer.bidders} bidders, at most {bidders_max}")
+
+
+def _describe(kind: str, transfer_id: TransferId, router: Address, *more: tuple[str, str]) -> BlockEvent:
+    return BlockEvent(kind, (("transfer_id", transfer_id.hex()), ("router", router.hex()), *more))
+
+
+# --- what may enter the mempool and a block -------------------------------------------------------------------------
+
+
+def check_tx(view: StateView, raw: bytes, seen: Callable[[TransferId], bool]) -> CheckResult:
+    """Answer CheckTx against committed state (BID-6).
+
+    ``seen`` tells whether the node's own observer saw the transfer. Early bids are for seen transfers that the state
+    does not know; the caller bounds them per router (EARLY_BIDS_FULL) and drops them after ``early_bid_blocks``.
+    """
+    delta = StateDelta(view)
+    chain = delta.must(keys.CHAIN, ChainState)
+    try:
+        transaction = decode_tx(raw)
+        authenticate(delta, transaction)
+        if isinstance(transaction, BidBundle):
+            return CheckResult(Code.OK, early=_check_bundle(delta, transaction, chain.height + 1, seen))
+        _dispatch(delta, transaction, chain.height + 1, chain.time_s)
+    except Rejected as rejection:
+        return CheckResult(rejection.code, rejection.reason)
+    return CheckResult(Code.OK)
+
+
+def _check_bundle(
+    delta: StateDelta, bundle: BidBundle, height: int, seen: Callable[[TransferId], bool]
+) -> tuple[tuple[TransferId, Address], ...]:
+    """Refuse the bundle with the code of the first bid that would be skipped; return its early bids."""
+    early = []
+    for bid in bundle.bids:
+        if delta.read(keys.transfer(bid.transfer_id), Transfer) is None and seen(bid.transfer_id):
+            _require_approved_somewhere(delta, bid.router)
+            early.append((bid.transfer_id, bid.router))
+        else:
+            process_bid(delta, bid, height)
+    return tuple(early)
+
+
+def _require_approved_somewhere(delta: StateDelta, router: Address) -> None:
+    """Refuse an early bid of a stranger: keys cost nothing, so a bound per router alone would bound nothing."""
+    if not any(_approves(delta, domain, router) for _, domain in delta.scan(keys.domains(), Domain)):
+        raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()} on any domain")
+
+
+def list_unknown_bids(delta: StateDelta, raw: bytes, accepted: Container[TransferId]) -> tuple[TransferId, ...]:
+    """Return the transfers that ``raw`` bids for and that are neither in state nor in ``accepted`` (BID-7).
+
+    ``accepted``: ids named by an XCalled of a segment of this very block. What is no bundle bids for nothing.
+    """
+    try:
+        transaction = decode_tx(raw)
+    except Rejected:
+        return ()
+    if not isinstance(transaction, BidBundle):
+        return ()
+    return tuple(
+        bid.transfer_id for bid in transaction.bids
+        if bid.transfer_id not in accepted and delta.read(keys.transfer(bid.transfer_id), Transfer) is None
+    )
+
+
+def check_accepted(delta: StateDelta, raw: bytes, accepted: Container[TransferId]) -> None:
+    """Refuse a block's transaction that bids for a transfer nobody accepted yet (BID-7)."""
+    unknown = list_unknown_bids(delta, raw, accepted)
+    if unknown:
+        raise Rejected(Code.BID_NOT_ACCEPTED_YET, unknown[0].hex())
+
+
+def holds_back(delta: StateDelta, raw: bytes, accepted: Container[TransferId]) -> bool:
+    """Tell whether PrepareProposal holds ``raw`` back, whole, until its transfers are accepted (BID-7)."""
+    return bool(list_unknown_bids(delta, raw, accepted))
