@@ -65,7 +65,8 @@ def check_network(places: Mapping[int, Place], home_domain_of: Mapping[str, int]
     for transfer_id in executed.keys() | reconciled.keys():
         report.expect(f"{transfer_id}: an xcall of this id", transfer_id in called, True)
     for domain, place in places.items():
-        _check_payouts(report, chains[domain], [paid for rows in executed.values() for at, paid in rows if at == domain])
+        payouts = [paid for rows in executed.values() for at, paid in rows if at == domain]
+        _check_payouts(report, chains[domain], payouts)
         _check_routers(report, chains[domain], place, heads[domain])
         for symbol, token in place.tokens.items():
             held = chains[domain].token_balance(token, place.gate, heads[domain])

@@ -1,6 +1,6 @@
 """Raw JSON-RPC and hand-decoded logs: the checker's own eyes, sharing no code with what it checks.
 
-Standard library only. Offsets follow the Solidity ABI: every static field is one 32-byte word, a dynamic one is an offset.
+Standard library only. Offsets follow the Solidity ABI: a static field is one 32-byte word, a dynamic one is an offset.
 """
 
 import json
