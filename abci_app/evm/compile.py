@@ -49,18 +49,22 @@ def load_own_artifact(root: Path, name: str) -> Artifact:
 def render_gate_abi(root: Path) -> str:
     """Text that `abi/gate.json` must have: the gate's functions, events and errors, a line each."""
     abi = json.loads((compile_contracts(root) / "ConsensusGate.json").read_text())["abi"]
-    lines = [json.dumps(_shorten(entry)) for entry in abi if entry["type"] in ("function", "event", "error")]
-    return "[\n " + ",\n ".join(sorted(lines)) + "\n]\n"
+    chosen = [entry for entry in abi if entry["type"] in ("event", "error", "function")]
+    chosen.sort(key=lambda entry: (entry["type"], entry["name"]))
+    return "[\n " + ",\n ".join(json.dumps(_shorten(entry)) for entry in chosen) + "\n]\n"
 
 
 def _shorten(fragment: Mapping[str, Any]) -> dict[str, Any]:
     """Without the compiler's internalType, and without flags that are false."""
-    short = {key: value for key, value in fragment.items() if key not in ("internalType", "anonymous")}
-    for part in ("inputs", "outputs", "components"):
-        if part in short:
-            short[part] = [_shorten(entry) for entry in short[part]]
-    if short.get("indexed") is False:
-        del short["indexed"]
+    short: dict[str, Any] = {}
+    for key in ("type", "name", "inputs", "components", "outputs", "stateMutability", "indexed"):
+        value = fragment.get(key)
+        if isinstance(value, list):
+            short[key] = [_shorten(entry) for entry in value]
+        elif value:
+            short[key] = value
+        elif key == "name":
+            short[key] = ""
     return short
 
 
