@@ -5,9 +5,11 @@ in the receipts of that block, and no bloom of the newest blocks or receipt hold
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from abci_app.evm import parse
 from abci_app.evm.errors import EvmError, RpcMalformed, RpcNotFound, RpcRefused, RpcUnavailable
@@ -54,14 +56,14 @@ class Endpoint:
 
     def require_chain(self, chain_id: int) -> None:
         """Refuse an endpoint of another chain."""
-        with _doubting():
+        with _doubting(self._rpc.url):
             actual = self._rpc.chain_id()
         if actual != chain_id:
             raise NotSure(Cause.WRONG_CHAIN, f"chain id {actual}, the domain's is {chain_id}")
 
     def head_number(self, finality_depth: int) -> int:
         """Number of the final head: by the chain's own tag, or by depth below the latest block; −1 if there is none."""
-        with _doubting():
+        with _doubting(self._rpc.url):
             if finality_depth:
                 return max(self._rpc.block_number() - finality_depth, -1)
             answer = self._rpc.request("eth_getBlockByNumber", ["finalized", False])
@@ -70,7 +72,9 @@ class Endpoint:
             header = _parse_header(answer)
         known = self._headers.get(header.number)
         if known is not None and known.hash != header.hash:
-            raise NotSure(Cause.HASH_CHANGED, f"final block {header.number} was {known.hash.hex()}, now {header.hash.hex()}")
+            raise NotSure(
+                Cause.HASH_CHANGED, f"final block {header.number} was {known.hash.hex()}, is now {header.hash.hex()}"
+            )
         self._keep(header)
         return header.number
 
@@ -78,7 +82,7 @@ class Endpoint:
         """Header of a final block; one read before is not read again, unless ``fresh``."""
         if not fresh and number in self._headers:
             return self._headers[number]
-        with _doubting():
+        with _doubting(self._rpc.url):
             answer = self._rpc.request("eth_getBlockByNumber", [hex(number), False])
             if answer is None:
                 raise RpcNotFound(f"no block {number}")
@@ -93,14 +97,14 @@ class Endpoint:
         header = self.header(number)
         return header.hash, header.timestamp_s
 
-    def forget(self, below: int = 1 << 64) -> None:
-        """Drop headers of blocks below a number; all of them by default."""
+    def forget(self, below: int) -> None:
+        """Drop headers of blocks below a number."""
         self._headers = {number: header for number, header in self._headers.items() if number >= below}
 
     def read_logs(self, first: int, last: int, parent_hash: Hash) -> tuple[Log, ...]:
         """All listed logs of blocks ``first … last``, verified; ``parent_hash`` is the hash of block ``first`` − 1."""
         newest = self._read_newest(first, last, parent_hash)
-        with _doubting():
+        with _doubting(self._rpc.url):
             logs = self._rpc.logs(self._connext, first, last, self._topics)
         by_block: dict[int, list[Log]] = defaultdict(list)
         for log in logs:
@@ -134,22 +138,26 @@ class Endpoint:
         """Compare a block's logs with its header and its receipts, in both directions."""
         for log in logs:
             if log.removed or log.block_hash != header.hash:
-                raise NotSure(Cause.HEADER_MISMATCH, f"log {log.block_number}/{log.log_index} is not of {header.hash.hex()}")
+                raise NotSure(
+                    Cause.HEADER_MISMATCH, f"log {log.block_number}/{log.log_index} is not of {header.hash.hex()}"
+                )
         in_receipts: list[Log] = []
         for receipt in self._read_receipts(header, logs):
             listed = [log for log in receipt.logs if self._is_listed(log)]
             if listed and (receipt.status != 1 or receipt.block_hash != header.hash):
-                raise NotSure(Cause.RECEIPT_MISMATCH, f"transaction {receipt.tx_hash.hex()} failed or is of another block")
+                raise NotSure(
+                    Cause.RECEIPT_MISMATCH, f"transaction {receipt.tx_hash.hex()} failed or is of another block"
+                )
             in_receipts += listed
         given, real = set(logs), set(in_receipts)
         if given - real:
-            raise NotSure(Cause.RECEIPT_MISMATCH, f"block {header.number}: {len(given - real)} logs stand in no receipt")
+            raise NotSure(Cause.RECEIPT_MISMATCH, f"{len(given - real)} logs of block {header.number} in no receipt")
         if real - given:
-            raise NotSure(Cause.LOG_MISSING, f"block {header.number}: {len(real - given)} logs of receipts not given")
+            raise NotSure(Cause.LOG_MISSING, f"{len(real - given)} logs of block {header.number} in receipts only")
 
     def _read_receipts(self, header: Header, logs: Sequence[Log]) -> list[Receipt]:
         """Receipts of a block; where the endpoint cannot give a block's, those of the transactions that logged."""
-        with _doubting():
+        with _doubting(self._rpc.url):
             if self._has_block_receipts:
                 try:
                     answer = self._rpc.request("eth_getBlockReceipts", [hex(header.number)])
@@ -170,7 +178,7 @@ class Endpoint:
             return receipts
 
     def _is_listed(self, log: Log) -> bool:
-        return log.address == self._connext and log.topics[:1] != () and log.topics[0] in self._topics_set
+        return log.address == self._connext and bool(log.topics) and log.topics[0] in self._topics_set
 
     def _may_hold_logs(self, header: Header) -> bool:
         bloom = header.logs_bloom
@@ -200,16 +208,15 @@ def _parse_header(answer: Any) -> Header:
     return Header(block.number, Hash(block.hash), Hash(block.parent_hash), block.timestamp_s, bits)
 
 
-class _doubting:
-    """Turns what `evm` raises into doubts."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, NotSure) or not isinstance(error, EvmError):
-            return
-        raise NotSure(_cause_of(error), str(error)[:300]) from error
+@contextmanager
+def _doubting(url: str) -> Iterator[None]:
+    """Turns what `evm` raises into doubts; paths of URLs hold access keys and stay out of their text."""
+    try:
+        yield
+    except EvmError as error:
+        secret = urlsplit(url)._replace(scheme="", netloc="").geturl()
+        text = str(error) if len(secret) <= 1 else str(error).replace(secret, "/…")
+        raise NotSure(_cause_of(error), text[:300]) from error
 
 
 def _cause_of(error: EvmError) -> Cause:
