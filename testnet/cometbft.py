@@ -99,7 +99,10 @@ def create_network(binary: Path, nodes: Sequence[Node], genesis: Genesis, settin
 def init_home(binary: Path, home: Path) -> None:
     """Keys and default files in home; what exists stays. Raises CometBFTError."""
     command = [str(binary), "init", "validator", "--home", str(home)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise CometBFTError(f"{binary}: {error}") from error
     if done.returncode != 0:
         raise CometBFTError(f"{' '.join(command)}: {done.stderr.strip() or done.stdout.strip()}")
 
