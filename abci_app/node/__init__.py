@@ -1,0 +1,1 @@
+"""The application behind CometBFT: proposals, vote extensions, one atomic store. The only importer of plyvel."""

@@ -1,0 +1,101 @@
+"""Committed state as other threads see it: immutable, published once a block, never the state in progress.
+
+The gateway imports this module and no other of the node.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from abci_app.machine import keys
+from abci_app.machine.codec import DomainId, Hash, decode
+from abci_app.machine.records import Domain
+from abci_app.machine.state import StateView
+from abci_app.machine.tree import Tree
+
+STATES_KEPT = 16
+"""Heights whose state can be read and proven: a client that compares two answers finds both."""
+STATE_PREFIX = b"s/"
+"""Of all state keys in the database; what else is in there starts differently."""
+
+
+class Snapshot(Protocol):
+    """The part of a LevelDB snapshot that a view needs."""
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value, or None."""
+
+    def iterator(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, value) under ``prefix``, keys ascending."""
+
+
+class StoreView:
+    """State in the database as of one moment; safe in any thread, until the database is closed."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def get(self, key: bytes) -> bytes | None:
+        """Return the value, or None."""
+        return self._snapshot.get(STATE_PREFIX + key)
+
+    def scan(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, value) under ``prefix``, keys ascending."""
+        skip = len(STATE_PREFIX)
+        for key, value in self._snapshot.iterator(prefix=STATE_PREFIX + prefix):
+            yield key[skip:], value
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The state after one block."""
+
+    height: int
+    app_hash: Hash
+    view: StateView
+    tree: Tree
+    """Proves any key of ``view`` against ``app_hash``."""
+
+
+class Published:
+    """The last committed states. One thread publishes, any thread reads."""
+
+    def __init__(self) -> None:
+        self._states: deque[Committed] = deque(maxlen=STATES_KEPT)
+        self._changed = threading.Condition()
+
+    def publish(self, committed: Committed) -> None:
+        """Make ``committed`` the latest; the oldest beyond STATES_KEPT is forgotten."""
+        with self._changed:
+            self._states.append(committed)
+            self._changed.notify_all()
+
+    def latest(self) -> Committed | None:
+        """Return the last committed state; None before the first block."""
+        with self._changed:
+            return self._states[-1] if self._states else None
+
+    def at(self, height: int) -> Committed | None:
+        """Return the state after ``height``; None where it is not kept (any more, or yet)."""
+        with self._changed:
+            return next((state for state in self._states if state.height == height), None)
+
+    def wait_above(self, height: int, timeout_s: float) -> Committed | None:
+        """Return the latest state once it is above ``height``; None when ``timeout_s`` seconds pass before."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: bool(self._states) and self._states[-1].height > height, timeout_s):
+                return None
+            return self._states[-1]
+
+    def read_domains(self) -> Mapping[DomainId, Domain]:
+        """Return every domain with its committed cursor; none before the first block. What the observer follows."""
+        committed = self.latest()
+        return {} if committed is None else list_domains(committed.view)
+
+
+def list_domains(view: StateView) -> dict[DomainId, Domain]:
+    """Return every domain, by id ascending."""
+    domains = (decode(Domain, raw) for _, raw in view.scan(keys.domains()))
+    return {domain.domain: domain for domain in domains}
