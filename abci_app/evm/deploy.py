@@ -37,7 +37,7 @@ def load_artifact(path: Path) -> Artifact:
     try:
         fields = json.loads(path.read_text())
         return make_artifact(path.stem, fields["abi"], fields["bytecode"], fields["deployedBytecode"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactInvalid(f"artifact {path}: {type(error).__name__}: {error}") from error
 
 

@@ -18,6 +18,8 @@ EvmError
 └── KeyInvalid                  not a private key
 """
 
+import http.client
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ import eth_abi.exceptions
 import eth_keys.exceptions
 import eth_utils.exceptions
 import requests.exceptions
+import rlp.exceptions  # type: ignore[import-untyped]
 import urllib3.exceptions
 import web3.exceptions
 
@@ -137,6 +140,7 @@ _MALFORMED = (
     web3.exceptions.InvalidEventABI,
     urllib3.exceptions.DecodeError,
     UnicodeDecodeError,
+    json.JSONDecodeError,
 )
 _NOT_FOUND = (web3.exceptions.BlockNotFound, web3.exceptions.TransactionNotFound)
 
@@ -154,9 +158,18 @@ FOREIGN: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], type
         EncodeFailed,
     ),
     ((eth_keys.exceptions.BadSignature,), KeyInvalid),
-    ((eth_utils.exceptions.ValidationError,), EncodeFailed),
+    ((eth_utils.exceptions.ValidationError, rlp.exceptions.RLPException), EncodeFailed),
     # What is left of the HTTP stack and of web3 means that no answer came; OSError covers sockets and requests' root.
-    ((web3.exceptions.Web3Exception, urllib3.exceptions.HTTPError, OSError), RpcUnavailable),
+    (
+        (
+            web3.exceptions.Web3Exception,
+            urllib3.exceptions.HTTPError,
+            urllib3.exceptions.ProxySchemeUnsupported,
+            http.client.HTTPException,
+            OSError,
+        ),
+        RpcUnavailable,
+    ),
 )
 """Foreign class → ours, the first that fits wins. Tests walk every exception class of the libraries through it."""
 
@@ -165,7 +178,7 @@ def map_foreign(error: BaseException) -> EvmError | None:
     """Our exception for a foreign one, or None for one that is no matter of the outside world (a bug)."""
     for classes, ours in FOREIGN:
         if isinstance(error, classes):
-            return ours(f"{type(error).__name__}: {str(error)[:300]}")
+            return ours(f"{type(error).__name__}: {_text(error)}")
     return None
 
 
@@ -181,6 +194,13 @@ def foreign_mapped() -> Iterator[None]:
         if ours is None:
             raise
         raise ours from error
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:300]
+    except Exception:  # some libraries' exceptions cannot be shown before all their fields are set
+        return "no text"
 
 
 def _show(argument: Any) -> str:

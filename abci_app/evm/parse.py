@@ -1,11 +1,13 @@
 """Strict parsing of JSON-RPC answers. Everything that has not the shape of the specification raises RpcMalformed."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from abci_app.evm.errors import RpcMalformed
 from abci_app.evm.types import Address, Block, BlockTag, Log, Receipt, to_hex
 
+_QUANTITY = re.compile("0x[0-9a-fA-F]{1,64}")
 _TAGS = frozenset({"latest", "finalized", "safe", "pending", "earliest"})
 
 
@@ -22,11 +24,8 @@ def tag(block_tag: BlockTag) -> str:
 
 def quantity(answer: Any) -> int:
     """`0x`-hex integer below 2^256."""
-    if isinstance(answer, str) and answer.startswith("0x") and 2 < len(answer) <= 66:
-        try:
-            return int(answer[2:], 16)
-        except ValueError:
-            pass
+    if isinstance(answer, str) and _QUANTITY.fullmatch(answer):
+        return int(answer, 16)
     raise RpcMalformed(f"not a quantity: {str(answer)[:80]!r}")
 
 
@@ -34,7 +33,9 @@ def data(answer: Any) -> bytes:
     """`0x`-hex bytes of any length."""
     if isinstance(answer, str) and answer.startswith("0x"):
         try:
-            return bytes.fromhex(answer[2:])
+            parsed = bytes.fromhex(answer[2:])
+            if len(answer) == 2 + 2 * len(parsed):  # fromhex takes spaces too
+                return parsed
         except ValueError:
             pass
     raise RpcMalformed(f"not data: {str(answer)[:80]!r}")

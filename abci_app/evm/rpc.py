@@ -5,7 +5,6 @@ are parsed strictly into the records of `types.py`: a lie about shapes gives Rpc
 An Rpc may be used from several threads.
 """
 
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -250,12 +249,8 @@ class Rpc:
         return self._attempt(method, params)
 
     def _attempt(self, method: str, params: Sequence[Any]) -> Any:
-        try:
-            with foreign_mapped():
-                answer = self._provider.make_request(RPCEndpoint(method), list(params))
-        except (json.JSONDecodeError, ValueError) as error:
-            # A subclass of ValueError that the table does not know can only come from parsing the answer.
-            raise RpcMalformed(f"answer to {method} is not JSON: {str(error)[:100]}") from error
+        with foreign_mapped():
+            answer = self._provider.make_request(RPCEndpoint(method), list(params))
         if not isinstance(answer, dict):
             raise RpcMalformed(f"answer to {method} is no object")
         if answer.get("error") is not None:
