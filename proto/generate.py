@@ -92,12 +92,12 @@ def main() -> None:
     if sys.argv[1:] not in ([], ["--check"]):
         sys.exit("usage: scripts/proto [--check]")
     check = bool(sys.argv[1:])
-    differing = []
+    fresh = {}  # all of it before any of it is written
     for target, generate in (("abci_app/abci/pb", generate_abci), ("abci_app/pb", generate_routing)):
         with tempfile.TemporaryDirectory() as name:
             generate(Path(name))
-            changed = install(read_folder(Path(name)), ROOT / target, check)
-            differing += [f"{target}/{file}" for file in changed]
+            fresh[target] = read_folder(Path(name))
+    differing = [f"{target}/{file}" for target in fresh for file in install(fresh[target], ROOT / target, check)]
     for file in differing:
         print(f"[proto] {'out of date' if check else 'written'}: {file}")
     if check and differing:
