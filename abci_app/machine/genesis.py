@@ -7,11 +7,14 @@ from typing import Any
 
 from abci_app.machine import keys
 from abci_app.machine.codec import Address, DomainId, encode
-from abci_app.machine.genesis_checks import check_genesis
+from abci_app.machine.genesis_checks import check_genesis, compute_possession_digest
 from abci_app.machine.genesis_form import (
     Genesis,
     GenesisAsset,
+    GenesisBalance,
+    GenesisCursor,
     GenesisDomain,
+    GenesisLocal,
     GenesisRouter,
     GenesisValidator,
 )
@@ -32,6 +35,12 @@ from abci_app.machine.records import (
     ValidatorSet,
 )
 from abci_app.machine.stream import compute_first_digest
+
+__all__ = [
+    "FIRST_EPOCH", "Genesis", "GenesisAsset", "GenesisBalance", "GenesisCursor", "GenesisDomain", "GenesisLocal",
+    "GenesisRouter", "GenesisValidator", "build_state", "compute_consensus_address", "compute_possession_digest",
+    "make_app_state", "order_members",
+]
 
 FIRST_EPOCH = 1
 
