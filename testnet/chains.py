@@ -103,6 +103,16 @@ def find_free_port() -> int:
         return port
 
 
+def require_free_port(port: int) -> None:
+    """Raise ChainFailed if somebody listens there: their answers must not be taken for those of our process."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ChainFailed(f"port {port} of 127.0.0.1 is in use") from error
+
+
 def rpc_url(port: int) -> str:
     """URL of a local chain."""
     return f"http://127.0.0.1:{port}"
@@ -120,6 +130,7 @@ def anvil_command(anvil: Path, config: ChainConfig) -> list[str]:
 
 def start_anvil(anvil: Path, config: ChainConfig) -> Anvil:
     """Start a chain and wait until it answers with its chain id. Raises ChainFailed; nothing is left running then."""
+    require_free_port(config.port)
     config.log_file.parent.mkdir(parents=True, exist_ok=True)
     with config.log_file.open("ab") as log:
         # A session of its own: Ctrl-C in the terminal reaches whoever supervises the chain, and only them.
@@ -171,12 +182,12 @@ def set_balance(rpc: Rpc, account: Address, balance_wei: int) -> None:
     rpc.request("anvil_setBalance", [to_hex(account), hex(balance_wei)])
 
 
-def save_state(chain: Anvil, state_file: Path) -> None:
-    """Write the whole chain, blocks and logs included, to a file, atomically; start_anvil reads it.
+def save_state(url: str, state_file: Path) -> None:
+    """Write the whole chain behind `url`, blocks and logs included, to a file, atomically; start_anvil reads it.
 
     States of earlier blocks are not in it: after a reload, calls at blocks before it are refused.
     """
-    with Rpc(chain.url, timeout_s=DUMP_S, retry_delays_s=()) as rpc:
+    with Rpc(url, timeout_s=DUMP_S, retry_delays_s=()) as rpc:
         dumped = rpc.request("anvil_dumpState", [False])
     if not isinstance(dumped, str):
         raise ChainFailed("anvil_dumpState gave no state")
