@@ -92,7 +92,7 @@ def _write_entry(entry: Path, chains: Mapping[int, Anvil], deployment: Deploymen
     partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=entry.parent))
     try:
         for domain, chain in chains.items():
-            save_state(chain, partial / f"{domain}.json")
+            save_state(chain.url, partial / f"{domain}.json")
         (partial / "deployment.json").write_text(to_json(deployment))
         hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(partial.iterdir())}
         (partial / "sha256.json").write_text(json.dumps(hashes))
