@@ -50,7 +50,7 @@ class Faults:
         self.drop_everywhere = False
         """Dropped logs are missing from receipts and blooms too: the lie fits together."""
         self.lie_logs = False
-        """The data of every log ends in another byte, in eth_getLogs."""
+        """The third word of every log's data, in most events an amount, is another one in eth_getLogs."""
         self.lie_everywhere = False
         """The lie stands in receipts too."""
         self.changed_hashes: dict[int, str] = {}
@@ -128,9 +128,9 @@ class Faults:
         return {**receipt, **changes, **({"status": "0x0"} if self.failed_receipts else {})}
 
     def _log(self, log: dict[str, Any], lie: bool) -> dict[str, Any]:
-        data = log["data"]
-        if lie and len(data) > 2:
-            data = data[:-1] + ("1" if data[-1] == "0" else "0")
+        data, end = log["data"], 2 + 3 * 64
+        if lie and len(data) >= end:
+            data = data[:end - 1] + ("1" if data[end - 1] == "0" else "0") + data[end:]
         return {**log, "data": data, "blockHash": self._hash(int(log["blockNumber"], 16), log["blockHash"])}
 
     def _is_dropped(self, log: dict[str, Any]) -> bool:

@@ -1,5 +1,6 @@
 """One domain followed through one endpoint: from the committed cursor on, in bounded steps, nothing on disk."""
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -17,6 +18,10 @@ from abci_app.observer.snapshot import ObservedSegment, SeenTransfer
 
 SPAN_MAX = 1000
 """Blocks read in one step; halved when the endpoint cannot give so many at once, doubled again when it can."""
+
+STANDSTILL_S = 10.0
+"""A cursor that stands still this long before segments of ours may mean that ours are wrong: they are read again, since
+an endpoint that corrected itself says so to nobody."""
 
 ReadDomains = Callable[[], Mapping[DomainId, Domain]]
 """Committed domains, with their cursors; called from the observer's threads."""
@@ -52,6 +57,8 @@ class _Content:
     read_block: int
     read_hash: Hash
     next_nonce: int
+    moved_s: float
+    """When it began, or its cursor moved last."""
     events: list[PositionedEvent] = field(default_factory=list)
     """After the domain's cursor, up to and with ``read_block``."""
     cuts: list[CutSegment] = field(default_factory=list)
@@ -60,13 +67,22 @@ class _Content:
 class Follower:
     """Follows one domain through one endpoint. ``step`` is called by one thread, ``view`` is read by any."""
 
-    def __init__(self, domain: DomainId, name: str, rpc: Rpc, read_domains: ReadDomains, doubts: DoubtLog) -> None:
+    def __init__(
+        self,
+        domain: DomainId,
+        name: str,
+        rpc: Rpc,
+        read_domains: ReadDomains,
+        doubts: DoubtLog,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.domain = domain
         self.name = name
         self.view = EMPTY_VIEW
         self._rpc = rpc
         self._read_domains = read_domains
         self._doubts = doubts
+        self._clock = clock
         self._content: _Content | None = None
         self._span = SPAN_MAX
 
@@ -99,6 +115,8 @@ class Follower:
         if self._content is not None and not self._adopt(self._content, domain):
             self.reset()
         content = self._content
+        if content is not None and content.cuts and self._clock() - content.moved_s > STANDSTILL_S:
+            content = self._content = None  # what was published stays until it is read again
         endpoint = Endpoint(self._rpc, domain.connext, STREAM_TOPICS) if content is None else content.endpoint
         if content is None:
             endpoint.require_chain(domain.chain_id)
@@ -106,7 +124,7 @@ class Follower:
         if head < domain.cursor.block:
             raise NotSure(Cause.LAGGING, f"final block {head}, the cursor is at {domain.cursor.block}")
         if content is None:
-            content = self._content = _begin(domain, endpoint)
+            content = self._content = _begin(domain, endpoint, self._clock())
         if len(content.cuts) < AHEAD_MAX and content.read_block < head:
             self._read(content, head)
         _cut_more(content)
@@ -127,6 +145,7 @@ class Follower:
             del content.cuts[:place + 1]
             content.events = [event for event in content.events if _is_after(event, domain.cursor)]
             content.endpoint.forget(domain.cursor.block)
+            content.moved_s = self._clock()
         content.domain = domain
         return True
 
@@ -161,7 +180,7 @@ class Follower:
             self.view = view
 
 
-def _begin(domain: Domain, endpoint: Endpoint) -> _Content:
+def _begin(domain: Domain, endpoint: Endpoint, now_s: float) -> _Content:
     """Content at the cursor, whose block must be canonical here. Raises `NotSure`."""
     if domain.stream_version != STREAM_VERSION:
         raise NotSure(Cause.UNDECODABLE, f"stream version {domain.stream_version} is not known here")
@@ -172,9 +191,9 @@ def _begin(domain: Domain, endpoint: Endpoint) -> _Content:
             Cause.NOT_CANONICAL, f"block {cursor.block} is {header.hash.hex()}, accepted was {cursor.block_hash.hex()}"
         )
     if cursor.index == INDEX_WHOLE_BLOCK:
-        return _Content(domain, endpoint, cursor.block, header.hash, domain.next_nonce)
+        return _Content(domain, endpoint, cursor.block, header.hash, domain.next_nonce, now_s)
     # A cursor inside a block: the whole block is read again, since fees before the cursor may belong after it.
-    return _Content(domain, endpoint, cursor.block - 1, header.parent_hash, domain.next_nonce)
+    return _Content(domain, endpoint, cursor.block - 1, header.parent_hash, domain.next_nonce, now_s)
 
 
 def _cut_more(content: _Content) -> None:

@@ -79,7 +79,7 @@ class Watcher:
         self._retry_delays_s = tuple(retry_delays_s)
         self._followers = {
             config.domain: tuple(
-                Follower(config.domain, f"rpc{at}", connect(url), read_domains, self._doubts)
+                Follower(config.domain, f"rpc{at}", connect(url), read_domains, self._doubts, clock)
                 for at, url in enumerate(config.rpc_urls)
             )
             for config in domains

@@ -1,0 +1,535 @@
+"""One domain through one endpoint: what is read, kept and moved on; and every reason for silence, with its recovery."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from abci_app.evm.connext_events import TOPICS
+from abci_app.machine.codec import TransferId
+from abci_app.machine.records import DomainStatus, RelayerFee
+from abci_app.machine.stream import XCalled, compute_digest, decode_segment
+from abci_app.observer.doubts import TRANSIENT, Cause, DoubtLog, NotSure
+from abci_app.observer.endpoint import NEWEST_BLOCKS
+from abci_app.observer.follower import EMPTY_VIEW, STANDSTILL_S, Follower, Next
+from abci_app.observer.projections import project
+from abci_app.observer.segments import AHEAD_MAX, cut
+from abci_app.observer.snapshot import SeenTransfer
+from tests.rpc_proxy import Faults
+from tests.unit.observer.fake_chain import DOMAIN, OTHER_DOMAIN, FakeChain, FakeRpc, address, make_info, xcalled
+
+
+class Recorder(DoubtLog):
+    """Keeps every doubt."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.causes: list[Cause] = []
+        self.details: list[str] = []
+
+    def say(self, domain: int, source: str, doubt: NotSure) -> None:
+        self.causes.append(doubt.cause)
+        self.details.append(str(doubt))
+
+
+class Setting:
+    """A chain, its committed domain and a follower."""
+
+    def __init__(self, chain: FakeChain, **changes: Any) -> None:
+        self.chain = chain
+        self.domain = chain.domain(**changes)
+        self.faults = Faults()
+        self.doubts = Recorder()
+        self.now_s = 0.0
+        self.follower = self.make_follower()
+
+    def make_follower(self) -> Follower:
+        rpc = FakeRpc(self.chain, self.faults)
+        return Follower(DOMAIN, "rpc0", rpc, lambda: {DOMAIN: self.domain}, self.doubts, lambda: self.now_s)
+
+    def settle(self) -> Next:
+        """Step until there is nothing more to do at once."""
+        for _ in range(100):
+            outcome = self.follower.step()
+            if outcome is not Next.AGAIN:
+                return outcome
+        raise AssertionError("the follower never rests")
+
+    def numbers(self) -> list[int]:
+        return [segment.number for segment in self.follower.view.segments]
+
+    def accept(self, count: int) -> None:
+        """Commit the next segments, as the machine does."""
+        for observed in self.follower.view.segments[:count]:
+            segment = decode_segment(observed.raw)
+            calls = sum(isinstance(event.event, XCalled) for event in segment.events)
+            cursor = replace(
+                self.domain.cursor, number=segment.number, block=segment.end_block, index=segment.end_index,
+                block_hash=segment.end_block_hash, timestamp_s=segment.end_timestamp_s, digest=observed.digest,
+            )
+            self.domain = replace(self.domain, cursor=cursor, next_nonce=self.domain.next_nonce + calls)
+
+
+def routine_chain() -> FakeChain:
+    """Blocks 2 … 9: events in 3, 4 and 8."""
+    chain = FakeChain()
+    chain.add()
+    chain.add(xcalled(0))
+    chain.add(xcalled(1), ("RouterAdded", {"router": address(1), "caller": address(2)}))
+    chain.grow(3)
+    chain.add(("Paused", {}))
+    chain.grow(1)
+    return chain
+
+
+def transfer_id(nonce: int) -> TransferId:
+    identity: TransferId = xcalled(nonce)[1]["transferId"]
+    return identity
+
+
+# -- what is read -----------------------------------------------------------------------------------------------------
+
+
+def test_final_blocks_become_segments_with_running_digests() -> None:
+    setting = Setting(routine_chain())
+    assert setting.settle() is Next.POLL
+
+    segments = setting.follower.view.segments
+    decoded = [decode_segment(observed.raw) for observed in segments]
+    assert [(segment.number, segment.end_block, len(segment.events)) for segment in decoded] == [
+        (1, 2, 0), (2, 3, 1), (3, 4, 2), (4, 6, 0), (5, 8, 1),
+    ]
+    digest = setting.domain.cursor.digest
+    for observed in segments:
+        digest = compute_digest(digest, observed.raw)
+        assert observed.digest == digest
+    assert [segment.end_block_hash for segment in decoded] == [setting.chain.blocks[b].hash for b in (2, 3, 4, 6, 8)]
+    assert setting.doubts.causes == []
+
+
+def test_transfers_are_seen_from_final_blocks_until_they_are_accepted() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    seen = SeenTransfer(DOMAIN, OTHER_DOMAIN)
+    assert setting.follower.view.transfers == {transfer_id(0): seen, transfer_id(1): seen}
+    assert setting.follower.view.blocks == {transfer_id(0): 3, transfer_id(1): 4}
+
+    setting.accept(2)
+    setting.settle()
+    assert setting.follower.view.transfers == {transfer_id(1): seen}
+
+
+def test_a_transfer_is_seen_before_its_segment_is_whole() -> None:
+    chain = FakeChain()
+    setting = Setting(chain, segment_blocks=10, idle_blocks=10)
+    chain.add(xcalled(0))
+    setting.settle()
+    assert setting.numbers() == []
+    assert list(setting.follower.view.transfers) == [transfer_id(0)]
+
+
+def test_blocks_that_are_not_final_are_not_read() -> None:
+    chain = routine_chain()
+    chain.unfinalized = 6
+    setting = Setting(chain)
+    setting.settle()
+    assert setting.numbers() == [1, 2]
+    chain.unfinalized = 0
+    setting.settle()
+    assert setting.numbers() == [1, 2, 3, 4, 5]
+
+
+def test_finality_by_depth() -> None:
+    chain = routine_chain()
+    setting = Setting(chain, finality_depth=6)
+    chain.unfinalized = 0
+    setting.settle()
+    assert setting.numbers() == [1, 2]
+    assert setting.faults.calls["eth_blockNumber"] == 1
+    chain.grow(6)
+    setting.settle()
+    assert setting.numbers() == [1, 2, 3, 4, 5]
+
+
+def test_at_most_eight_segments_ahead_and_no_reading_beyond() -> None:
+    chain = FakeChain()
+    setting = Setting(chain, idle_blocks=100, segment_blocks=100)
+    chain.grow(5000)
+    setting.settle()
+    assert setting.numbers() == list(range(1, AHEAD_MAX + 1))
+    calls = setting.faults.calls["eth_getLogs"]
+    assert calls == 1
+    setting.settle()
+    assert setting.faults.calls["eth_getLogs"] == calls
+
+    for _ in range(6):
+        setting.accept(AHEAD_MAX)
+        setting.settle()
+    assert setting.domain.cursor.number == 48
+    assert setting.numbers() == [49, 50]
+
+
+def test_content_is_kept_until_the_cursor_passes_it() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    before = setting.follower.view.segments
+    reads = setting.faults.calls["eth_getLogs"]
+    for count in (1, 2):
+        setting.accept(count)
+        setting.settle()
+    assert setting.follower.view.segments == before[3:]
+    assert setting.faults.calls["eth_getLogs"] == reads
+
+
+def test_a_poll_without_a_new_block_is_one_call() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    before = sum(setting.faults.calls.values())
+    setting.settle()
+    assert sum(setting.faults.calls.values()) == before + 1
+
+
+def test_a_new_block_without_events_is_two_calls() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    before = sum(setting.faults.calls.values())
+    setting.chain.add()
+    setting.settle()
+    assert sum(setting.faults.calls.values()) == before + 2
+
+
+@pytest.mark.parametrize("split", range(1, 6))
+def test_restarted_at_a_committed_cursor_it_says_the_same(split: int) -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    whole = setting.follower.view.segments
+    setting.accept(split)
+    setting.follower = setting.make_follower()
+    setting.settle()
+    assert setting.follower.view.segments == whole[split:]
+
+
+def test_a_fee_before_a_cursor_inside_the_transaction_is_still_folded() -> None:
+    """The cap may cut between a fee and its XCalled; who starts there must read the whole block."""
+    fee = {"transferId": transfer_id(0), "increase": 9, "asset": address(4), "caller": address(1)}
+    chain = FakeChain()
+    setting = Setting(chain)
+    chain.add(("TransferRelayerFeesIncreased", fee), *[("Paused", {})] * 256, xcalled(0), one_tx=True)
+    setting.settle()
+    whole = setting.follower.view.segments
+    assert decode_segment(whole[0].raw).end_index == 256
+
+    setting.accept(1)
+    setting.follower = setting.make_follower()
+    setting.settle()
+    assert setting.follower.view.segments == whole[1:]
+    (positioned,) = decode_segment(whole[1].raw).events
+    assert isinstance(positioned.event, XCalled)
+    assert positioned.event.relayer_fees == (RelayerFee(address(4), 9),)
+
+
+def test_it_says_what_the_pure_functions_say() -> None:
+    chain = routine_chain()
+    setting = Setting(chain)
+    setting.settle()
+    logs = [log for block in chain.blocks for log in block.logs]
+
+    def block_info(number: int) -> tuple[Any, int]:
+        return chain.blocks[number].hash, chain.blocks[number].timestamp_s
+
+    expected = cut(setting.domain, setting.domain.cursor, project(logs), 9, block_info)
+    assert [observed.raw for observed in setting.follower.view.segments] == [found.raw for found in expected]
+
+
+@pytest.mark.parametrize(("status", "is_observed"), [
+    (DomainStatus.OPEN, True), (DomainStatus.PAUSED, True), (DomainStatus.HALTED, False),
+])
+def test_a_halted_domain_is_not_observed(status: DomainStatus, is_observed: bool) -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    setting.domain = replace(setting.domain, status=status)
+    setting.settle()
+    assert (setting.follower.view != EMPTY_VIEW) is is_observed
+
+
+def test_new_grids_cut_anew() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    setting.domain = replace(setting.domain, segment_blocks=4)
+    setting.settle()
+    assert [decode_segment(observed.raw).end_block for observed in setting.follower.view.segments] == [2, 4, 6, 8]
+
+
+def test_what_the_network_accepted_instead_is_followed() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    setting.accept(2)
+    setting.domain = replace(setting.domain, cursor=replace(setting.domain.cursor, digest=b"\x01" * 32))
+    setting.settle()
+    assert setting.doubts.causes == [Cause.OVERRULED]
+    assert setting.numbers() == [3, 4, 5]
+
+
+# -- silence, and why -------------------------------------------------------------------------------------------------
+
+OTHER_HASH = "0x" + "ab" * 32
+
+Change = dict[str, Any]
+AT_START: list[tuple[str, Change, Cause]] = [
+    ("absent", {"is_absent": True}, Cause.UNAVAILABLE),
+    ("behind the cursor", {"lag_blocks": 9}, Cause.LAGGING),
+    ("junk for the chain id", {"junk_methods": ("eth_chainId",)}, Cause.MALFORMED),
+    ("another hash at the cursor", {"changed_hashes": {1: OTHER_HASH}}, Cause.NOT_CANONICAL),
+]
+ALWAYS: list[tuple[str, Change, Cause]] = [
+    ("lies about logs", {"lie_logs": True}, Cause.RECEIPT_MISMATCH),
+    ("drops logs", {"drop_topic0": TOPICS["XCalled"]}, Cause.LOG_MISSING),
+    ("junk for a header", {"junk_methods": ("eth_getBlockByNumber",)}, Cause.MALFORMED),
+    ("junk for logs", {"junk_methods": ("eth_getLogs",)}, Cause.MALFORMED),
+    ("no receipts", {"junk_methods": ("eth_getBlockReceipts",)}, Cause.REFUSED),
+    ("refuses logs", {"refused_methods": {"eth_getLogs": -32000}}, Cause.REFUSED),
+    ("refuses receipts", {"refused_methods": {"eth_getBlockReceipts": -32000}}, Cause.REFUSED),
+    ("failed transactions", {"failed_receipts": True}, Cause.RECEIPT_MISMATCH),
+]
+LATER: list[tuple[str, Change, Cause]] = [
+    ("absent", {"is_absent": True}, Cause.UNAVAILABLE),
+    ("drops logs everywhere", {"drop_topic0": TOPICS["XCalled"], "drop_everywhere": True}, Cause.NONCE_GAP),
+]
+
+
+def names(rows: list[tuple[str, Change, Cause]]) -> list[str]:
+    return [row[0] for row in rows]
+
+
+def spoil(setting: Setting, change: Change) -> None:
+    for name, value in change.items():
+        setattr(setting.faults, name, value)
+
+
+@pytest.mark.parametrize(("change", "cause"), [row[1:] for row in AT_START + ALWAYS], ids=names(AT_START + ALWAYS))
+def test_an_endpoint_that_is_bad_from_the_start(change: Change, cause: Cause) -> None:
+    """Silence with the reason; good again, it is believed again."""
+    setting = Setting(routine_chain())
+    spoil(setting, change)
+    for _ in range(3):
+        assert setting.settle() is Next.BACK_OFF
+        assert setting.follower.view == EMPTY_VIEW
+    assert set(setting.doubts.causes) == {cause}
+
+    setting.faults.behave()
+    assert setting.settle() is Next.POLL
+    assert setting.numbers() == [1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize(("change", "cause"), [row[1:] for row in ALWAYS + LATER], ids=names(ALWAYS + LATER))
+def test_an_endpoint_that_turns_bad(change: Change, cause: Cause) -> None:
+    """Nothing new is said. A doubt about content withdraws what was said, a missing answer does not."""
+    setting = Setting(routine_chain())
+    setting.settle()
+    before = setting.follower.view
+    spoil(setting, change)
+    setting.chain.add(xcalled(2))
+    setting.settle()
+    setting.faults.drop_topic0 = None if cause is Cause.NONCE_GAP else setting.faults.drop_topic0
+    setting.chain.add(xcalled(3))
+    assert setting.follower.step() is Next.BACK_OFF
+    assert setting.doubts.causes[0] is cause
+    assert setting.follower.view == (before if cause in TRANSIENT else EMPTY_VIEW)
+
+    setting.faults.behave()
+    for _ in range(5):
+        setting.settle()
+    assert setting.numbers() == [1, 2, 3, 4, 5, 6, 7]
+    assert setting.follower.view.segments[:5] == before.segments
+
+
+def test_an_endpoint_that_lags_says_nothing_new_and_catches_up() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    setting.chain.add(xcalled(2))
+    setting.faults.lag_blocks = 3
+    assert setting.settle() is Next.POLL
+    assert setting.numbers() == [1, 2, 3, 4, 5]
+    setting.faults.behave()
+    setting.settle()
+    assert setting.numbers() == [1, 2, 3, 4, 5, 6]
+
+
+def test_another_chain_is_refused() -> None:
+    setting = Setting(routine_chain(), chain_id=1)
+    assert setting.settle() is Next.BACK_OFF
+    assert setting.doubts.details == ["wrong-chain: chain id 31337, the domain's is 1"]
+
+
+def test_an_unknown_stream_version_is_refused() -> None:
+    setting = Setting(routine_chain(), stream_version=2)
+    assert setting.settle() is Next.BACK_OFF
+    assert setting.doubts.causes == [Cause.UNDECODABLE]
+
+
+def test_a_log_that_does_not_decode_silences_its_domain() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    setting.chain.add(("Paused", {}))
+    log = setting.chain.blocks[-1].logs[0]
+    setting.chain.blocks[-1].logs = [replace(log, topics=(TOPICS["RouterAdded"],))]
+    assert setting.settle() is Next.BACK_OFF
+    assert setting.doubts.causes == [Cause.UNDECODABLE]
+    assert setting.follower.view == EMPTY_VIEW
+
+
+@pytest.mark.parametrize("change", [{"removed": True}, {"block_hash": b"\x01" * 32}], ids=["removed", "foreign"])
+def test_a_log_that_is_not_of_its_block_is_refused(change: dict[str, Any]) -> None:
+    setting = Setting(routine_chain())
+    block = setting.chain.blocks[3]
+    block.logs = [replace(block.logs[0], **change)]
+    assert setting.settle() is Next.BACK_OFF
+    assert setting.doubts.causes == [Cause.HEADER_MISMATCH]
+
+
+def test_a_nonce_gap_to_the_committed_nonce_silences_the_domain() -> None:
+    setting = Setting(routine_chain(), next_nonce=1)
+    assert setting.settle() is Next.BACK_OFF
+    assert setting.doubts.details == ["nonce-gap: XCalled at 3/0 has nonce 0, due was 1"]
+
+
+def test_a_change_above_the_cursor_is_read_again_from_the_cursor() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    before = setting.follower.view.segments
+    setting.chain.reorganise(4, fork=1)
+    setting.chain.grow(1)
+    assert setting.settle() is Next.BACK_OFF
+    assert setting.doubts.causes == [Cause.HASH_CHANGED]
+    setting.settle()
+    assert setting.follower.view.segments[:2] == before[:2]
+    assert setting.follower.view.segments[2].digest != before[2].digest
+    assert list(setting.follower.view.transfers) == [transfer_id(0)]
+
+
+def test_a_changed_hash_at_the_final_head_is_noticed_without_a_new_block() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    setting.chain.reorganise(9, fork=1)
+    assert setting.settle() is Next.BACK_OFF
+    assert setting.doubts.causes == [Cause.HASH_CHANGED]
+
+
+def test_a_final_hash_that_changes_and_changes_back() -> None:
+    """Another hash above the cursor is another chain: read again, other digests; and again when it is put right."""
+    setting = Setting(routine_chain())
+    setting.settle()
+    before = setting.follower.view.segments
+    spoil(setting, {"changed_hashes": {8: OTHER_HASH, 9: OTHER_HASH}})
+    setting.chain.add()
+    assert setting.settle() is Next.BACK_OFF
+    assert setting.follower.view == EMPTY_VIEW
+    setting.settle()
+    assert setting.follower.view.segments[:4] == before[:4]
+    assert decode_segment(setting.follower.view.segments[4].raw).end_block_hash == b"\xab" * 32
+
+    setting.faults.behave()
+    setting.settle()
+    assert setting.follower.view.segments[4] != before[4]
+    setting.now_s += STANDSTILL_S + 1
+    setting.settle()
+    assert setting.follower.view.segments[:5] == before
+
+
+def test_a_cursor_that_stands_still_is_read_from_again() -> None:
+    """An endpoint that lied alike everywhere and was corrected is noticed, though no hash ever changed."""
+    setting = Setting(routine_chain())
+    spoil(setting, {"lie_logs": True, "lie_everywhere": True})
+    setting.settle()
+    lie = setting.follower.view.segments
+    setting.faults.behave()
+    setting.settle()
+    assert setting.follower.view.segments == lie
+    setting.now_s += STANDSTILL_S + 1
+    setting.settle()
+    assert setting.numbers() == [1, 2, 3, 4, 5]
+    assert setting.follower.view.segments[0] == lie[0]
+    assert setting.follower.view.segments[1] != lie[1]
+
+
+def test_a_cursor_that_moves_is_not_read_from_again() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    reads = setting.faults.calls["eth_getLogs"]
+    for _ in range(4):
+        setting.now_s += STANDSTILL_S - 1
+        setting.accept(1)
+        setting.settle()
+    assert setting.faults.calls["eth_getLogs"] == reads
+
+
+def test_once_the_cursor_is_not_canonical_there_is_nothing_more() -> None:
+    setting = Setting(routine_chain())
+    setting.settle()
+    setting.accept(3)
+    setting.settle()
+    setting.chain.reorganise(4, fork=1)
+    setting.chain.grow(1)
+    for _ in range(5):
+        setting.settle()
+        setting.chain.grow(1)
+    assert setting.doubts.causes == [Cause.HASH_CHANGED] + [Cause.NOT_CANONICAL] * 4
+    assert setting.follower.view == EMPTY_VIEW
+
+
+def test_a_range_that_is_too_long_is_halved_until_it_fits() -> None:
+    chain = FakeChain()
+    setting = Setting(chain, segment_blocks=100, idle_blocks=100)
+    chain.grow(700)
+    setting.faults.log_range_max = 70
+    for _ in range(40):
+        setting.settle()
+    assert set(setting.doubts.causes) == {Cause.REFUSED}
+    assert setting.numbers() == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_receipts_one_by_one_where_the_endpoint_gives_none_of_a_block() -> None:
+    setting = Setting(routine_chain())
+    setting.faults.refused_methods = {"eth_getBlockReceipts": -32601}
+    setting.settle()
+    assert setting.numbers() == [1, 2, 3, 4, 5]
+    assert setting.faults.calls["eth_getBlockReceipts"] == 1
+    assert setting.faults.calls["eth_getTransactionReceipt"] == 4
+
+
+def test_in_a_long_range_only_the_newest_headers_are_read() -> None:
+    chain = FakeChain()
+    setting = Setting(chain, segment_blocks=1000, idle_blocks=1000)
+    chain.grow(900)
+    chain.add(xcalled(0))
+    setting.settle()
+    assert setting.faults.calls["eth_getBlockByNumber"] <= NEWEST_BLOCKS + 3
+    assert list(setting.follower.view.transfers) == [transfer_id(0)]
+
+
+def test_a_long_range_that_does_not_follow_is_refused() -> None:
+    chain = FakeChain()
+    setting = Setting(chain, idle_blocks=1000, segment_blocks=1000)
+    chain.grow(10)
+    setting.settle()
+    chain.reorganise(5, fork=1)
+    chain.grow(100)
+    assert setting.settle() is Next.BACK_OFF
+    assert setting.doubts.causes == [Cause.HASH_CHANGED]
+
+
+def test_keys_in_urls_stay_out_of_the_log() -> None:
+    setting = Setting(routine_chain())
+    setting.faults.is_absent = True
+    setting.settle()
+    assert setting.doubts.details == ["rpc-unavailable: no answer from http://fake.invalid/…"]
+
+
+def test_long_call_data_does_not_change_what_is_seen() -> None:
+    chain = FakeChain()
+    setting = Setting(chain)
+    chain.add(xcalled(0, b"\x01" * 9000))
+    setting.settle()
+    event = decode_segment(setting.follower.view.segments[0].raw).events[0].event
+    assert isinstance(event, XCalled)
+    assert (event.call_data_length, event.info) == (9000, make_info(0))
