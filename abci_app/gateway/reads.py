@@ -1,13 +1,14 @@
 """What the gateway needs of a node, and the errors it answers with."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
 from abci_app.machine.codes import Code
 from abci_app.machine.records import Decision
-from abci_app.machine.results import TxResult
 from abci_app.machine.state import StateView
+from abci_app.node.view import CommittedBlock
+
+__all__ = ["Committed", "CommittedBlock", "NodeReads", "QueryError"]
 
 
 class Committed(Protocol):
@@ -24,15 +25,6 @@ class Committed(Protocol):
     @property
     def view(self) -> StateView:
         """The state at ``height``."""
-
-
-@dataclass(frozen=True, slots=True)
-class CommittedBlock:
-    """What a commit tells those who wait for their transactions."""
-
-    height: int
-    results: Mapping[bytes, TxResult]
-    """By sha256 of the transaction's bytes."""
 
 
 class NodeReads(Protocol):

@@ -3,7 +3,7 @@
 import json
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,7 +19,7 @@ DOMAIN_MAX = 2**32 - 1
 DOMAINS_MAX = 256
 RPC_URLS_MAX = 16
 POLL_MS_MIN, POLL_MS_MAX = 50, 600_000
-POLL_MS = 500
+POLL_MS = 200
 ABCI_ADDRESS = "unix://abci.sock"
 GRPC_ADDRESS = "127.0.0.1:9090"
 COMETBFT_RPC_URL = "http://127.0.0.1:26657"
@@ -33,7 +33,6 @@ class ObservedChain:
     rpc_urls: tuple[str, ...]
     quorum: int
     """How many of ``rpc_urls`` must say the same before the node says it too."""
-    poll_ms: int = POLL_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,9 @@ class Config:
     log_level: str = "info"
     log_file: str = ""
     """Empty: standard output."""
-    chains: tuple[ObservedChain, ...] = field(default=())
+    poll_ms: int = POLL_MS
+    """Pause between two looks at the final head of a chain."""
+    chains: tuple[ObservedChain, ...] = ()
 
 
 def parse_config(text: str) -> Config:
@@ -69,6 +70,7 @@ def parse_config(text: str) -> Config:
         store_path=take(store, "store.", "path", str, "data"),
         log_level=take(log, "log.", "level", str, "info"),
         log_file=take(log, "log.", "file", str, ""),
+        poll_ms=take(observer, "observer.", "poll_ms", int, POLL_MS),
         chains=tuple(parse_chain(entry, f"observer.domains[{index}].") for index, entry in enumerate(chains)),
     )
     tables = (("", top), ("abci.", abci), ("grpc.", grpc), ("cometbft.", cometbft), ("store.", store), ("log.", log))
@@ -90,7 +92,6 @@ def parse_chain(entry: Any, place: str) -> ObservedChain:
         DomainId(take(rest, place, "domain", int)),
         tuple(urls),
         take(rest, place, "quorum", int, len(urls) // 2 + 1),
-        take(rest, place, "poll_ms", int, POLL_MS),
     )
     refuse_rest(rest, place)
     return chain
@@ -127,6 +128,8 @@ def check_config(config: Config) -> None:
     require(is_http_url(config.cometbft_rpc_url), "cometbft.rpc_url must be http://host:port")
     require(config.store_path, "store.path must not be empty")
     require(config.log_level in LOG_LEVELS, f"log.level must be one of {', '.join(LOG_LEVELS)}")
+    poll_ms_fits = POLL_MS_MIN <= config.poll_ms <= POLL_MS_MAX
+    require(poll_ms_fits, f"observer.poll_ms must be {POLL_MS_MIN} to {POLL_MS_MAX}")
     require(len(config.chains) <= DOMAINS_MAX, f"observer.domains has more than {DOMAINS_MAX} entries")
     seen: set[int] = set()
     for index, chain in enumerate(config.chains):
@@ -137,7 +140,6 @@ def check_config(config: Config) -> None:
         require(len(set(chain.rpc_urls)) == len(chain.rpc_urls), f"{place}rpc_urls names one twice")
         require(all(map(is_http_url, chain.rpc_urls)), f"{place}rpc_urls must be http:// or https:// URLs")
         require(0 < chain.quorum <= len(chain.rpc_urls), f"{place}quorum must be 1 to the number of rpc_urls")
-        require(POLL_MS_MIN <= chain.poll_ms <= POLL_MS_MAX, f"{place}poll_ms must be {POLL_MS_MIN} to {POLL_MS_MAX}")
         seen.add(chain.domain)
 
 
@@ -198,7 +200,9 @@ def render_config(config: Config) -> str:
         f"level = {json.dumps(config.log_level)}",
         f"file = {json.dumps(config.log_file)}",
         "",
-        "# One [[observer.domains]] a chain: quorum of rpc_urls must agree before this node reports what they say.",
+        "[observer]",
+        f"poll_ms = {config.poll_ms}",
+        "# One entry a chain below: quorum of rpc_urls must agree before this node reports what they say.",
     ]
     for chain in config.chains:
         lines += [
@@ -207,6 +211,5 @@ def render_config(config: Config) -> str:
             f"domain = {chain.domain}",
             f"rpc_urls = {json.dumps(list(chain.rpc_urls))}",
             f"quorum = {chain.quorum}",
-            f"poll_ms = {chain.poll_ms}",
         ]
     return "\n".join(lines) + "\n"

@@ -12,6 +12,7 @@ from typing import Protocol
 from abci_app.machine import keys
 from abci_app.machine.codec import DomainId, Hash, decode
 from abci_app.machine.records import Domain
+from abci_app.machine.results import TxResult
 from abci_app.machine.state import StateView
 from abci_app.machine.tree import Tree
 
@@ -99,3 +100,12 @@ def list_domains(view: StateView) -> dict[DomainId, Domain]:
     """Return every domain, by id ascending."""
     domains = (decode(Domain, raw) for _, raw in view.scan(keys.domains()))
     return {domain.domain: domain for domain in domains}
+
+
+@dataclass(frozen=True, slots=True)
+class CommittedBlock:
+    """What a commit tells those who wait for their transactions."""
+
+    height: int
+    results: Mapping[bytes, TxResult]
+    """By sha256 of the transaction's bytes."""

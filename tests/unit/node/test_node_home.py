@@ -15,7 +15,7 @@ from abci_app.node.config import Config, ObservedChain, parse_config, render_con
 from abci_app.node.errors import HomeError
 from abci_app.node.home import CONFIG_FILE, KEY_FILE, init_home, load_home, locked
 
-CONFIG = Config("routing-1", chains=(ObservedChain(DomainId(1111), ("http://127.0.0.1:8545",), 1, 200),))
+CONFIG = Config("routing-1", chains=(ObservedChain(DomainId(1111), ("http://127.0.0.1:8545",), 1),))
 
 
 @pytest.fixture
@@ -124,8 +124,9 @@ def edit_key(**fields: object) -> Callable[[Path], None]:
     (edit('["http://127.0.0.1:8545"]', "[7]"), "must be a list of strings"),
     (edit('["http://127.0.0.1:8545"]', '["ws://127.0.0.1:8545"]'), "must be http://"),
     (edit('["http://127.0.0.1:8545"]', '["http://a:1", "http://a:1"]'), "names one twice"),
-    (edit("poll_ms = 200", '[[observer.domains]]\ndomain = 1111\nrpc_urls = ["http://a:1"]'), "stands twice"),
-    (edit("\n[[observer.domains]]\n", "\n[observer]\ndomains = [3]\n[abc]\n"), "must be a table"),
+    (edit("quorum = 1", 'quorum = 1\n[[observer.domains]]\ndomain = 1111\nrpc_urls = ["http://a:1"]'), "stands twice"),
+    (edit("\n[[observer.domains]]\n", "\ndomains = [3]\n[abc]\n"), "must be a table"),
+    (edit("[observer]", "[observer]\nx = 1"), "unknown name observer.x"),
     (lambda home: (home / KEY_FILE).unlink(), "has no attestation key"),
     (lambda home: (home / KEY_FILE).chmod(0o640), "readable by others (mode 0640)"),
     (lambda home: (home / KEY_FILE).chmod(0o604), "readable by others (mode 0604)"),
@@ -151,8 +152,8 @@ def test_load_refuses_in_one_line_and_changes_nothing(
 
 def test_config_says_what_was_rendered() -> None:
     config = Config(
-        "a.b_c-1", "tcp://127.0.0.1:1", "[::1]:2", "https://engine:3", "db", "debug", 'log/"quoted" ä.jsonl',
-        (ObservedChain(DomainId(1), ("http://a", "https://b:1/k"), 2, 60), ObservedChain(DomainId(2), ("http://c",), 1)),
+        "a.b_c-1", "tcp://127.0.0.1:1", "[::1]:2", "https://engine:3", "db", "debug", 'log/"quoted" ä.jsonl', 60,
+        (ObservedChain(DomainId(1), ("http://a", "https://b/k"), 2), ObservedChain(DomainId(2), ("http://c",), 1)),
     )
     assert parse_config(render_config(config)) == config
 

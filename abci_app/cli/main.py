@@ -1,0 +1,72 @@
+"""``routerd``: looks the command up in one table, imports its module only, ends every failure in one line.
+
+A command's module has ``register(app)``, which adds the command to the application; it raises ``typer.Exit``,
+``Failure`` or an exception listed in FAILURES to end with a non-zero status.
+"""
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import typer
+
+from abci_app.node.errors import NodeError
+
+COMMANDS: dict[str, tuple[str, str]] = {
+    "init": ("abci_app.cli.init", "Make a node's home: config.toml and a new attestation key."),
+    "start": ("abci_app.cli.start", "Run a node beside its CometBFT."),
+    "keys": ("abci_app.cli.keys", "Show a node's attestation address and its proof for the genesis."),
+    "version": ("abci_app.cli.version", "Print the version."),
+}
+"""Command → (module, one line of help). Only the module of the command that is asked for is imported."""
+
+
+class Failure(Exception):
+    """A command cannot do what it was asked for; its text is the one line on standard error."""
+
+
+FAILURES = (Failure, NodeError)
+USAGE_STATUS = 2
+INTERRUPTED_STATUS = 130
+
+
+def make_app(command: str | None) -> typer.Typer:
+    """Return the application with the one command; without, or with an unknown one, all of them by their help."""
+    app = typer.Typer(name="routerd", help="Consensus routing for cross-chain bridges.", add_completion=False)
+    app.callback()(lambda: None)
+    if command in COMMANDS:
+        import_module(COMMANDS[command][0]).register(app)
+        return app
+    for name, (_, summary) in COMMANDS.items():
+        app.command(name, help=summary)(lambda: None)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line; return the exit status. A failure prints exactly one line to standard error."""
+    command = next((argument for argument in arguments if not argument.startswith("-")), None)
+    app = make_app(command)
+    try:
+        status = app(list(arguments) or ["--help"], standalone_mode=False)
+    except typer.TyperException as error:
+        return fail(error.format_message(), error.exit_code)
+    except FAILURES as error:
+        return fail(str(error), 1)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED_STATUS
+    return status if isinstance(status, int) else 0
+
+
+def fail(message: str, status: int) -> int:
+    """Print ``message`` as one line; return ``status``."""
+    print("routerd:", " ".join(message.split()), file=sys.stderr)
+    return status
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,15 @@
+"""``routerd version``."""
+
+import typer
+
+from abci_app import __version__
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("version", help="Print the version.")(show_version)
+
+
+def show_version() -> None:
+    """Print the version."""
+    print(__version__)

@@ -1,0 +1,265 @@
+"""The routing application: each ABCI call translated, one of them writing.
+
+Nothing here fails for what comes from outside: bad input gets a code. What raises is a bug or a foreign engine, and
+ends the process, because a node that stops can be repaired and one that diverges cannot.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import sha256
+from time import monotonic
+from typing import Any, Protocol
+
+from abci_app import __version__
+from abci_app.abci import Application
+from abci_app.abci import messages as pb
+from abci_app.machine import keys
+from abci_app.machine.bids import check_tx
+from abci_app.machine.block import apply_block
+from abci_app.machine.codec import Address, decode
+from abci_app.machine.codes import Code, Rejected, invariant
+from abci_app.machine.extension import is_acceptable
+from abci_app.machine.genesis import build_state
+from abci_app.machine.params import Params
+from abci_app.machine.results import Block, BlockEvent, BlockResult
+from abci_app.machine.state import MemoryState, StateView
+from abci_app.machine.tree import Tree
+from abci_app.node.early_bids import EarlyBids
+from abci_app.node.errors import NodeError
+from abci_app.node.metrics import Metrics
+from abci_app.node.proposal import check_block, prepare_block
+from abci_app.node.query import answer_query
+from abci_app.node.signer import Signer
+from abci_app.node.store import Head, Store
+from abci_app.node.view import Committed, CommittedBlock, Published
+from abci_app.node.vote_extension import extend
+from abci_app.observer.snapshot import Observation
+
+APP_VERSION = 1
+"""Of the rules; the engine puts it into every header."""
+FIRST_HEIGHT = 1
+
+log = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """What the node asks of its observer."""
+
+    def observation(self) -> Observation:
+        """Return what was published last; immutable, never waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Staged:
+    """A finalized block, not yet committed."""
+
+    height: int
+    txs: tuple[bytes, ...]
+    result: BlockResult
+
+
+class RoutingApplication(Application):
+    """State machine, store and key behind CometBFT."""
+
+    def __init__(self, chain_id: str, store: Store, signer: Signer, observer: Observer, published: Published) -> None:
+        """Takes up where the store is. Raises StoreError where its state does not hash to its app hash."""
+        self.metrics = Metrics()
+        self.signer = signer
+        self.observer = observer
+        self.published = published
+        self._chain_id = chain_id
+        self._store = store
+        self._genesis: dict[bytes, bytes] = {}
+        """The first state until the first block is committed: only Commit writes."""
+        self._extensions_from = store.head.extensions_from if store.head is not None else 0
+        self._staged: _Staged | None = None
+        self._early = EarlyBids()
+        self._listeners: list[Callable[[CommittedBlock], None]] = []
+        if store.head is not None:
+            published.publish(Committed(store.head.height, store.head.app_hash, store.view(), store.load_tree()))
+
+    def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
+        """Call ``listener`` after every commit, in the ABCI thread: it must only hand over. Before the start only."""
+        self._listeners.append(listener)
+
+    # ---- any connection ----
+
+    def info(self, request: pb.RequestInfo) -> pb.ResponseInfo:
+        response = pb.ResponseInfo(data="routerd", version=__version__, app_version=APP_VERSION)
+        if self._store.head is not None:
+            response.last_block_height = self._store.head.height
+            response.last_block_app_hash = self._store.head.app_hash
+        return response
+
+    def query(self, request: pb.RequestQuery) -> pb.ResponseQuery:
+        return answer_query(self.published, request)
+
+    # ---- mempool ----
+
+    def check_tx(self, request: pb.RequestCheckTx) -> pb.ResponseCheckTx:
+        """Admits what the next block would take, and early bids within their bounds (BID-6)."""
+        committed = self.published.latest()
+        if committed is None:
+            return pb.ResponseCheckTx(code=Code.NOT_READY, log="no genesis yet")
+        transfers = self.observer.observation().transfers
+        answer = check_tx(committed.view, request.tx, lambda transfer_id: transfer_id in transfers)
+        code, reason = answer.code, answer.log
+        if code is Code.OK and (answer.early or len(self._early)):
+            tx_hash = sha256(request.tx).digest()
+            code = self._early.check(tx_hash, answer.early, committed.height, read_params(committed.view))
+            reason = reason if code is Code.OK else "bids for transfers that are not accepted yet"
+        self.metrics.txs_checked[code] += 1
+        return pb.ResponseCheckTx(code=code, log=reason, codespace="routing" if code else "")
+
+    # ---- consensus ----
+
+    def init_chain(self, request: pb.RequestInitChain) -> pb.ResponseInitChain:
+        """Builds the first state from the genesis file. A wrong one ends the process."""
+        if request.chain_id != self._chain_id:
+            raise NodeError(f"the engine's chain is {request.chain_id!r}, config.toml says {self._chain_id!r}")
+        if request.initial_height not in (0, FIRST_HEIGHT):
+            raise NodeError(f"genesis: initial_height is {request.initial_height}, must be {FIRST_HEIGHT}")
+        validators = [(update.pub_key.ed25519, update.power) for update in request.validators]
+        try:
+            self._genesis = build_state(parse_app_state(request.app_state_bytes), self._chain_id, validators)
+        except Rejected as error:
+            raise NodeError(f"genesis: {error.reason}") from error
+        response = pb.ResponseInitChain()
+        self._extensions_from = request.consensus_params.abci.vote_extensions_enable_height
+        if self._extensions_from == 0:  # nothing is ever decided without extensions
+            self._extensions_from = FIRST_HEIGHT
+            response.consensus_params.abci.vote_extensions_enable_height = FIRST_HEIGHT
+            response.consensus_params.version.app = APP_VERSION
+        tree = Tree.build(self._genesis)
+        self.published.publish(Committed(0, tree.root, MemoryState(self._genesis), tree))
+        response.app_hash = tree.root
+        return response
+
+    def prepare_proposal(self, request: pb.RequestPrepareProposal) -> pb.ResponsePrepareProposal:
+        self.metrics.proposals_prepared += 1
+        observation = self.observer.observation()
+        txs = prepare_block(self._committed().view, self._extensions_from, observation, request)
+        return pb.ResponsePrepareProposal(txs=txs)
+
+    def process_proposal(self, request: pb.RequestProcessProposal) -> pb.ResponseProcessProposal:
+        """Refuses a block that breaks a rule, and says which: in the counters and in the log."""
+        try:
+            check_block(self._committed().view, self._extensions_from, request)
+        except Rejected as refusal:
+            self.metrics.proposals_refused[refusal.code] += 1
+            log.warning("proposal refused", extra={
+                "height": request.height, "proposer": request.proposer_address, "code": refusal.code.name,
+                "reason": refusal.reason, "hash": request.hash,
+            })
+            return pb.ResponseProcessProposal(status=pb.ResponseProcessProposal.REJECT)
+        self.metrics.proposals_accepted += 1
+        return pb.ResponseProcessProposal(status=pb.ResponseProcessProposal.ACCEPT)
+
+    def extend_vote(self, request: pb.RequestExtendVote) -> pb.ResponseExtendVote:
+        view, observation = self._committed().view, self.observer.observation()
+        self.metrics.extensions_made += 1
+        return pb.ResponseExtendVote(
+            vote_extension=extend(view, request.height, request.txs, observation, self.signer)
+        )
+
+    def verify_vote_extension(self, request: pb.RequestVerifyVoteExtension) -> pb.ResponseVerifyVoteExtension:
+        """Refuses only what is too long or not canonical (EXT-3): refusing drops the whole vote."""
+        if is_acceptable(request.vote_extension):
+            return pb.ResponseVerifyVoteExtension(status=pb.ResponseVerifyVoteExtension.ACCEPT)
+        self.metrics.extensions_refused += 1
+        log.warning("extension refused", extra={
+            "height": request.height, "validator": request.validator_address, "bytes": len(request.vote_extension),
+        })
+        return pb.ResponseVerifyVoteExtension(status=pb.ResponseVerifyVoteExtension.REJECT)
+
+    def finalize_block(self, request: pb.RequestFinalizeBlock) -> pb.ResponseFinalizeBlock:
+        """Executes the decided block on committed state; nothing is written yet."""
+        committed = self._committed()
+        invariant(request.height == committed.height + 1, f"block {request.height} after {committed.height}")
+        block = Block(
+            request.height, request.time.seconds, Address(bytes(request.proposer_address)), tuple(request.txs)
+        )
+        result = apply_block(committed.view, committed.tree, block)
+        self._staged = _Staged(block.height, block.txs, result)
+        response = pb.ResponseFinalizeBlock(app_hash=result.app_hash)
+        for each in result.results:
+            answer = response.tx_results.add(code=each.code, data=each.data, log=each.log)
+            put_events(answer.events, each.events)
+        put_events(response.events, result.events)
+        return response
+
+    def commit(self, request: pb.RequestCommit) -> pb.ResponseCommit:
+        """Writes the finalized block, all or nothing, then shows it to the other threads."""
+        staged, started = self._staged, monotonic()
+        if staged is None:
+            raise NodeError("the engine commits a block that was not finalized")
+        changes: dict[bytes, bytes | None] = {**self._genesis, **staged.result.changes}
+        self._store.write(Head(staged.height, staged.result.app_hash, self._extensions_from), changes)
+
+        self._genesis, self._staged = {}, None
+        view = self._store.view()
+        self.published.publish(Committed(staged.height, staged.result.app_hash, view, staged.result.tree))
+        hashes = [sha256(tx).digest() for tx in staged.txs]
+        self._tidy_mempool(hashes, staged.height, view)
+        self._tell(staged, hashes)
+        log_block(staged.height, staged.result, monotonic() - started)
+        return pb.ResponseCommit()
+
+    def _committed(self) -> Committed:
+        committed = self.published.latest()
+        if committed is None:
+            raise NodeError("the engine skipped InitChain")
+        return committed
+
+    def _tidy_mempool(self, hashes: list[bytes], height: int, view: StateView) -> None:
+        if len(self._early):
+            for tx_hash in hashes:
+                self._early.forget(tx_hash)
+            self._early.sweep(height, read_params(view))
+
+    def _tell(self, staged: _Staged, hashes: list[bytes]) -> None:
+        self.metrics.blocks += 1
+        for each in staged.result.results:
+            self.metrics.txs_executed[each.code] += 1
+        block = CommittedBlock(staged.height, dict(zip(hashes, staged.result.results, strict=True)))
+        for listener in self._listeners:
+            listener(block)
+
+
+def read_params(view: StateView) -> Params:
+    """Return the parameters in force."""
+    raw = view.get(keys.PARAMS)
+    invariant(raw is not None, "no params in the state")
+    return decode(Params, raw or b"")
+
+
+def parse_app_state(raw: bytes) -> dict[str, Any]:
+    """Return the genesis file's ``app_state``; ``Rejected(GENESIS_INVALID)`` where it is no JSON object."""
+    try:
+        app_state = json.loads(raw)
+    except ValueError as error:
+        raise Rejected(Code.GENESIS_INVALID, f"app_state is not JSON: {error}") from error
+    if not isinstance(app_state, dict):
+        raise Rejected(Code.GENESIS_INVALID, "app_state must be an object")
+    return app_state
+
+
+def put_events(target: Any, events: tuple[BlockEvent, ...]) -> None:
+    """Append our events to a list of the engine's, indexed, so that a client can subscribe by id."""
+    for event in events:
+        message = target.add(type=event.kind)
+        for name, value in event.attributes:
+            message.attributes.add(key=name, value=value, index=True)
+
+
+def log_block(height: int, result: BlockResult, commit_s: float) -> None:
+    """Log a committed block, and each of its own events: what was accepted, decided, attested; alarms as warnings."""
+    log.info("committed", extra={
+        "height": height, "app_hash": result.app_hash, "txs": len(result.results), "changes": len(result.changes),
+        "commit_ms": round(commit_s * 1000, 1),
+    })
+    for event in result.events:
+        level = logging.WARNING if event.kind == "alarm" else logging.INFO
+        log.log(level, event.kind, extra={"height": height, "attributes": dict(event.attributes)})

@@ -1,0 +1,80 @@
+"""PrepareProposal and ProcessProposal: what an honest proposer puts into a block, and what nobody accepts.
+
+Both count reports with the same functions over state and the block's own injected commit, so an honest proposal is
+always accepted. ``check_block`` looks at bytes and state only: no RPC, no opinion.
+"""
+
+from collections.abc import Sequence
+
+from abci_app.abci import messages as pb
+from abci_app.abci import tx_bytes_in_block, txs_within
+from abci_app.machine.bids import check_accepted, list_unknown_bids
+from abci_app.machine.codes import Code, Rejected
+from abci_app.machine.extension import INJECTED_SEGMENT, InjectedCommit, encode_commit
+from abci_app.machine.reports import check_segments, process_commit
+from abci_app.machine.state import StateDelta, StateView
+from abci_app.node.block_parts import check_placement, is_injected, split_block
+from abci_app.node.injected_commit import build_commit, check_commit, prune
+from abci_app.node.segments import choose_segments, list_named_transfers
+from abci_app.observer.snapshot import Observation
+
+
+def is_commit_due(height: int, extensions_from: int) -> bool:
+    """Tell whether the block of ``height`` begins with an injected commit (COM-1); ``extensions_from`` 0: never."""
+    return 0 < extensions_from <= height - 1
+
+
+def prepare_block(
+    view: StateView, extensions_from: int, observation: Observation, request: pb.RequestPrepareProposal
+) -> list[bytes]:
+    """Return the transactions of this validator's proposal, within ``max_tx_bytes`` (COM-3)."""
+    committed = StateDelta(view)
+    counted = committed.fork()
+    block: list[bytes] = []
+    room = int(request.max_tx_bytes)
+    if is_commit_due(request.height, extensions_from):
+        commit = build_commit(committed, request.local_last_commit)
+        if tx_bytes_in_block(encode_commit(commit)) > room:
+            commit = InjectedCommit(commit.round, tuple(map(prune, commit.entries)))
+        block.append(encode_commit(commit))
+        room -= tx_bytes_in_block(block[0])
+        process_commit(counted, commit)
+
+    segments = choose_segments(counted, observation, request.height, room)
+    block += [INJECTED_SEGMENT + raw for raw in segments]
+    room -= sum(map(tx_bytes_in_block, block[-len(segments):] if segments else []))
+    return block + txs_within(order_txs(committed, request.txs, segments), room)
+
+
+def order_txs(committed: StateDelta, txs: Sequence[bytes], segments: Sequence[bytes]) -> list[bytes]:
+    """Return the mempool's transactions that this block may hold: those it was waiting for first, then the rest.
+
+    A bundle with a bid for a transfer that neither state nor these segments know stays behind, whole (BID-7).
+    """
+    named = list_named_transfers(segments)
+    awaited: list[bytes] = []
+    rest: list[bytes] = []
+    for tx in txs:
+        unknown = list_unknown_bids(committed, tx, frozenset())
+        if not is_injected(tx) and named.issuperset(unknown):
+            (awaited if unknown else rest).append(tx)
+    return awaited + rest
+
+
+def check_block(view: StateView, extensions_from: int, request: pb.RequestProcessProposal) -> None:
+    """Raise ``Rejected`` with the code of the first rule that a proposed block breaks."""
+    committed = StateDelta(view)
+    counted = committed.fork()
+    parts = split_block(request.txs)
+    if not is_commit_due(request.height, extensions_from):
+        if parts.commit is not None:
+            raise Rejected(Code.COMMIT_UNEXPECTED, f"height {request.height} has no extended commit before it")
+    elif parts.commit is None:
+        raise Rejected(Code.COMMIT_MISSING, "the first transaction is not the injected commit")
+    else:
+        process_commit(counted, check_commit(committed, parts.commit, request.proposed_last_commit))
+    check_placement(parts)
+    check_segments(counted, parts.segments)
+    named = list_named_transfers(parts.segments)
+    for tx in parts.rest:
+        check_accepted(committed, tx, named)

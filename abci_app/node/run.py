@@ -1,0 +1,166 @@
+"""A node's whole run: everything checked before anything is opened, then ABCI in this thread, the rest in their own.
+
+What the node is made of can be exchanged by whoever starts it (tests do); nothing in here can be switched by its home.
+"""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from abci_app.abci import ABCIError, ABCIServer, AddressError
+from abci_app.abci.sockets import listen
+from abci_app.machine.codec import Signature
+from abci_app.machine.codes import Rejected
+from abci_app.machine.records import Decision
+from abci_app.node.app import Observer, RoutingApplication
+from abci_app.node.errors import HomeError, NodeError
+from abci_app.node.home import Home, load_home, locked
+from abci_app.node.log import start_logging
+from abci_app.node.store import Store
+from abci_app.node.view import Committed, CommittedBlock, Published
+from abci_app.observer.snapshot import EMPTY_OBSERVATION, Observation
+
+log = logging.getLogger(__name__)
+
+
+class Service(Protocol):
+    """Something that runs in threads of its own beside the ABCI loop."""
+
+    def start(self) -> None:
+        """Start the threads; OSError where an address cannot be bound."""
+
+    def stop(self) -> None:
+        """End them, within seconds."""
+
+
+class RunningObserver(Observer, Service, Protocol):
+    """An observer with threads."""
+
+
+class NodeReads:
+    """The read side of a node: committed state, counters, the released signatures. For any thread."""
+
+    def __init__(self, app: RoutingApplication) -> None:
+        self._app = app
+
+    @property
+    def attestation(self) -> bytes:
+        """Address of the attestation key."""
+        return self._app.signer.address
+
+    def committed(self) -> Committed | None:
+        """Return the newest committed state; None before InitChain."""
+        return self._app.published.latest()
+
+    def counters(self) -> Mapping[str, int]:
+        """Return the node's own counters."""
+        return self._app.metrics.counters()
+
+    def sequencer_signature(self, decision: Decision) -> tuple[bytes, Signature] | None:
+        """Return (sequencer, signature) for an attested decision that is not over; None where there is none to give."""
+        committed = self._app.published.latest()
+        if committed is None:
+            return None
+        try:
+            return self._app.signer.address, self._app.signer.sequencer_signature(committed.view, decision)
+        except Rejected as refusal:
+            log.info("sequencer signature refused", extra={"code": refusal.code.name, "reason": refusal.reason})
+            return None
+
+    def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
+        """Call ``listener`` after every commit, in the ABCI thread: it must only hand over. Before the start only."""
+        self._app.subscribe(listener)
+
+
+class Silence:
+    """The observer of a node that watches no chain: it has nothing to say, and follows the others."""
+
+    def observation(self) -> Observation:
+        """Return the empty observation."""
+        return EMPTY_OBSERVATION
+
+    def start(self) -> None:
+        """Nothing runs."""
+
+    def stop(self) -> None:
+        """Nothing to end."""
+
+
+MakeObserver = Callable[[Home, Published], RunningObserver]
+MakeService = Callable[[Home, NodeReads], Service]
+
+
+def make_observer(home: Home, published: Published) -> RunningObserver:
+    """Return the watcher of the configured chains, following the committed cursors."""
+    if not home.config.chains:
+        return Silence()
+    from abci_app.observer.watcher import DomainConfig, Watcher  # web3 comes with it: a second of start-up
+
+    configs = [DomainConfig(chain.domain, chain.rpc_urls, chain.quorum) for chain in home.config.chains]
+    return Watcher(configs, published.read_domains, poll_s=home.config.poll_ms / 1000)
+
+
+def run_node(
+    path: Path,
+    services: Sequence[MakeService] = (),
+    make_observer: MakeObserver = make_observer,
+    application: type[RoutingApplication] = RoutingApplication,
+) -> None:
+    """Run the node of a home until SIGTERM or SIGINT. Raises NodeError, in one line, where it cannot start or go on.
+
+    Refused before anything on disk changes: a wrong home, one in use, a foreign database, an address in use.
+    """
+    home = load_home(path)
+    with locked(path), ExitStack() as stack:
+        probe_addresses(home)
+        store = Store.open(home.store_path, home.config.chain_id)
+        stack.callback(store.close)
+        published = Published()
+        observer = make_observer(home, published)
+        app = application(home.config.chain_id, store, home.signer, observer, published)
+        begin_log(home, stack)
+        reads = NodeReads(app)
+        for service in (observer, *(make(home, reads) for make in services)):
+            try:
+                service.start()
+            except OSError as error:
+                raise HomeError(str(error)) from error
+            stack.callback(service.stop)
+        log.info("node started", extra={
+            "chain_id": home.config.chain_id, "attestation": home.signer.address,
+            "height": store.head.height if store.head is not None else 0,
+        })
+        serve(app, home.abci_address)
+        log.info("node stopped")
+
+
+def serve(app: RoutingApplication, address: str) -> None:
+    """Serve ABCI until a signal; what ended it otherwise becomes one NodeError."""
+    try:
+        ABCIServer(app=app, address=address).run()
+    except ABCIError as error:
+        cause = error.__cause__
+        raise (cause if isinstance(cause, NodeError) else NodeError(str(error))) from error
+
+
+def probe_addresses(home: Home) -> None:
+    """Raise HomeError for an address that cannot be bound, and leave all of them as they were."""
+    for address in (home.abci_address, f"tcp://{home.config.grpc_address}"):
+        try:
+            listener = listen(address)
+        except AddressError as error:
+            raise HomeError(str(error)) from error
+        listener.close()
+        if address.startswith("unix://"):
+            Path(address.removeprefix("unix://")).unlink(missing_ok=True)
+
+
+def begin_log(home: Home, stack: ExitStack) -> None:
+    """Start the log, to be closed with ``stack``."""
+    try:
+        handler = start_logging(home.config.log_level, home.log_path)
+    except OSError as error:
+        raise HomeError(f"log.file: {error.filename}: {error.strerror}") from error
+    stack.callback(handler.close)

@@ -1,0 +1,116 @@
+"""Segments in a block: which of the own ones a proposer includes, and what a block's segments bring (REP-4, BID-7)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from abci_app.abci import tx_bytes_in_block
+from abci_app.machine import keys
+from abci_app.machine.codec import DomainId, Hash, Malformed, TransferId
+from abci_app.machine.extension import INJECTED_SEGMENT
+from abci_app.machine.params import Params
+from abci_app.machine.records import Domain
+from abci_app.machine.reports import compute_agreed
+from abci_app.machine.state import StateDelta
+from abci_app.machine.stream import Segment, XCalled, compute_digest, decode_segment
+from abci_app.observer.snapshot import Observation, ObservedSegment
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A domain's cursor as far as running digests need it."""
+
+    number: int
+    digest: Hash
+
+
+def rotate_domains(state: StateDelta, height: int) -> list[Domain]:
+    """Return all domains by id, begun at index ``height`` mod count, so that none is always last (EXT-4)."""
+    domains = [domain for _, domain in state.scan(keys.domains(), Domain)]
+    start = height % len(domains) if domains else 0
+    return domains[start:] + domains[:start]
+
+
+def follow(place: Place, segments: Sequence[ObservedSegment]) -> list[ObservedSegment]:
+    """Return the observed segments that continue ``place`` without a gap and hash to what they say they do."""
+    followed: list[ObservedSegment] = []
+    number, digest = place.number, place.digest
+    for segment in segments:
+        if segment.number <= place.number:
+            continue
+        digest = compute_digest(digest, segment.raw)
+        number += 1
+        if segment.number != number or segment.digest != digest:
+            break
+        followed.append(segment)
+    return followed
+
+
+def choose_segments(state: StateDelta, observation: Observation, height: int, bytes_max: int) -> list[bytes]:
+    """Return the raw segments to propose, by domain and number, within ``segments_bytes`` and ``bytes_max`` of a block.
+
+    ``state`` counts the block's injected commit already. Of each domain: what was observed up to the last segment that
+    is agreed on the very digest observed, as far as it fits.
+    """
+    room = min(state.must(keys.PARAMS, Params).segments_bytes, bytes_max)
+    chosen: dict[DomainId, list[bytes]] = {}
+    for domain in rotate_domains(state, height):
+        observed = observation.domains.get(domain.domain)
+        if observed is None:
+            continue
+        agreed = compute_agreed(state, domain.domain)
+        taken, room = take_agreed(follow(get_place(domain), observed.segments), agreed, room)
+        chosen[domain.domain] = taken
+    return [raw for domain_id in sorted(chosen) for raw in chosen[domain_id]]
+
+
+def take_agreed(
+    segments: Sequence[ObservedSegment], agreed: Mapping[int, Hash], room: int
+) -> tuple[list[bytes], int]:
+    """Return the raw segments up to the last agreed one that fits in ``room`` bytes, and the room left."""
+    taken, taken_bytes, total = 0, 0, 0
+    for count, segment in enumerate(segments, start=1):
+        total += tx_bytes_in_block(INJECTED_SEGMENT + segment.raw)
+        if total > room:
+            break
+        if agreed.get(segment.number) == segment.digest:
+            taken, taken_bytes = count, total
+    return [segment.raw for segment in segments[:taken]], room - taken_bytes
+
+
+def get_place(domain: Domain) -> Place:
+    """Return the domain's committed place."""
+    return Place(domain.cursor.number, domain.cursor.digest)
+
+
+def list_places(state: StateDelta, raws: Sequence[bytes]) -> dict[DomainId, Place]:
+    """Return each domain's place after a block's segments; ones that are not canonical or do not follow end it there.
+
+    ExtendVote may see a block that nobody here has processed, so nothing is taken for granted.
+    """
+    places = {domain.domain: get_place(domain) for _, domain in state.scan(keys.domains(), Domain)}
+    for raw in raws:
+        segment = parse_segment(raw)
+        place = None if segment is None else places.get(segment.domain)
+        if segment is None or place is None or segment.number != place.number + 1:
+            break
+        places[segment.domain] = Place(segment.number, compute_digest(place.digest, raw))
+    return places
+
+
+def list_named_transfers(raws: Sequence[bytes]) -> set[TransferId]:
+    """Return the ids that an XCalled of these segments names: bids for them may stand in the same block (BID-7)."""
+    segments = [segment for segment in map(parse_segment, raws) if segment is not None]
+    return {
+        positioned.event.transfer_id
+        for segment in segments
+        for positioned in segment.events
+        if isinstance(positioned.event, XCalled)
+    }
+
+
+def parse_segment(raw: bytes) -> Segment | None:
+    """Return the segment, or None for what is none."""
+    try:
+        return decode_segment(raw)
+    except Malformed:
+        return None

@@ -1,0 +1,113 @@
+"""What this validator says with its vote: signatures it owes and digests of segments (EXT-4).
+
+From committed state, the own observation and the request only; on any doubt less is said, and nothing ever fails.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+
+from abci_app.machine import keys
+from abci_app.machine.attestation import list_owed
+from abci_app.machine.codec import Address, DomainId, Hash
+from abci_app.machine.codes import Rejected
+from abci_app.machine.extension import DomainReport, SignedBatch, decode_commit, encode_extension
+from abci_app.machine.params import EXTENSION_BYTES_MAX, EXTENSION_SEGMENTS_MAX, EXTENSION_SIGNATURES_MAX
+from abci_app.machine.records import ChainState, DomainStatus, Reports, ValidatorSet
+from abci_app.machine.reports import process_commit
+from abci_app.machine.state import StateDelta, StateView
+from abci_app.node.block_parts import BlockParts, split_block
+from abci_app.node.segments import follow, list_places, rotate_domains
+from abci_app.node.signer import Signer
+from abci_app.observer.snapshot import Observation, ObservedSegment
+
+BUDGET_S = 0.1
+"""A third of the shortest precommit timeout in use; what does not fit is said in the next vote."""
+
+
+def extend(
+    view: StateView,
+    height: int,
+    txs: Sequence[bytes],
+    observation: Observation,
+    signer: Signer,
+    clock: Callable[[], float] = time.monotonic,
+) -> bytes:
+    """Return the extension of this validator's precommit at ``height`` for the block ``txs``; b"" to say nothing."""
+    deadline = clock() + BUDGET_S
+    parts = split_block(txs)
+    state = record_commit(StateDelta(view), parts)
+    member = find_member(state, signer.address)
+    if member is None:
+        return b""
+    signatures = sign_owed(state, signer, lambda: clock() > deadline)
+    reports: dict[DomainId, DomainReport] = {}
+    places = list_places(state, parts.segments)
+    for domain in rotate_domains(state, height):
+        observed = observation.domains.get(domain.domain)
+        if observed is None or domain.status is DomainStatus.HALTED or clock() > deadline:
+            continue
+        place = places[domain.domain]
+        near = [each for each in observed.segments if each.number <= place.number + EXTENSION_SEGMENTS_MAX]
+        report = choose_report(state, domain.domain, follow(place, near), member)
+        if report is None:
+            continue
+        extended = {**reports, domain.domain: report}
+        if len(encode(signatures, extended)) <= EXTENSION_BYTES_MAX:
+            reports = extended
+    return encode(signatures, reports)
+
+
+def record_commit(state: StateDelta, parts: BlockParts) -> StateDelta:
+    """Return the state with the block's own injected commit counted, so that nothing is said twice.
+
+    A commit that does not count (the block need not have been processed here) is passed over.
+    """
+    if parts.commit is None:
+        return state
+    scratch = state.fork()
+    try:
+        process_commit(scratch, decode_commit(parts.commit))
+    except Rejected:
+        return state
+    return scratch
+
+
+def find_member(state: StateDelta, attestation: Address) -> int | None:
+    """Return this validator's place in the executing set, None where it is not in there."""
+    chain = state.must(keys.CHAIN, ChainState)
+    members = state.must(keys.epoch(chain.epoch_executing), ValidatorSet).members
+    places = (index for index, member in enumerate(members) if member.attestation == attestation)
+    return next(places, None)
+
+
+def sign_owed(state: StateDelta, signer: Signer, is_late: Callable[[], bool]) -> tuple[SignedBatch, ...]:
+    """Return the signatures owed for committed batches, oldest first, by (height, epoch)."""
+    signed: list[SignedBatch] = []
+    for height, epoch, digest in list_owed(state, signer.address)[:EXTENSION_SIGNATURES_MAX]:
+        if is_late():
+            break
+        signed.append(SignedBatch(height, epoch, signer.sign_batch(digest)))
+    return tuple(sorted(signed, key=lambda each: (each.height, each.epoch)))
+
+
+def choose_report(
+    state: StateDelta, domain_id: DomainId, segments: Sequence[ObservedSegment], member: int
+) -> DomainReport | None:
+    """Return the digests from the first one that is not on record for ``member``, or differs, on; None for no news."""
+    for index, segment in enumerate(segments):
+        if recorded_digest(state, domain_id, segment.number, member) != segment.digest:
+            rest = segments[index:]
+            return DomainReport(domain_id, rest[0].number, tuple(each.digest for each in rest))
+    return None
+
+
+def recorded_digest(state: StateDelta, domain_id: DomainId, number: int, member: int) -> Hash | None:
+    """Return what is on record as this member's digest of a segment."""
+    record = state.read(keys.reports(domain_id, number), Reports)
+    reports = record.reports if record is not None else ()
+    return next((report.digest for report in reports if report.members >> member & 1), None)
+
+
+def encode(signatures: tuple[SignedBatch, ...], reports: dict[DomainId, DomainReport]) -> bytes:
+    """Return the extension's canonical bytes."""
+    return encode_extension(signatures, tuple(reports[domain_id] for domain_id in sorted(reports)))
