@@ -141,9 +141,10 @@ class Watcher:
             if follower.view is not before:
                 self._publish(follower.domain)
             doubts_in_row = doubts_in_row + 1 if outcome is Next.BACK_OFF else 0
-            self._stopping.wait(self._pause_s(outcome, doubts_in_row))
+            self._stopping.wait(self.pause_s(outcome, doubts_in_row))
 
-    def _pause_s(self, outcome: Next, doubts_in_row: int) -> float:
+    def pause_s(self, outcome: Next, doubts_in_row: int) -> float:
+        """Seconds until the next step of an endpoint."""
         if outcome is Next.BACK_OFF:
             return self._retry_delays_s[min(doubts_in_row, len(self._retry_delays_s)) - 1]
         return 0.0 if outcome is Next.AGAIN else self._poll_s
