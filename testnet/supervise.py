@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from testnet.pids import renew_pid
 from testnet.processes import identify, save_identity, spawn
 
 RESTART_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
@@ -29,14 +30,15 @@ POLL_S = 0.05
 
 @dataclass(frozen=True)
 class Pair:
-    """What one supervisor keeps up. Commands are argument lists; ``abci_socket`` is the application's unix socket."""
+    """What one supervisor keeps up. Commands are argument lists."""
 
     name: str
     application: list[str]
     engine: list[str]
     application_log: str
     engine_log: str
-    abci_socket: str
+    abci: str
+    """Address at which the application serves: unix:///path or tcp://host:port."""
     pids: str
     """Folder in which the children's identities are saved, as ``<name>-app`` and ``<name>-cometbft``."""
 
@@ -88,6 +90,7 @@ class Supervisor:
     def _start(self, part: str, command: list[str], log: str) -> subprocess.Popen[bytes]:
         process = spawn(part, command, Path(log), dies_with_parent=True)
         save_identity(Path(self._pair.pids), identify(f"{self._pair.name}-{part}", process.pid))
+        renew_pid(Path(self._pair.pids).parent, self._pair.name, part, process.pid)
         _log("started", part=part, pid=process.pid)
         return process
 
@@ -109,12 +112,22 @@ class Supervisor:
         """Wait until the application's socket answers, or it ended, or too long passed (the engine retries then)."""
         deadline = time.monotonic() + APPLICATION_READY_S
         while time.monotonic() < deadline and application.poll() is None and not self.stopping.is_set():
-            with socket.socket(socket.AF_UNIX) as probe:
-                try:
-                    probe.connect(self._pair.abci_socket)
-                    return
-                except OSError:
-                    self.stopping.wait(POLL_S)
+            try:
+                _connect(self._pair.abci)
+                return
+            except OSError:
+                self.stopping.wait(POLL_S)
+
+
+def _connect(address: str) -> None:
+    """Open and close a connection. Raises OSError while nobody listens."""
+    kind, _, place = address.partition("://")
+    if kind == "unix":
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(place)
+    else:
+        host, _, port = place.rpartition(":")
+        socket.create_connection((host, int(port)), timeout=1.0).close()
 
 
 def _delays() -> Iterator[float]:

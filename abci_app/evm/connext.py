@@ -20,6 +20,7 @@ XCALL = "xcall(uint32,address,address,address,uint256,uint256,bytes)"
 """The overload whose relayer fee is the transaction's native value."""
 
 SLOT_APPROVED_RELAYERS = 11
+SLOT_ROUTER_BALANCES = 10
 SLOT_APPROVED_SEQUENCERS = 31
 """Positions of mappings in the diamond's storage, for state overrides only."""
 
@@ -160,6 +161,13 @@ def sequencer_override(connext: Address, sequencer: Address) -> dict[str, dict[s
 def relayer_override(connext: Address, relayer: Address) -> dict[str, dict[str, Any]]:
     """State override for `Rpc.call` under which `relayer` is an approved relayer."""
     return _approval_override(connext, relayer, SLOT_APPROVED_RELAYERS)
+
+
+def router_balance_override(connext: Address, router: Address, local: Address, amount: int) -> dict[str, dict[str, Any]]:
+    """State override for `Rpc.call` under which `router` has `amount` of `local` as liquidity."""
+    inner = keccak(router.rjust(32, b"\x00") + SLOT_ROUTER_BALANCES.to_bytes(32, "big"))
+    key = keccak(local.rjust(32, b"\x00") + inner)
+    return {to_hex(connext): {"stateDiff": {to_hex(key): to_hex(amount.to_bytes(32, "big"))}}}
 
 
 def _approval_override(connext: Address, account: Address, slot: int) -> dict[str, dict[str, Any]]:

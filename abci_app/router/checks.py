@@ -1,0 +1,123 @@
+"""Should this router bid, and for which path lengths? Every "no" is a ``Refused`` with a stable cause."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from abci_app.evm.account import Account
+from abci_app.evm.connext import (
+    Connext,
+    DestinationStatus,
+    ExecuteArgs,
+    encode_execute,
+    router_balance_override,
+    sequencer_override,
+)
+from abci_app.evm.errors import CallReverted, RpcRefused
+from abci_app.machine.codec import Address, TransferId
+from abci_app.machine.connext import compute_sequencer_digest, compute_share, compute_transfer_id, sign_digest
+from abci_app.machine.records import TransferInfo
+from abci_app.router.client import sign_bid
+from abci_app.router.errors import Refused
+
+THROWAWAY_KEY = bytes(31) + b"\x01"
+"""Signs as sequencer inside simulations only, where an override approves it."""
+SIMULATION_GAS = 13_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Where a transfer would be paid out: the diamond, its gate, and the tokens by canonical identity."""
+
+    domain: int
+    connext: Connext
+    gate: bytes
+    locals: Mapping[tuple[int, bytes], bytes]
+    """(canonical domain, canonical id) → local asset."""
+    max_routers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the router can offer for a transfer."""
+
+    local: bytes
+    path_lengths: tuple[int, ...]
+    share: int
+    """Largest share, in the local asset's units."""
+
+
+class Checker:
+    """The checks of one router; remembers which endpoints cannot simulate, so that it says so once."""
+
+    def __init__(self, account: Account, path_lengths: tuple[int, ...]) -> None:
+        self._account = account
+        self._path_lengths = path_lengths
+        self.cannot_simulate: set[int] = set()
+        """Domains whose endpoint has no state overrides."""
+
+    def compute_offer(
+        self, info: TransferInfo, transfer_id: TransferId, destination: Destination, sum_open: Callable[[bytes], int]
+    ) -> Offer:
+        """Return what to bid. Raises Refused; EvmError where the chain could not be asked.
+
+        ``sum_open`` tells what earlier bids may still cost in a local asset.
+        """
+        connext, router = destination.connext, self._account.address
+        if compute_transfer_id(info) != transfer_id:
+            raise Refused("wrong_id", "the terms do not hash to the transferId")
+        if info.bridged_amt == 0:
+            raise Refused("zero_amount")
+        local = destination.locals.get((info.canonical_domain, info.canonical_id))
+        if local is None:
+            raise Refused("asset_unknown", f"0x{info.canonical_id.hex()} of domain {info.canonical_domain}")
+        status = connext.transfer_status(transfer_id)
+        if status is not DestinationStatus.NONE:
+            raise Refused("not_pending", status.name.lower())
+        if not connext.is_router_approved(router) and not connext.is_router_allowlist_removed():
+            raise Refused("not_approved", f"0x{router.hex()} on domain {destination.domain}")
+        free = connext.router_balance(router, local) - sum_open(local)
+        lengths = tuple(
+            length for length in self._path_lengths
+            if length <= destination.max_routers and compute_share(info.bridged_amt, length) <= free
+        )
+        if not lengths:
+            raise Refused("liquidity_short", f"{free} free of {info.bridged_amt} asked for")
+        if info.call_data and not connext.rpc.code(info.to):
+            raise Refused("no_contract", f"callData for 0x{info.to.hex()}, which has no code")
+        self._simulate(info, transfer_id, destination, local)
+        return Offer(local, lengths, compute_share(info.bridged_amt, lengths[0]))
+
+    def _simulate(self, info: TransferInfo, transfer_id: TransferId, destination: Destination, local: bytes) -> None:
+        """Run ``execute`` as the gate would, alone on the path, with a throw-away sequencer and enough liquidity."""
+        if destination.domain in self.cannot_simulate:
+            return
+        connext, router = destination.connext, self._account.address
+        sequencer = Account(THROWAWAY_KEY)
+        routers = (Address(router),)
+        args = ExecuteArgs(
+            info, routers, sign_bid(self._account.private_key, transfer_id, (1,)), sequencer.address,
+            sign_digest(THROWAWAY_KEY, compute_sequencer_digest(transfer_id, routers)),
+        )
+        overrides = merge_overrides(
+            sequencer_override(connext.address, sequencer.address),
+            router_balance_override(connext.address, router, local, info.bridged_amt),
+        )
+        try:
+            connext.rpc.call(
+                connext.address, encode_execute(args), sender=destination.gate, gas=SIMULATION_GAS, overrides=overrides
+            )
+        except CallReverted as reverted:
+            raise Refused("would_revert", str(reverted)[:300]) from reverted
+        except RpcRefused:
+            self.cannot_simulate.add(destination.domain)
+
+
+def merge_overrides(*overrides: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[str, dict[str, dict[str, str]]]:
+    """Return one state override out of several, slot by slot."""
+    merged: dict[str, dict[str, dict[str, str]]] = {}
+    for override in overrides:
+        for address, parts in override.items():
+            merged.setdefault(address, {}).setdefault("stateDiff", {}).update(parts["stateDiff"])
+    return merged
+
+

@@ -1,0 +1,172 @@
+"""The demo: a network of real processes, five real transfers, one validator stopped, everybody repaid, all checked."""
+
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from rich.table import Table
+
+from abci_app.evm.compile import load_own_artifact
+from abci_app.evm.rpc import Rpc
+from testnet import chains, checks, endpoints, message_layer, network
+from testnet.connext import connect
+from testnet.demo_view import View, name_routers, name_transfer
+from testnet.deployment import Deployment
+from testnet.layout import Layout, NetworkError
+from testnet.tracker import Progress, Tracker
+from testnet.traffic import Order, User
+
+POLL_S = 0.1
+STEP_S = 90.0
+"""For a group of transfers to be executed; a few seconds when nothing is wrong."""
+SETTLE_S = 120.0
+SENDER, RECIPIENT = 0, 1
+"""Which funded accounts send and receive."""
+
+
+class Demo:
+    """One run. ``run`` returns the problems found, none where all is well."""
+
+    def __init__(self, layout: Layout, view: View) -> None:
+        self._layout, self._view = layout, view
+        self._validators = layout.manifest.validators
+        self._deployment: Deployment = network.load_deployment(layout)
+        self._rpcs: Mapping[int, Rpc] = {}
+        self._tracker: Tracker
+
+    def run(self) -> list[str]:
+        """Send, watch, stop a validator, send on, settle, check, sum up."""
+        with ExitStack() as stack:
+            self._rpcs = connect(self._deployment)
+            for rpc in self._rpcs.values():
+                stack.callback(rpc.close)
+            nodes = [node.grpc for node in self._layout.nodes()]
+            self._tracker = Tracker(nodes, self._deployment, self._rpcs)
+            stack.callback(self._tracker.close)
+            user = User(self._deployment, self._rpcs, SENDER)
+            first, second = self._orders(user)
+            self._send(user, first)
+            self._watch(lambda row: "executed" in row.seen_s, STEP_S)
+            self._stop_one()
+            self._send(user, second)
+            self._watch(lambda row: "executed" in row.seen_s, STEP_S)
+            self._settle()
+            self._watch(lambda row: "completed" in row.seen_s, SETTLE_S)
+            problems = self._check()
+            self._sum_up()
+            return problems
+
+    def _orders(self, user: User) -> tuple[list[Order], list[Order]]:
+        """Three transfers for the whole network, two for the one with a validator less."""
+        one, two = (deployed.domain for deployed in self._deployment.domains)
+        recipient = User(self._deployment, self._rpcs, RECIPIENT).address
+        recorder = user.create(two, load_own_artifact(network.ROOT, "Recorder").creation_code())
+        usdc, dai = (self._deployment.domain(one).tokens[symbol].unit for symbol in ("USDC", "DAI"))
+        shared = self._deployment.router_liquidity_units * 3 // 2
+        return (
+            [
+                Order("USDC out", "USDC", one, two, 250 * usdc, recipient),
+                Order("DAI back", "DAI", two, one, 1_000 * dai, recipient),
+                Order("DAI call", "DAI", one, two, 42 * dai, recorder, b"hello from the other side"),
+            ],
+            [
+                Order("USDC back", "USDC", two, one, 75 * usdc, recipient),
+                Order("USDC big", "USDC", one, two, shared * usdc, recipient),
+            ],
+        )
+
+    def _send(self, user: User, orders: list[Order]) -> None:
+        posted = [(order, user.post(order)) for order in orders]
+        for order, tx_hash in posted:
+            progress = self._tracker.add(user.confirm(order, tx_hash))
+            amount = order.amount / self._deployment.domain(order.origin).tokens[order.symbol].unit
+            self._view.say(
+                f"{name_transfer(progress)}  xcall of {amount:,.0f} {order.symbol} mined in block "
+                f"{progress.sent.block} of domain {order.origin}, {progress.sent.gas:,} gas"
+            )
+
+    def _watch(self, done: Callable[[Progress], bool], deadline_s: float) -> None:
+        """Poll until every transfer is so far. Raises NetworkError after the deadline."""
+        rows = self._tracker.transfers.values()
+        deadline = time.monotonic() + deadline_s
+        while not all(done(row) for row in rows):
+            for progress, step in self._tracker.poll():
+                self._view.step(progress, step, self._validators)
+            self._view.draw(rows, self._validators)
+            if time.monotonic() > deadline:
+                late = ", ".join(f"{name_transfer(row)} is {row.status}" for row in rows if not done(row))
+                raise NetworkError(f"not all transfers went on within {deadline_s:.0f} s: {late}")
+            time.sleep(POLL_S)
+
+    def _stop_one(self) -> None:
+        """End a validator that neither routers nor relayer talk to; the others decide without it."""
+        if self._validators < 4:
+            self._view.say(f"{self._validators} validators cannot spare one: none is stopped")
+            return
+        name = list(self._layout.nodes())[-1].name
+        network.stop(self._layout.home, name)
+        self._view.say(f"{name} stopped: {self._validators - 1} of {self._validators} validators go on")
+
+    def _settle(self) -> None:
+        self._view.say("message layer: propose, wait, finalize, prove, process")
+        settled = message_layer.settle(self._deployment, self._rpcs, chains.wait_until)
+        self._view.say(f"{len(settled.processed)} messages processed, {len(settled.failures)} failed")
+
+    def _check(self) -> list[str]:
+        gates = endpoints.load_gates(self._layout)
+        places = {
+            deployed.domain: checks.Place(
+                deployed.domain, chains.rpc_url(deployed.rpc_port), "0x" + deployed.connext.hex(),
+                "0x" + gates[deployed.domain].hex(),
+                {symbol: "0x" + token.address.hex() for symbol, token in deployed.tokens.items()},
+            )
+            for deployed in self._deployment.domains
+        }
+        homes = {symbol: token.canonical_domain for symbol, token in self._deployment.hub.tokens.items()}
+        report = checks.check_network(places, homes)
+        self._view.say(f"{report.checked} checks from raw logs, {len(report.problems)} failed")
+        for problem in report.problems:
+            self._view.say(f"FAILED {problem}")
+        return report.problems
+
+    def _sum_up(self) -> None:
+        table = Table(title="transfers: seconds after the origin's block, gas of the execution, who won and why")
+        for heading in ("transfer", "decided", "attested", "executed", "gas", "winner", "why"):
+            table.add_column(heading, justify="left" if heading in ("transfer", "winner", "why") else "right")
+        for row in self._tracker.transfers.values():
+            table.add_row(
+                name_transfer(row), *(f"{row.seconds(step):.1f}" for step in ("decided", "attested", "executed")),
+                f"{row.gas:,}", name_routers(row.routers), self._explain(row),
+            )
+        self._view.show(table)
+        for step in ("decided", "attested", "executed"):
+            values = [value for row in self._tracker.transfers.values() if (value := row.seconds(step)) is not None]
+            self._view.say(f"median {step}: {statistics.median(values):.1f} s after the origin's block")
+
+    def _explain(self, row: Progress) -> str:
+        """Say the winners' reason and each loser's, from the auction's record."""
+        auction = self._tracker.ask_auction(row.sent.transfer_id)
+        if auction is None:
+            return "no node answers"
+        lost = [
+            f"{name_routers([candidate.router])} {candidate.code_name.removeprefix('INFEASIBLE_').lower()}"
+            for candidate in auction.candidates if candidate.code
+        ]
+        return f"least start tag, path of {auction.path_length}" + (f"; {', '.join(lost)}" if lost else "")
+
+
+def run(home: Path, base_port: int | None, validators: int | None, keep: bool) -> int:
+    """Run the demo in ``home``; return the exit status: 0 when every transfer completed and every check held."""
+    with View() as view:
+        layout = network.up(home, base_port, validators, view.say)
+        view.say(f"network is up: endpoints in {layout.endpoints}")
+        try:
+            problems = Demo(layout, view).run()
+        finally:
+            # Processes first, words after: the terminal may be gone.
+            if not keep:
+                network.down(home)
+        view.say(f"left running: routerd testnet down --home {home} ends it" if keep else "network is down")
+    return 1 if problems else 0

@@ -1,0 +1,159 @@
+"""Where everything of a local network lies and listens: one home, one base port, 127.0.0.1 only."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from testnet.processes import write_atomically
+
+CHAIN_DOMAINS = (1111, 2222)
+DEFAULT_HOME = Path(".testnet")
+DEFAULT_BASE_PORT = 27600
+DEFAULT_VALIDATORS = 4
+ROUTERS = 3
+VALIDATORS_MAX = 16
+NODE_PORTS = 10
+FIRST_NODE_PORT = 20
+"""Offset of the first validator's ports; chains and what may come lie below."""
+UNIX_PATH_BYTES_MAX = 100
+CHAIN_ID = "routing-local-1"
+
+
+class NetworkError(Exception):
+    """Why a network cannot be brought up, found or used. One line, for people."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a network was made with; it stays for the life of its home."""
+
+    base_port: int
+    validators: int
+    routers: int = ROUTERS
+    chain_id: str = CHAIN_ID
+
+
+@dataclass(frozen=True)
+class NodePlace:
+    """One validator: its folders and ports."""
+
+    name: str
+    home: Path
+    rpc_port: int
+    p2p_port: int
+    metrics_port: int
+    grpc_port: int
+    abci: str
+
+    @property
+    def app_home(self) -> Path:
+        """Home of the application (config.toml, keys, database)."""
+        return self.home / "app"
+
+    @property
+    def engine_home(self) -> Path:
+        """Home of CometBFT."""
+        return self.home / "cometbft"
+
+    @property
+    def pair_file(self) -> Path:
+        """What the supervisor reads."""
+        return self.home / "pair.json"
+
+    @property
+    def grpc(self) -> str:
+        """Address of the gRPC server."""
+        return f"127.0.0.1:{self.grpc_port}"
+
+    @property
+    def rpc_url(self) -> str:
+        """URL of CometBFT's RPC."""
+        return f"http://127.0.0.1:{self.rpc_port}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A network's home, laid out by its manifest."""
+
+    home: Path
+    manifest: Manifest
+
+    @property
+    def pids(self) -> Path:
+        """Identities of the processes, one file each."""
+        return self.home / "pids"
+
+    @property
+    def logs(self) -> Path:
+        """One JSON-lines log a process."""
+        return self.home / "logs"
+
+    @property
+    def endpoints(self) -> Path:
+        """What programs outside read."""
+        return self.home / "endpoints.json"
+
+    @property
+    def deployment(self) -> Path:
+        """The Connext deployment."""
+        return self.home / "deployment.json"
+
+    def chain_port(self, domain: int) -> int:
+        """RPC port of a chain."""
+        return self.manifest.base_port + CHAIN_DOMAINS.index(domain)
+
+    def chain_state(self, domain: int) -> Path:
+        """The chain's state as of its last orderly stop."""
+        return self.home / "chains" / f"{domain}.json"
+
+    def chain_head(self, domain: int) -> Path:
+        """Head of the chain as of its last orderly stop; absent while it runs."""
+        return self.home / "chains" / f"{domain}.head"
+
+    def nodes(self) -> Iterator[NodePlace]:
+        """The validators in order."""
+        for index in range(self.manifest.validators):
+            name = f"node{index}"
+            home = self.home / "nodes" / name
+            port = self.manifest.base_port + FIRST_NODE_PORT + NODE_PORTS * index
+            socket = home / "app" / "abci.sock"
+            fits = len(str(socket.absolute()).encode()) <= UNIX_PATH_BYTES_MAX
+            abci = f"unix://{socket.absolute()}" if fits else f"tcp://127.0.0.1:{port + 4}"
+            yield NodePlace(name, home, port, port + 1, port + 2, port + 3, abci)
+
+    def routers(self) -> Iterator[tuple[str, Path]]:
+        """Name and home of each router."""
+        for index in range(self.manifest.routers):
+            yield f"router{index}", self.home / "routers" / f"router{index}"
+
+    @property
+    def relayer(self) -> Path:
+        """Home of the relayer."""
+        return self.home / "relayer"
+
+    def ports(self) -> list[int]:
+        """Every port the network will listen on."""
+        ports = [self.chain_port(domain) for domain in CHAIN_DOMAINS]
+        for node in self.nodes():
+            ports += [node.rpc_port, node.p2p_port, node.metrics_port, node.grpc_port]
+            if node.abci.startswith("tcp://"):
+                ports.append(int(node.abci.rpartition(":")[2]))
+        return ports
+
+
+def save_manifest(home: Path, manifest: Manifest) -> None:
+    """Write the manifest, atomically."""
+    home.mkdir(parents=True, exist_ok=True)
+    write_atomically(home / "manifest.json", json.dumps(asdict(manifest), indent=1))
+
+
+def load_layout(home: Path) -> Layout:
+    """Return the layout of an existing network. Raises NetworkError."""
+    try:
+        manifest = Manifest(**json.loads((home / "manifest.json").read_text()))
+    except FileNotFoundError as error:
+        raise NetworkError(f"{home} holds no network; `routerd testnet up --home {home}` makes one") from error
+    except (ValueError, TypeError) as error:
+        raise NetworkError(f"{home / 'manifest.json'} is damaged: {error}") from error
+    return Layout(home, manifest)
