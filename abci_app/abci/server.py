@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import logging
 import signal
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -102,8 +103,9 @@ class ABCIServer:
             if not stopped_early:
                 await self._ended
             self._turns.end()
-            server.close()
+            await self._finish_accepting(loop, listener)
             await self._close_connections()
+            server.close()
         log.info("no longer listening at %s", self.address)
 
     def _end(self) -> None:
@@ -116,6 +118,13 @@ class ABCIServer:
         """Ends the server; run will raise error."""
         self._failure = error
         self._end()
+
+    async def _finish_accepting(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
+        """Takes no more connections. Those being taken become whole first, or nobody would know them to close them."""
+        loop.remove_reader(listener)
+        accepting = asyncio.all_tasks() - {asyncio.current_task()}
+        if accepting:
+            await asyncio.wait(accepting, timeout=CLOSE_TIMEOUT_S)
 
     async def _close_connections(self) -> None:
         """Closes all: after sending complete replies if the end is clean, at once otherwise."""
