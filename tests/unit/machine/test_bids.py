@@ -1,0 +1,380 @@
+"""Bids and withdraws: signatures (BID-2), state (BID-3 … BID-5), mempool (BID-6) and proposals (BID-7)."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from abci_app.machine import bids, keys
+from abci_app.machine.bids import (
+    check_accepted,
+    check_tx,
+    compute_withdraw_digest,
+    holds_back,
+    list_unknown_bids,
+    merge_signatures,
+    process_tx,
+)
+from abci_app.machine.codec import Address, Signature, TransferId, decode
+from abci_app.machine.codes import Code, Rejected
+from abci_app.machine.connext import compute_bid_digest, keccak, sign_digest
+from abci_app.machine.params import Params
+from abci_app.machine.records import Bid, ChainState, PathSignature, Transfer, TransferStatus
+from abci_app.machine.results import TxResult
+from abci_app.machine.state import MemoryState, StateDelta
+from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_info_submission, encode_withdraw
+from tests.unit.machine.small_world import (
+    CHAIN_ID,
+    DESTINATION,
+    ORIGIN,
+    ROUTER_KEYS,
+    ROUTERS,
+    STRANGER,
+    STRANGER_KEY,
+    change_domain,
+    change_router,
+    first_state,
+    put_record,
+    put_transfer_record,
+    sign_path,
+    valid_bid,
+    valid_info,
+    valid_transfer,
+)
+
+ID = valid_transfer().transfer_id
+UNKNOWN = TransferId(b"\xee" * 32)
+HEIGHT, TIME_S = 7, 1_700_000_200
+
+
+def world(params: Params | None = None, **changes: Any) -> MemoryState:
+    """A state with one accepted transfer, changed."""
+    state = first_state(params)
+    put_transfer_record(state, **changes)
+    return state
+
+
+def run(state: MemoryState, raw: bytes, height: int = HEIGHT) -> TxResult:
+    """Apply one transaction and keep what it changed."""
+    delta = StateDelta(state)
+    result = process_tx(delta, raw, height, TIME_S)
+    state.apply(delta.changes())
+    return result
+
+
+def valid_withdraw(private_key: bytes = ROUTER_KEYS[0], **changes: Any) -> Withdraw:
+    signature = sign_digest(private_key, compute_withdraw_digest(CHAIN_ID, ID))
+    return replace(Withdraw(ID, ROUTERS[ROUTER_KEYS.index(private_key)], signature), **changes)
+
+
+def bid_on_record(state: MemoryState, router: Address = ROUTERS[0]) -> Bid:
+    return decode(Bid, state.values[keys.bid(ID, router)])
+
+
+# --- BID-2 ----------------------------------------------------------------------------------------------------------
+
+
+def with_signature(bid: SubmittedBid, signature: bytes) -> SubmittedBid:
+    return replace(bid, signatures=(PathSignature(bid.signatures[0].path_length, Signature(signature)),))
+
+
+def unrecoverable() -> bytes:
+    """A signature of right form whose r is no point's abscissa."""
+    return (5).to_bytes(32, "big") + (1).to_bytes(32, "big") + b"\x1b"
+
+
+GOOD = valid_bid(ID)
+RAW = GOOD.signatures[0].signature
+OTHER_V = RAW[:64] + bytes([55 - RAW[64]])
+N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+MALLEATED = RAW[:32] + (N - int.from_bytes(RAW[32:64], "big")).to_bytes(32, "big") + bytes([55 - RAW[64]])
+
+
+@pytest.mark.parametrize("bid, code", [
+    (GOOD, Code.OK),
+    (replace(GOOD, router=ROUTERS[1]), Code.SIGNATURE_WRONG_SIGNER),
+    (with_signature(GOOD, sign_path(ROUTER_KEYS[1], ID, 1).signature), Code.SIGNATURE_WRONG_SIGNER),
+    (with_signature(GOOD, sign_path(ROUTER_KEYS[0], ID, 2).signature), Code.SIGNATURE_WRONG_SIGNER),
+    (with_signature(GOOD, sign_path(ROUTER_KEYS[0], UNKNOWN, 1).signature), Code.SIGNATURE_WRONG_SIGNER),
+    (with_signature(GOOD, sign_digest(ROUTER_KEYS[0], keccak(ID))), Code.SIGNATURE_WRONG_SIGNER),
+    (with_signature(GOOD, OTHER_V), Code.SIGNATURE_WRONG_SIGNER),
+    (with_signature(GOOD, MALLEATED), Code.SIGNATURE_HIGH_S),
+    (with_signature(GOOD, RAW[:64]), Code.SIGNATURE_LENGTH),
+    (with_signature(GOOD, RAW[:64] + b"\x01"), Code.SIGNATURE_V),
+    (with_signature(GOOD, unrecoverable()), Code.SIGNATURE_UNRECOVERABLE),
+    (with_signature(GOOD, bytes(64) + b"\x1b"), Code.SIGNATURE_UNRECOVERABLE),
+])
+def test_bid_2_refuses_signatures_of_others(bid: SubmittedBid, code: Code) -> None:
+    """BID-2: only the router's own low-s signature over this transfer and path length counts."""
+    state = world()
+    before = dict(state.values)
+    assert run(state, encode_bundle([bid])).code is code
+    assert check_tx(world(), encode_bundle([bid]), lambda _: False).code is code
+    assert (state.values == before) is (code is not Code.OK)
+
+
+def test_bid_2_one_bad_signature_refuses_the_whole_bundle() -> None:
+    """BID-2: a bundle proves itself or is nothing."""
+    state = world()
+    before = dict(state.values)
+    bad = with_signature(valid_bid(ID, ROUTER_KEYS[1]), RAW)
+    two_paths = replace(GOOD, signatures=(GOOD.signatures[0], sign_path(ROUTER_KEYS[1], ID, 2)))
+    for bundle in ([GOOD, bad], [two_paths]):
+        result = run(state, encode_bundle(bundle))
+        assert (result.code, result.data, result.events) == (Code.SIGNATURE_WRONG_SIGNER, b"", ())
+    assert state.values == before
+
+
+def test_a_recovered_signer_is_remembered_and_the_memory_is_bounded() -> None:
+    """BID-2: a block's execution does not recover again what CheckTx recovered; ORD-4: the answer is the same."""
+    bids._recover.cache_clear()
+    assert check_tx(world(), encode_bundle([GOOD]), lambda _: False).code is Code.OK
+    assert run(world(), encode_bundle([GOOD])).code is Code.OK
+    info = bids._recover.cache_info()
+    assert (info.hits, info.misses) == (1, 1)
+    assert info.maxsize == bids.RECOVERED_MAX
+
+
+# --- BID-3 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change, bid, code", [
+    ({}, GOOD, Code.OK),
+    ({"status": TransferStatus.WAITING}, GOOD, Code.OK),
+    ({"status": TransferStatus.ASSIGNED}, GOOD, Code.OK),
+    ({}, valid_bid(UNKNOWN), Code.TRANSFER_UNKNOWN),
+    ({"status": TransferStatus.EXECUTED}, GOOD, Code.TRANSFER_FINISHED),
+    ({"status": TransferStatus.COMPLETED}, GOOD, Code.TRANSFER_FINISHED),
+    ({"status": TransferStatus.SLOW}, GOOD, Code.TRANSFER_SLOW),
+    ({"status": TransferStatus.RECONCILED}, GOOD, Code.TRANSFER_SLOW),
+    ({}, valid_bid(ID, STRANGER_KEY), Code.ROUTER_NOT_APPROVED),
+    ({"bidders": 2}, GOOD, Code.BIDS_FULL),
+    ({"bidders": 1}, GOOD, Code.OK),
+])
+def test_bid_3_every_refusal_of_the_state_has_its_code(change: dict[str, Any], bid: SubmittedBid, code: Code) -> None:
+    """BID-3: what state refuses is skipped, with its own code, and leaves no trace."""
+    state = world(Params(bids_per_transfer=2), **change)
+    before = dict(state.values)
+    result = run(state, encode_bundle([bid]))
+    assert (result.code, result.data) == (code, bytes([code]))
+    assert (state.values == before) is (code is not Code.OK)
+    assert bool(result.events) is (code is Code.OK)
+
+
+@pytest.mark.parametrize("lengths, max_routers, code", [
+    ((1, 2), 2, Code.OK),
+    ((1, 2, 4), 4, Code.OK),
+    ((1, 2, 4), 3, Code.PATH_LENGTH_ABOVE_MAX),
+    ((2,), 1, Code.PATH_LENGTH_ABOVE_MAX),
+])
+def test_bid_3_refuses_paths_longer_than_the_destination_takes(
+    lengths: tuple[int, ...], max_routers: int, code: Code
+) -> None:
+    """BID-3: PATH_LENGTH_ABOVE_MAX is the destination's limit."""
+    state = world()
+    change_domain(state, DESTINATION, max_routers=max_routers)
+    change_domain(state, ORIGIN, max_routers=1)
+    assert run(state, encode_bundle([valid_bid(ID, lengths=lengths)])).code is code
+
+
+def test_bid_3_approval_is_the_destinations() -> None:
+    """BID-3: approval counts on the destination, now; with the allowlist off nobody needs it."""
+    state = world()
+    change_router(state, ROUTERS[0], DESTINATION, approved=False)
+    assert run(state, encode_bundle([GOOD])).code is Code.ROUTER_NOT_APPROVED
+    change_domain(state, ORIGIN, allowlist_removed=True)
+    assert run(state, encode_bundle([GOOD])).code is Code.ROUTER_NOT_APPROVED
+    change_domain(state, DESTINATION, allowlist_removed=True)
+    assert run(state, encode_bundle([GOOD])).code is Code.OK
+    assert run(state, encode_bundle([valid_bid(ID, STRANGER_KEY)])).code is Code.OK
+    assert keys.bid(ID, STRANGER) in state.values
+
+
+def test_bid_3_the_other_bids_of_a_bundle_stand() -> None:
+    """BID-3: one byte a bid; OK if any was taken, else the first bid's code."""
+    bundle = [valid_bid(UNKNOWN), GOOD, valid_bid(ID, STRANGER_KEY)]
+    state = world()
+    result = run(state, encode_bundle(bundle))
+    by_place = [Code(code) for code in result.data]
+    ordered = sorted(bundle, key=lambda bid: (bid.transfer_id, bid.router))
+    expected = {UNKNOWN: Code.TRANSFER_UNKNOWN, STRANGER: Code.ROUTER_NOT_APPROVED}
+    assert by_place == [expected.get(bid.transfer_id, expected.get(bid.router, Code.OK)) for bid in ordered]
+    assert result.code is Code.OK
+    assert [event.kind for event in result.events] == ["bid"]
+    again = run(state, encode_bundle(bundle))
+    assert again.code is Code(again.data[0])
+    assert Code.BID_DUPLICATE in again.data
+
+
+# --- BID-4 ----------------------------------------------------------------------------------------------------------
+
+
+def test_bid_4_bids_merge_and_the_first_signature_stays() -> None:
+    """BID-4: union by path length; a bid that adds no length is a duplicate (BID-3)."""
+    state = world()
+    assert run(state, encode_bundle([valid_bid(ID, lengths=(2,))]), height=7).code is Code.OK
+    assert run(state, encode_bundle([valid_bid(ID, lengths=(1, 2))]), height=9).code is Code.OK
+    before = dict(state.values)
+    for lengths in ((1,), (2,), (1, 2)):
+        assert run(state, encode_bundle([valid_bid(ID, lengths=lengths)])).code is Code.BID_DUPLICATE
+    assert state.values == before
+    assert bid_on_record(state) == Bid(ROUTERS[0], valid_bid(ID, lengths=(1, 2)).signatures, False, 7)
+    assert decode(Transfer, state.values[keys.transfer(ID)]).bidders == 1
+
+    first, second = PathSignature(2, Signature(b"\x01" * 65)), PathSignature(2, Signature(b"\x02" * 65))
+    one, four = PathSignature(1, Signature(b"\x03" * 65)), PathSignature(4, Signature(b"\x04" * 65))
+    assert merge_signatures((first,), (one, second, four)) == (one, first, four)
+
+
+def test_bid_4_short_liquidity_refuses_no_bid() -> None:
+    """BID-4: whether a router can serve is the auction's question; nor does a full list stop one who is on it."""
+    state = world(Params(bids_per_transfer=1), amount=10**30)
+    assert run(state, encode_bundle([GOOD])).code is Code.OK
+    assert run(state, encode_bundle([valid_bid(ID, lengths=(2,))])).code is Code.OK
+    assert run(state, encode_bundle([valid_bid(ID, ROUTER_KEYS[1])])).code is Code.BIDS_FULL
+
+
+# --- BID-5 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("change, withdraw, code", [
+    ({}, valid_withdraw(), Code.OK),
+    ({"status": TransferStatus.ASSIGNED}, valid_withdraw(), Code.OK),
+    ({"status": TransferStatus.SLOW}, valid_withdraw(), Code.OK),
+    ({"status": TransferStatus.EXECUTED}, valid_withdraw(), Code.TRANSFER_FINISHED),
+    ({"status": TransferStatus.COMPLETED}, valid_withdraw(), Code.TRANSFER_FINISHED),
+    ({"bidders": 256}, valid_withdraw(), Code.BIDS_FULL),
+    ({"transfer_id": UNKNOWN}, valid_withdraw(), Code.TRANSFER_UNKNOWN),
+    ({}, valid_withdraw(router=ROUTERS[1]), Code.SIGNATURE_WRONG_SIGNER),
+    ({}, valid_withdraw(transfer_id=UNKNOWN), Code.SIGNATURE_WRONG_SIGNER),
+    ({}, valid_withdraw(signature=RAW), Code.SIGNATURE_WRONG_SIGNER),
+    ({}, valid_withdraw(signature=sign_digest(ROUTER_KEYS[0], compute_withdraw_digest("other-chain", ID))),
+     Code.SIGNATURE_WRONG_SIGNER),
+    ({}, valid_withdraw(signature=Signature(unrecoverable())), Code.SIGNATURE_UNRECOVERABLE),
+])
+def test_bid_5_refuses_withdraws_that_are_not_the_routers(
+    change: dict[str, Any], withdraw: Withdraw, code: Code
+) -> None:
+    """BID-5: signed by the router, for this chain and transfer; nothing else, and no trace of a refusal."""
+    state = world(**change)
+    before = dict(state.values)
+    result = run(state, encode_withdraw(withdraw))
+    assert (result.code, result.data) == (code, b"")
+    assert check_tx(world(**change), encode_withdraw(withdraw), lambda _: True).code is code
+    assert (state.values == before) is (code is not Code.OK)
+
+
+def test_bid_5_a_withdraw_is_final_with_or_without_a_bid_before_it() -> None:
+    """BID-5: it stays, bids after it are refused (ROUTER_WITHDRAWN), a second one is a duplicate."""
+    state = world()
+    assert run(state, encode_bundle([GOOD])).code is Code.OK
+    assert run(state, encode_withdraw(valid_withdraw())).events[0].kind == "withdrawn"
+    assert bid_on_record(state) == Bid(ROUTERS[0], GOOD.signatures, True, HEIGHT)
+    assert run(state, encode_withdraw(valid_withdraw(ROUTER_KEYS[1]))).code is Code.OK
+    assert bid_on_record(state, ROUTERS[1]) == Bid(ROUTERS[1], (), True, HEIGHT)
+    assert decode(Transfer, state.values[keys.transfer(ID)]).bidders == 2
+    before = dict(state.values)
+    assert run(state, encode_withdraw(valid_withdraw())).code is Code.WITHDRAW_DUPLICATE
+    assert run(state, encode_bundle([valid_bid(ID, lengths=(1, 2))])).code is Code.ROUTER_WITHDRAWN
+    assert run(state, encode_bundle([valid_bid(ID, ROUTER_KEYS[1])])).code is Code.ROUTER_WITHDRAWN
+    assert state.values == before
+
+
+def test_bid_5_refuses_a_router_without_approval() -> None:
+    """BID-5: ROUTER_NOT_APPROVED, so that strangers cannot fill the record."""
+    state = world()
+    change_router(state, ROUTERS[0], DESTINATION, approved=False)
+    assert run(state, encode_withdraw(valid_withdraw())).code is Code.ROUTER_NOT_APPROVED
+
+
+def test_the_withdraw_digest_is_pinned() -> None:
+    """BID-5: golden bytes: what a router's wallet signs, and not what a bid signs."""
+    digest = compute_withdraw_digest("routing-test-1", TransferId(b"\x11" * 32))
+    assert digest == keccak(
+        b"\x19Ethereum Signed Message:\n32"
+        + keccak(b"consensus-routing/withdraw" + keccak(b"routing-test-1") + b"\x11" * 32)
+    )
+    assert digest != compute_bid_digest(TransferId(b"\x11" * 32), 1)
+
+
+# --- BID-6 ----------------------------------------------------------------------------------------------------------
+
+
+def test_bid_6_admits_bids_for_known_and_for_seen_transfers() -> None:
+    """BID-6: early bids come back to the caller, who bounds them per router and lets them expire."""
+    raw = encode_bundle([GOOD, valid_bid(UNKNOWN), valid_bid(UNKNOWN, ROUTER_KEYS[2])])
+    answer = check_tx(world(), raw, lambda transfer_id: transfer_id == UNKNOWN)
+    assert answer.code is Code.OK
+    assert answer.early == tuple(sorted((UNKNOWN, router) for router in (ROUTERS[0], ROUTERS[2])))
+    assert check_tx(world(), encode_bundle([GOOD]), lambda _: True).early == ()
+
+
+@pytest.mark.parametrize("extra, seen, code", [
+    (valid_bid(UNKNOWN), False, Code.TRANSFER_UNKNOWN),
+    (valid_bid(UNKNOWN, STRANGER_KEY), True, Code.ROUTER_NOT_APPROVED),
+    (valid_bid(ID, STRANGER_KEY), True, Code.ROUTER_NOT_APPROVED),
+    (with_signature(valid_bid(UNKNOWN), RAW), True, Code.SIGNATURE_WRONG_SIGNER),
+])
+def test_bid_6_refuses_a_bundle_of_which_any_bid_would_be_skipped(extra: SubmittedBid, seen: bool, code: Code) -> None:
+    """BID-6: the mempool is stricter than the block: one bid that would be skipped refuses all."""
+    state = world()
+    before = dict(state.values)
+    answer = check_tx(state, encode_bundle([GOOD, extra]), lambda _: seen)
+    assert (answer.code, answer.early) == (code, ())
+    assert state.values == before
+
+
+def test_bid_6_refuses_what_the_rules_of_form_refuse() -> None:
+    """BID-6: TX-1, TX-2 and BID-1 hold at the door too."""
+    assert check_tx(world(), b"\x00\x01", lambda _: True).code is Code.TX_INJECTED_KIND
+    assert check_tx(world(), b"", lambda _: True).code is Code.TX_EMPTY
+    assert check_tx(world(), encode_info_submission(valid_info()), lambda _: True).code is Code.TRANSFER_INFO_KNOWN
+    assert check_tx(world(), encode_info_submission(valid_info(nonce=9)), lambda _: True).code is Code.TRANSFER_UNKNOWN
+
+
+def test_bid_6_looks_at_committed_state_of_the_next_height() -> None:
+    """BID-6: CheckTx asks what the next block would; an empty chain (height 0) is no exception."""
+    state = world()
+    chain = decode(ChainState, state.values[keys.CHAIN])
+    put_record(state, keys.CHAIN, replace(chain, height=41))
+    assert check_tx(state, encode_bundle([GOOD]), lambda _: False).code is Code.OK
+
+
+# --- BID-7 ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("raw, accepted, unknown", [
+    (encode_bundle([GOOD]), (), ()),
+    (encode_bundle([GOOD, valid_bid(UNKNOWN)]), (), (UNKNOWN,)),
+    (encode_bundle([GOOD, valid_bid(UNKNOWN)]), (UNKNOWN,), ()),
+    (encode_bundle([valid_bid(UNKNOWN, key) for key in ROUTER_KEYS]), (ID,), (UNKNOWN,) * 3),
+    (encode_withdraw(valid_withdraw(transfer_id=UNKNOWN)), (), ()),
+    (encode_info_submission(valid_info(nonce=9)), (), ()),
+    (b"", (), ()),
+    (b"\x00\x01", (), ()),
+    (b"\xff" * 40, (), ()),
+])
+def test_bid_7_refuses_bids_nobody_accepted_yet(
+    raw: bytes, accepted: tuple[TransferId, ...], unknown: tuple[TransferId, ...]
+) -> None:
+    """BID-7: Prepare holds back exactly what Process would refuse; what is no bundle is neither."""
+    delta = StateDelta(world())
+    named = frozenset(accepted)
+    assert list_unknown_bids(delta, raw, named) == unknown
+    assert holds_back(delta, raw, named) is bool(unknown)
+    if unknown:
+        with pytest.raises(Rejected) as refused:
+            check_accepted(delta, raw, named)
+        assert refused.value.code is Code.BID_NOT_ACCEPTED_YET
+    else:
+        check_accepted(delta, raw, named)
+
+
+def test_ord_5_a_refused_transaction_leaves_no_trace() -> None:
+    """ORD-5: whatever is refused, state and events stay as they are; its code says why."""
+    delta = StateDelta(world())
+    for raw in (b"", b"\x00", encode_bundle([valid_bid(UNKNOWN)]), encode_info_submission(valid_info())):
+        result = process_tx(delta, raw, HEIGHT, TIME_S)
+        assert result.code is not Code.OK
+        assert result.events == ()
+    assert delta.changes() == {}
