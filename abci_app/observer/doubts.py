@@ -64,11 +64,14 @@ class DoubtLog:
             if last_s is not None and now_s - last_s < LINE_INTERVAL_S:
                 return
             self._last_s[key] = now_s
-        log.warning("not-sure domain=%d source=%s cause=%s %s", domain, source, doubt.cause.value, doubt.detail)
+        log.warning(
+            "not sure",
+            extra={"domain": domain, "endpoint": source, "cause": doubt.cause.value, "detail": doubt.detail},
+        )
 
     def clear(self, domain: DomainId, source: str) -> None:
         """Log that a source is sure again, if it was not."""
         with self._lock:
             cause = self._standing.pop((domain, source), None)
         if cause is not None:
-            log.info("sure-again domain=%d source=%s cause=%s", domain, source, cause.value)
+            log.info("sure again", extra={"domain": domain, "endpoint": source, "cause": cause.value})

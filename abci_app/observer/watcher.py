@@ -135,7 +135,7 @@ class Watcher:
                 outcome = follower.step()
             except Exception:
                 # A bug must not end this thread in silence: say it, forget everything, go on slowly.
-                log.exception("observer step failed domain=%d source=%s", follower.domain, follower.name)
+                log.exception("step failed", extra={"domain": follower.domain, "endpoint": follower.name})
                 follower.reset()
                 outcome = Next.BACK_OFF
             if follower.view is not before:
@@ -179,5 +179,5 @@ class Watcher:
             block = next(view.blocks[transfer_id] for view in views if transfer_id in view.blocks)
             by_block.setdefault(block, []).append(transfer_id.hex())
         for block, names in sorted(by_block.items()):
-            now_s = self._wall_clock()
-            log.info("observed domain=%d block=%d transfers=%s ts=%.3f", domain, block, ",".join(names), now_s)
+            now_s = round(self._wall_clock(), 3)
+            log.info("observed", extra={"domain": domain, "block": block, "transfers": names, "ts": now_s})

@@ -100,7 +100,8 @@ def test_prompt_late_and_restarted_observers_cut_alike(
 @given(streams())
 def test_every_segment_is_what_the_rule_says(stream: tuple[Domain, list[PositionedEvent], int]) -> None:
     domain, events, final_block = stream
-    cursor, taken = domain.cursor, []
+    cursor = domain.cursor
+    taken: list[PositionedEvent] = []
     for found in cut_late(domain, events, final_block):
         segment = found.segment
         rest = after(events, cursor, final_block)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from abci_app.evm.connext_events import TOPICS
-from abci_app.machine.codec import TransferId
+from abci_app.machine.codec import Hash, TransferId
 from abci_app.machine.records import DomainStatus, RelayerFee
 from abci_app.machine.stream import XCalled, compute_digest, decode_segment
 from abci_app.observer.doubts import TRANSIENT, Cause, DoubtLog, NotSure
@@ -264,7 +264,7 @@ def test_what_the_network_accepted_instead_is_followed() -> None:
     setting = Setting(routine_chain())
     setting.settle()
     setting.accept(2)
-    setting.domain = replace(setting.domain, cursor=replace(setting.domain.cursor, digest=b"\x01" * 32))
+    setting.domain = replace(setting.domain, cursor=replace(setting.domain.cursor, digest=Hash(b"\x01" * 32)))
     setting.settle()
     assert setting.doubts.causes == [Cause.OVERRULED]
     assert setting.numbers() == [3, 4, 5]

@@ -8,7 +8,7 @@ from eth_abi.abi import encode as abi_encode
 
 from abci_app.evm.connext import CONNEXT
 from abci_app.evm.types import Log
-from abci_app.machine.codec import Address
+from abci_app.machine.codec import Address, DomainId
 from abci_app.machine.connext import compute_transfer_id, hash_routers, keccak
 from abci_app.machine.params import CALL_DATA_INLINE_MAX, EVENT_BYTES_MAX
 from abci_app.machine.records import RelayerFee
@@ -79,7 +79,7 @@ EVENTS: list[tuple[str, dict[str, Any], Event]] = [
      Executed(TRANSFER, DOMAIN, DOMAIN, word(9), 10**6 + 7, one_list(), C, C, B, 77, A, TX)),
     ("Reconciled",
      {"transferId": TRANSFER, "originDomain": 5, "local": A, "routers": (B, C), "amount": 8, "caller": A},
-     Reconciled(TRANSFER, 5, A, one_list(B, C), 8, TX)),
+     Reconciled(TRANSFER, DomainId(5), A, one_list(B, C), 8, TX)),
     ("RouterLiquidityAdded", {"router": A, "local": B, "key": word(1), "amount": 2**255, "caller": C},
      RouterLiquidityAdded(A, B, 2**255)),
     ("RouterLiquidityRemoved", {"router": A, "to": C, "local": B, "key": word(1), "amount": 0, "caller": C},
@@ -95,7 +95,7 @@ EVENTS: list[tuple[str, dict[str, Any], Event]] = [
     ("Unpaused", {}, Unpaused()),
     ("AssetAdded",
      {"key": word(1), "canonicalId": word(2), "domain": 3, "adoptedAsset": A, "localAsset": B, "caller": C},
-     AssetAdded(3, word(2), B, A)),
+     AssetAdded(DomainId(3), word(2), B, A)),
     ("AssetRemoved", {"key": word(1), "caller": C}, AssetRemoved(word(1))),
     (*fees(TRANSFER, 5, bytes(20)), RelayerFeesIncreased(TRANSFER, Address(bytes(20)), 5)),
     ("SlippageUpdated", {"transferId": TRANSFER, "slippage": 10_000}, SlippageUpdated(TRANSFER, 10_000)),
