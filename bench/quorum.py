@@ -72,23 +72,23 @@ def make_transfer(
     *,
     origin: int,
     destination: int,
-    to: Address,
+    to: bytes,
     amount: int,
     nonce: int,
     call_data: bytes = b"",
-    delegate: Address = EMPTY_ADDRESS,
+    delegate: bytes = EMPTY_ADDRESS,
 ) -> TransferInfo:
     """Terms of a transfer as an xcall on the origin would fix them."""
     return TransferInfo(
         origin_domain=DomainId(origin),
         destination_domain=DomainId(destination),
         canonical_domain=DomainId(token.canonical_domain),
-        to=to,
-        delegate=delegate,
+        to=Address(to),
+        delegate=Address(delegate),
         receive_local=False,
         call_data=call_data,
         slippage=30,
-        origin_sender=to,
+        origin_sender=Address(to),
         bridged_amt=amount,
         normalized_in=amount * 10 ** (18 - token.decimals),
         nonce=nonce,
@@ -129,7 +129,7 @@ class Plan:
     """One leaf to decide: what is executed, until when, with how much gas each; on which chain and gate."""
 
     chain_id: int
-    gate: Address
+    gate: bytes
     executions: tuple[ExecuteArgs, ...]
     valid_until_s: int
     gas_limits: tuple[int, ...]
@@ -145,11 +145,10 @@ def attest(quorum: Quorum, plan: Plan, signers: Sequence[int]) -> GateBatch:
         make_decision(sequence, args, plan.valid_until_s, gas_limit)
         for sequence, (args, gas_limit) in enumerate(zip(plan.executions, plan.gas_limits, strict=True), start=101)
     ]
-    ours = Leaf(
-        decisions[0].destination, plan.chain_id, plan.gate, 0, 0, tuple(decision.sequence for decision in decisions)
-    )
+    gate, sequences = Address(plan.gate), tuple(decision.sequence for decision in decisions)
+    ours = Leaf(decisions[0].destination, plan.chain_id, gate, 0, 0, sequences)
     leaves = [
-        ours if index == plan.position else Leaf(DomainId(9000 + index), 9000 + index, plan.gate, 0, 0, (101,))
+        ours if index == plan.position else Leaf(DomainId(9000 + index), 9000 + index, gate, 0, 0, (101,))
         for index in range(plan.leaves)
     ]
     by_sequence = {decision.sequence: decision for decision in decisions}

@@ -69,3 +69,13 @@ contract Caller is IXReceiver {
         return "";
     }
 }
+
+/// @notice Makes several calls in one transaction, all of which must succeed.
+contract Twice {
+    function callAll(address target, bytes[] calldata calls) external {
+        for (uint256 i = 0; i < calls.length; ++i) {
+            (bool success,) = target.call(calls[i]);
+            require(success, "a call failed");
+        }
+    }
+}
