@@ -1,16 +1,32 @@
 """Decisions in leaves, leaves in a batch, one digest a height: bytes that gates verify (docs/protocol.md section 7).
 
-Nothing here looks at the state; ``attestation.py`` closes a block's batch and counts signatures.
+The upper half computes; the lower half closes a block's batch, knows which batches are live and who still owes one a
+signature. Signatures come in through ``reports.py``.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
+from abci_app.machine import keys
 from abci_app.machine.codec import Address, DomainId, Hash
 from abci_app.machine.codes import invariant
 from abci_app.machine.connext import hash_routers, keccak
 from abci_app.machine.merkle import compute_proof, compute_root
-from abci_app.machine.params import LEAF_ENTRIES_MAX, LEAF_GAS_MAX
-from abci_app.machine.records import EMPTY_HASH, Decision, DecisionBatch, Domain, Leaf
+from abci_app.machine.params import EXTENSION_SIGNATURES_MAX, LEAF_ENTRIES_MAX, LEAF_GAS_MAX
+from abci_app.machine.records import (
+    EMPTY_HASH,
+    BatchSignature,
+    ChainState,
+    Decision,
+    DecisionBatch,
+    Domain,
+    Leaf,
+    Mark,
+    ValidatorSet,
+)
+from abci_app.machine.scope import Scope
+from abci_app.machine.state import StateDelta, StateReader
+from abci_app.machine.transfers import find_open_attempt, get_transfer
 
 _DECISION_TYPE = keccak(
     b"Decision(uint64 sequence,bytes32 transferId,bytes32 routersHash,uint64 validUntil,uint64 gasLimit,"
@@ -133,3 +149,82 @@ def _cut_leaves(decisions: Sequence[Decision]) -> list[list[Decision]]:
 def order_signers(addresses: Sequence[Address]) -> tuple[int, ...]:
     """Return member indexes as gates order them: by attestation address, ascending; the i-th is bit i (BAT-6)."""
     return tuple(sorted(range(len(addresses)), key=lambda member: addresses[member]))
+
+
+# --- in the state ---------------------------------------------------------------------------------------------------
+
+
+def close_batch(scope: Scope, first_sequence: int) -> DecisionBatch | None:
+    """Store and return the batch of the decisions made in this block, from ``first_sequence`` on; None where none."""
+    delta = scope.delta
+    chain = delta.must(keys.CHAIN, ChainState)
+    decisions = [
+        delta.must(keys.decision(sequence), Decision) for sequence in range(first_sequence, chain.next_sequence)
+    ]
+    if not decisions:
+        return None
+    domains = {domain.domain: domain for _, domain in delta.scan(keys.domains(), Domain)}
+    batch = build_batch(scope.block.height, chain.epoch_next, decisions, domains)
+    delta.write(keys.batch(batch.height), batch)
+    delta.write(keys.unattested(batch.height), Mark(batch.height))
+    digest = compute_digest(chain.chain_id, batch)
+    scope.emit("batch", height=batch.height, epoch=batch.epoch, decisions=len(decisions), digest=digest)
+    return batch
+
+
+def put_signatures(scope: Scope, batch: DecisionBatch, signatures: Mapping[int, BatchSignature]) -> None:
+    """Store a batch's signatures by member; it is attested once their power exceeds two thirds (BAT-5)."""
+    members = scope.delta.must(keys.epoch(batch.epoch), ValidatorSet).members
+    signed = sum(members[member].power for member in sorted(signatures))
+    quorum = 3 * signed > 2 * sum(member.power for member in members)
+    ordered = tuple(signatures[member] for member in sorted(signatures))
+    height = scope.block.height if quorum else 0
+    scope.delta.write(keys.batch(batch.height), replace(batch, signatures=ordered, attested_height=height))
+    if quorum:
+        scope.delta.delete(keys.unattested(batch.height))
+        scope.emit("attested", height=batch.height, epoch=batch.epoch, signatures=len(ordered))
+
+
+def is_live(state: StateReader, batch: DecisionBatch) -> bool:
+    """Tell whether some decision of the batch belongs to an attempt that has not ended (LSE-6)."""
+    for leaf in batch.leaves:
+        for sequence in leaf.sequences:
+            decision = state.read(keys.decision(sequence), Decision)
+            transfer = get_transfer(state, decision.transfer_id) if decision else None
+            attempt = find_open_attempt(transfer) if transfer else None
+            if attempt is not None and attempt.sequence == sequence:
+                return True
+    return False
+
+
+def list_live_unattested(state: StateReader) -> list[DecisionBatch]:
+    """Return the live batches that lack their quorum, oldest first."""
+    marked = [state.must(keys.batch(mark.height), DecisionBatch) for _, mark in list_marks(state)]
+    return [batch for batch in marked if is_live(state, batch)]
+
+
+def list_marks(state: StateReader) -> list[tuple[bytes, Mark]]:
+    """Return the marks of batches without a quorum, oldest first."""
+    return list(state.scan(keys.unattested_batches(), Mark))
+
+
+def drop_dead_marks(delta: StateDelta) -> None:
+    """Forget that a batch lacks its quorum once nothing in it is live: an ended attempt never opens again."""
+    for key, mark in list_marks(delta):
+        if not is_live(delta, delta.must(keys.batch(mark.height), DecisionBatch)):
+            delta.delete(key)
+
+
+def list_owed(state: StateReader, attestation: Address) -> tuple[tuple[int, int, Hash], ...]:
+    """Return (height, epoch, digest) of batches that a member still has to sign: live, oldest first, ≤ 3 (EXT-4)."""
+    owed = []
+    chain_id = state.must(keys.CHAIN, ChainState).chain_id
+    for batch in list_live_unattested(state):
+        members = state.must(keys.epoch(batch.epoch), ValidatorSet).members
+        signed = {signature.member for signature in batch.signatures}
+        missing = [
+            index for index, member in enumerate(members) if member.attestation == attestation and index not in signed
+        ]
+        if missing:
+            owed.append((batch.height, batch.epoch, compute_digest(chain_id, batch)))
+    return tuple(owed[:EXTENSION_SIGNATURES_MAX])

@@ -125,7 +125,7 @@ def batches() -> bytes:
 
 
 def unattested(height: int) -> bytes:
-    """Mark: the batch of this height lacks its quorum."""
+    """Mark: the batch of this height lacks its quorum, and something in it was live when last looked at (LSE-6)."""
     return b"unattested/%020d" % height
 
 

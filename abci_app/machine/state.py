@@ -25,6 +25,19 @@ class StateView(Protocol):
         """Yield (key, value) under ``prefix``, keys ascending."""
 
 
+class StateReader(Protocol):
+    """The reading side of a ``StateDelta``: what a function takes that writes nothing."""
+
+    def read(self, key: bytes, cls: type[R]) -> R | None:
+        """Return the record under ``key``, or None."""
+
+    def must(self, key: bytes, cls: type[R]) -> R:
+        """Return the record under ``key``; its absence is a bug."""
+
+    def scan(self, prefix: bytes, cls: type[R]) -> Iterator[tuple[bytes, R]]:
+        """Yield (key, record) under ``prefix``, keys ascending."""
+
+
 class MemoryState:
     """A view over a dict, for tests, replays and throw-away states."""
 
@@ -57,6 +70,8 @@ class StateDelta:
         self._records: dict[bytes, object] = {}
         """Decoded records read from a view, so that each is decoded once a block."""
         self._written: dict[bytes, object | None] = {}
+        self._folders: dict[bytes, list[bytes]] = {}
+        """Written keys under each of their prefixes that end in a slash, so that a scan looks at its own only."""
 
     def read(self, key: bytes, cls: type[R]) -> R | None:
         """Return the record under ``key``, or None."""
@@ -80,15 +95,26 @@ class StateDelta:
 
     def write(self, key: bytes, record: object) -> None:
         """Put ``record`` under ``key``."""
-        self._written[key] = record
+        self._put(key, record)
 
     def delete(self, key: bytes) -> None:
         """Remove ``key``, there or not."""
-        self._written[key] = None
+        self._put(key, None)
+
+    def _put(self, key: bytes, record: object | None) -> None:
+        if key not in self._written:
+            slash = key.find(b"/")
+            while slash >= 0:
+                self._folders.setdefault(key[:slash + 1], []).append(key)
+                slash = key.find(b"/", slash + 1)
+        self._written[key] = record
 
     def scan(self, prefix: bytes, cls: type[R]) -> Iterator[tuple[bytes, R]]:
-        """Yield (key, record) under ``prefix``, keys ascending; own keys are those at the start of the scan."""
-        own = sorted(key for key in self._written if key.startswith(prefix))
+        """Yield (key, record) under ``prefix``, keys ascending; ``prefix`` ends in a slash.
+
+        Own keys are those at the start of the scan: collect first where you write under the prefix.
+        """
+        own = sorted(self._folders.get(prefix, ()))
         if isinstance(self._base, StateDelta):
             below: Iterator[bytes] = (key for key, _ in self._base.scan(prefix, cls))
         else:
@@ -108,7 +134,8 @@ class StateDelta:
     def absorb(self, child: "StateDelta") -> None:
         """Take over a fork's writes."""
         invariant(child._base is self, "absorbed a fork of another state")
-        self._written.update(child._written)
+        for key, record in child._written.items():
+            self._put(key, record)
 
     def changes(self) -> dict[bytes, bytes | None]:
         """Return encoded writes by key, ascending; None deletes. What equals the base is left out."""

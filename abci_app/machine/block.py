@@ -1,0 +1,119 @@
+"""One block: (state, block) → (results, decision batch, changes, app hash). Read this first, top to bottom.
+
+The order of the steps is rule ORD-1. Nothing here looks at anything but its arguments (ORD-4).
+"""
+
+from dataclasses import dataclass, replace
+
+from abci_app.machine import keys
+from abci_app.machine.auction import run_auctions
+from abci_app.machine.batches import close_batch
+from abci_app.machine.bids import process_tx
+from abci_app.machine.codes import Code, Rejected
+from abci_app.machine.events import process_event
+from abci_app.machine.extension import INJECTED_COMMIT, INJECTED_SEGMENT, decode_commit
+from abci_app.machine.holds import update_holds
+from abci_app.machine.leases import process_deadlines, process_due
+from abci_app.machine.prune import process_removals
+from abci_app.machine.records import ChainState, Domain
+from abci_app.machine.reports import list_agreed_segments, process_commit
+from abci_app.machine.results import Block, BlockResult, TxResult
+from abci_app.machine.scope import Scope
+from abci_app.machine.segments import ChainedSegment
+from abci_app.machine.state import StateDelta, StateView
+from abci_app.machine.tree import Tree
+
+RECENT_PROPOSERS_MAX = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A block's transactions by kind, in block order: [commit] [segments] [the rest] (COM-3)."""
+
+    commit: bytes | None
+    segments: tuple[bytes, ...]
+    """Canonical segments, without the two bytes that mark them as injected."""
+    rest: tuple[bytes, ...]
+
+
+def apply_block(view: StateView, tree: Tree, block: Block) -> BlockResult:
+    """Execute ``block`` over the committed state. Never raises but for a bug; stores nothing."""
+    delta = StateDelta(view)
+    scope = Scope.open(delta, block)
+    first_sequence = delta.must(keys.CHAIN, ChainState).next_sequence
+    parts = split_block(block)
+
+    results = [*apply_commit(scope, parts), *apply_segments(scope, parts)]
+    update_holds(scope)
+    process_due(scope)
+    results += [apply_tx(delta, raw, block) for raw in parts.rest]
+    run_auctions(scope)
+    process_deadlines(scope)
+    process_removals(scope)
+    batch = close_batch(scope, first_sequence)
+    advance_chain(scope)
+
+    changes = delta.changes()
+    after = tree.update(changes)
+    return BlockResult(tuple(results), batch, changes, after, after.root, tuple(scope.events))
+
+
+def split_block(block: Block) -> Parts:
+    """Part a block into what was injected at its place and the rest."""
+    txs = list(block.txs)
+    commit = txs.pop(0) if txs and txs[0].startswith(INJECTED_COMMIT) else None
+    segments = []
+    while txs and txs[0].startswith(INJECTED_SEGMENT):
+        segments.append(txs.pop(0)[len(INJECTED_SEGMENT):])
+    return Parts(commit, tuple(segments), tuple(txs))
+
+
+def apply_commit(scope: Scope, parts: Parts) -> list[TxResult]:
+    """Step 1: reports and signatures. A commit that does not count has no effect but its code."""
+    if parts.commit is None:
+        return []
+    try:
+        events = process_commit(scope.delta, decode_commit(parts.commit))
+    except Rejected as rejection:
+        return [TxResult.refused(rejection)]
+    return [TxResult(Code.OK, events=events)]
+
+
+def apply_segments(scope: Scope, parts: Parts) -> list[TxResult]:
+    """Step 2: segments by domain and number, all of them or, where one does not fit, none."""
+    try:
+        chained = list_agreed_segments(scope.delta, parts.segments)
+    except Rejected as rejection:
+        return [TxResult.refused(rejection)] * len(parts.segments)
+    return [apply_segment(scope, each) for each in chained]
+
+
+def apply_segment(scope: Scope, chained: ChainedSegment) -> TxResult:
+    """Apply a segment's events in stream order, move the domain's cursor, and forget the reports for it (REP-4)."""
+    segment = chained.segment
+    own = Scope(scope.delta, scope.block, scope.params)
+    for positioned in segment.events:
+        process_event(own, segment.domain, positioned.event)
+    # The domain is read after its events: they change it too.
+    domain = scope.delta.must(keys.domain(segment.domain), Domain)
+    scope.delta.write(keys.domain(segment.domain), replace(domain, cursor=chained.after))
+    scope.delta.delete(keys.reports(segment.domain, segment.number))
+    own.emit("segment", domain=segment.domain, number=segment.number, events=len(segment.events))
+    return TxResult(Code.OK, events=tuple(own.events))
+
+
+def apply_tx(delta: StateDelta, raw: bytes, block: Block) -> TxResult:
+    """Step 4: one transaction; an injected kind has no place here (COM-3)."""
+    if raw.startswith((INJECTED_COMMIT, INJECTED_SEGMENT)):
+        return TxResult.refused(Rejected(Code.INJECTED_MISPLACED, "an injected kind out of its place"))
+    return process_tx(delta, raw, block.height, block.time_s)
+
+
+def advance_chain(scope: Scope) -> None:
+    """Step 7: what the next block needs to know of this one."""
+    chain = scope.delta.must(keys.CHAIN, ChainState)
+    proposers = (*chain.recent_proposers, scope.block.proposer)[-RECENT_PROPOSERS_MAX:]
+    scope.delta.write(keys.CHAIN, replace(
+        chain, height=scope.block.height, time_s=scope.block.time_s, recent_proposers=proposers,
+        epoch_last=chain.epoch_executing, epoch_executing=chain.epoch_next,
+    ))

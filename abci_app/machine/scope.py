@@ -1,0 +1,46 @@
+"""What every step of a block works on: the state so far, the block, the parameters, and what happened, for people."""
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from abci_app.machine import keys
+from abci_app.machine.params import Params
+from abci_app.machine.results import Block, BlockEvent
+from abci_app.machine.state import StateDelta
+
+U64_MAX = (1 << 64) - 1
+"""Ceiling of stored counters and times: what an event would push beyond stays there."""
+
+
+@dataclass(slots=True)
+class Scope:
+    """One block being executed, or a fork of it for one transaction."""
+
+    delta: StateDelta
+    block: Block
+    params: Params
+    events: list[BlockEvent] = field(default_factory=list)
+
+    @classmethod
+    def open(cls, delta: StateDelta, block: Block) -> "Scope":
+        """Return the scope of ``block`` over ``delta``."""
+        return cls(delta, block, delta.must(keys.PARAMS, Params))
+
+    def emit(self, kind: str, **attributes: bytes | int | str | tuple[bytes, ...]) -> None:
+        """Record that something happened; attributes stand in the order given."""
+        named = tuple((name, _show(value)) for name, value in attributes.items())
+        self.events.append(BlockEvent(kind, named))
+
+    def alarm(self, reason: str, **attributes: bytes | int | str | tuple[bytes, ...]) -> None:
+        """Record what an operator should look at; it stops nothing (ORD-5)."""
+        self.emit("alarm", reason=reason, **attributes)
+
+
+def _show(value: bytes | int | str | tuple[bytes, ...]) -> str:
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, tuple):
+        return ",".join(item.hex() for item in value)
+    if isinstance(value, IntEnum):
+        return value.name.lower()
+    return str(value)
