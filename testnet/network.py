@@ -161,9 +161,9 @@ def _create(layout: Layout, progress: Progress) -> None:
 def _node_config(layout: Layout, node: NodePlace) -> Config:
     return Config(
         chain_id=layout.manifest.chain_id, abci_address=node.abci, grpc_address=node.grpc,
-        cometbft_rpc_url=node.rpc_url,
+        cometbft_rpc_url=node.rpc_url, poll_ms=POLL_MS,
         chains=tuple(
-            ObservedChain(DomainId(domain), (chains.rpc_url(layout.chain_port(domain)),), 1, POLL_MS)
+            ObservedChain(DomainId(domain), (chains.rpc_url(layout.chain_port(domain)),), 1)
             for domain in CHAIN_DOMAINS
         ),
     )

@@ -10,19 +10,21 @@ from importlib import import_module
 
 import typer
 
+from abci_app.cli.failure import Failure
 from abci_app.node.errors import NodeError
 
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("abci_app.cli.init", "Make a node's home: config.toml and a new attestation key."),
     "start": ("abci_app.cli.start", "Run a node beside its CometBFT."),
     "keys": ("abci_app.cli.keys", "Show a node's attestation address and its proof for the genesis."),
+    "relay": ("abci_app.cli.relay", "Run a relayer: attested batches to the gates."),
+    "router": ("abci_app.cli.router", "Run a router: watch, check, bid."),
+    "query": ("abci_app.cli.query", "Ask a node what it committed."),
+    "tx": ("abci_app.cli.tx", "Submit bids and withdraws."),
+    "testnet": ("abci_app.cli.testnet", "A local network of real processes (from a checkout)."),
     "version": ("abci_app.cli.version", "Print the version."),
 }
 """Command → (module, one line of help). Only the module of the command that is asked for is imported."""
-
-
-class Failure(Exception):
-    """A command cannot do what it was asked for; its text is the one line on standard error."""
 
 
 FAILURES = (Failure, NodeError)

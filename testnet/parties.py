@@ -1,0 +1,100 @@
+"""Those who use the validators: routers and the relayer, each with a home, a key of its own and a process."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from abci_app.bridge.config import RelayChain, RelayConfig
+from abci_app.bridge.home import init_home
+from abci_app.bridge.leaves import Place
+from abci_app.evm.account import Account
+from abci_app.evm.rpc import Rpc
+from abci_app.machine.codec import Address, DomainId
+from abci_app.router.config import RouterConfig, WatchedChain, save_home
+from testnet import chains
+from testnet.deployment import Deployment, dev_account
+from testnet.layout import (
+    CHAIN_DOMAINS,
+    DEFAULT_BASE_PORT,
+    DEFAULT_VALIDATORS,
+    FIRST_NODE_PORT,
+    NODE_PORTS,
+    VALIDATORS_MAX,
+    Layout,
+    Manifest,
+    NetworkError,
+)
+from testnet.processes import identify, save_identity, spawn
+
+RELAYER_ROLE = "bridge-relayer"
+BALANCE_WEI = 10**21
+RELAY_POLL_MS = 200
+PORT_MIN, PORT_MAX = 1024, 65_000
+
+
+def make_manifest(base_port: int | None, validators: int | None) -> Manifest:
+    """Return the manifest of a new network. Raises NetworkError for numbers that cannot be."""
+    count = DEFAULT_VALIDATORS if validators is None else validators
+    port = DEFAULT_BASE_PORT if base_port is None else base_port
+    if not 1 <= count <= VALIDATORS_MAX:
+        raise NetworkError(f"--validators must be 1 to {VALIDATORS_MAX}, not {count}")
+    if not PORT_MIN <= port <= PORT_MAX - FIRST_NODE_PORT - NODE_PORTS * count:
+        raise NetworkError(f"--base-port must be {PORT_MIN} to {PORT_MAX - FIRST_NODE_PORT - NODE_PORTS * count}")
+    return Manifest(port, count)
+
+
+def relayer_account() -> Account:
+    """The account that pays for batches; a local development key."""
+    return dev_account(RELAYER_ROLE)
+
+
+def router_account(index: int) -> Account:
+    """The account of a router; a local development key."""
+    return dev_account(f"router-{index}")
+
+
+def fund(layout: Layout, rpcs: Mapping[int, Rpc]) -> None:
+    """Give gas money to the relayer and to the routers."""
+    accounts = [relayer_account(), *(router_account(index) for index in range(layout.manifest.routers))]
+    for rpc in rpcs.values():
+        for account in accounts:
+            chains.set_balance(rpc, account.address, BALANCE_WEI)
+
+
+def create(layout: Layout, deployment: Deployment, gates: Mapping[int, bytes]) -> None:
+    """Make the homes of routers and relayer. Router i talks to node i first, the relayer to node 0."""
+    nodes = [node.grpc for node in layout.nodes()]
+    # The last validator is left alone, so that it can be stopped without anybody's missing it.
+    spare = nodes[:-1] if len(nodes) > 3 else nodes
+    watched = tuple(
+        WatchedChain(domain, deployment.domain(domain).chain_id, chains.rpc_url(layout.chain_port(domain)))
+        for domain in CHAIN_DOMAINS
+    )
+    for index, (_, home) in enumerate(layout.routers()):
+        turned = spare[index % len(spare):] + spare[:index % len(spare)]
+        save_home(home, RouterConfig(tuple(turned), watched), router_account(index))
+    relayed = tuple(
+        RelayChain(
+            Place(DomainId(chain.domain), chain.chain_id, Address(gates[chain.domain])), chain.rpc_url,
+            poll_ms=RELAY_POLL_MS, confirm_blocks=1,
+        )
+        for chain in watched
+    )
+    init_home(layout.relayer, RelayConfig(layout.manifest.chain_id, tuple(spare), relayed), relayer_account())
+
+
+def start_router(layout: Layout, name: str) -> None:
+    """Start one router."""
+    _start(layout, name, "router", dict(layout.routers())[name])
+
+
+def start_relayer(layout: Layout) -> None:
+    """Start the relayer."""
+    _start(layout, "relayer", "relay", layout.relayer)
+
+
+def _start(layout: Layout, name: str, command: str, home: Path) -> None:
+    routerd = [sys.executable, "-m", "abci_app.cli.main", command, "--home", str(home.absolute())]
+    process = spawn(name, routerd, layout.logs / f"{name}.jsonl")
+    save_identity(layout.pids, identify(name, process.pid))
+
