@@ -260,6 +260,6 @@ def log_block(height: int, result: BlockResult, commit_s: float) -> None:
         "height": height, "app_hash": result.app_hash, "txs": len(result.results), "changes": len(result.changes),
         "commit_ms": round(commit_s * 1000, 1),
     })
-    for event in result.events:
+    for event in (*(event for each in result.results for event in each.events), *result.events):
         level = logging.WARNING if event.kind == "alarm" else logging.INFO
         log.log(level, event.kind, extra={"height": height, "attributes": dict(event.attributes)})

@@ -1,18 +1,22 @@
 """Segments in a block: which of the own ones a proposer includes, and what a block's segments bring (REP-4, BID-7)."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from abci_app.abci import tx_bytes_in_block
 from abci_app.machine import keys
 from abci_app.machine.codec import DomainId, Hash, Malformed, TransferId
+from abci_app.machine.codes import Rejected
 from abci_app.machine.extension import INJECTED_SEGMENT
 from abci_app.machine.params import Params
 from abci_app.machine.records import Domain
-from abci_app.machine.reports import compute_agreed
+from abci_app.machine.reports import check_segments, compute_agreed
 from abci_app.machine.state import StateDelta
 from abci_app.machine.stream import Segment, XCalled, compute_digest, decode_segment
 from abci_app.observer.snapshot import Observation, ObservedSegment
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +62,15 @@ def choose_segments(state: StateDelta, observation: Observation, height: int, by
         if observed is None:
             continue
         agreed = compute_agreed(state, domain.domain)
-        taken, room = take_agreed(follow(get_place(domain), observed.segments), agreed, room)
-        chosen[domain.domain] = taken
+        taken, left = take_agreed(follow(get_place(domain), observed.segments), agreed, room)
+        try:
+            check_segments(state, taken)
+        except Rejected as refusal:  # agreed, and still against a rule: others would refuse the whole block
+            log.warning("segments withheld", extra={
+                "domain": domain.domain, "code": refusal.code.name, "reason": refusal.reason,
+            })
+            continue
+        chosen[domain.domain], room = taken, left
     return [raw for domain_id in sorted(chosen) for raw in chosen[domain_id]]
 
 

@@ -8,7 +8,8 @@ import coincurve
 from abci_app.machine import keys
 from abci_app.machine.codec import Hash, Signature
 from abci_app.machine.codes import Code, Rejected, require
-from abci_app.machine.connext import compute_address, compute_sequencer_digest, hash_personal, keccak, sign_digest
+from abci_app.machine.connext import compute_address, compute_sequencer_digest, sign_digest
+from abci_app.machine.genesis import compute_possession_digest
 from abci_app.machine.records import ChainState, Decision, DecisionBatch, DecisionKind, Domain, ValidatorSet
 from abci_app.machine.state import StateDelta, StateView
 
@@ -66,9 +67,3 @@ class Signer:
             raise Rejected(Code.EXPIRED, f"valid until {decision.valid_until_s}, the chain is at {cursor.timestamp_s}")
 
         return sign_digest(self._private_key, compute_sequencer_digest(decision.transfer_id, decision.routers))
-
-
-def compute_possession_digest(chain_id: str, consensus_key: bytes) -> Hash:
-    """Return what an attestation key signs to show that its owner has it (GEN-2)."""
-    return hash_personal(keccak(b"consensus-routing/attestation-key" + keccak(chain_id.encode()) + consensus_key))
-

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from abci_app.machine import keys
-from abci_app.machine.attestation import list_owed
+from abci_app.machine.batches import list_owed
 from abci_app.machine.codec import Address, DomainId, Hash
 from abci_app.machine.codes import Rejected
 from abci_app.machine.extension import DomainReport, SignedBatch, decode_commit, encode_extension
