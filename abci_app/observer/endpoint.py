@@ -112,7 +112,7 @@ class Endpoint:
         for number, block_logs in by_block.items():
             self._verify_block(self.header(number), block_logs)
         for header in newest:
-            if header.number not in by_block and self._may_hold_logs(header):
+            if header.number not in by_block and self.may_hold_logs(header):
                 self._verify_block(header, [])
         return logs
 
@@ -180,7 +180,8 @@ class Endpoint:
     def _is_listed(self, log: Log) -> bool:
         return log.address == self._connext and bool(log.topics) and log.topics[0] in self._topics_set
 
-    def _may_hold_logs(self, header: Header) -> bool:
+    def may_hold_logs(self, header: Header) -> bool:
+        """Whether a block can hold logs of the stream, going by its bloom; it may hold none all the same."""
         bloom = header.logs_bloom
         if bloom & self._bloom_address != self._bloom_address:
             return False
