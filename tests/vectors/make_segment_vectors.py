@@ -17,8 +17,8 @@ from tests.unit.observer.fake_chain import address, encode_log, xcalled
 from tests.unit.observer.test_observer_projections import EVENTS, executed, fees
 
 ABOUT = (
-    "Logs of one Connext and the canonical segments they become under three pairs of grids: docs/protocol.md section 5, "
-    "stream version 1. Byte strings are hex."
+    "Logs of one Connext and the canonical segments they become under three pairs of grids: docs/protocol.md "
+    "section 5, stream version 1. Byte strings are hex."
 )
 DOMAIN, CHAIN_ID = DomainId(6648936), 1
 CONNEXT = Address(bytes.fromhex("8898b472c54c31894e3b9bb83cea802a5d0e63c6"))
@@ -36,8 +36,8 @@ def make_logs() -> list[Log]:
 
     def add(block: int, tx: int, name: str, arguments: dict[str, Any]) -> None:
         index = 3 + 2 * sum(row.block_number == block for row in rows)
-        block_hash = block_info(block)[0]
-        rows.append(encode_log(name, arguments, block=block, index=index, tx=tx, block_hash=block_hash, contract=CONNEXT))
+        log = encode_log(name, arguments, block=block, index=index, tx=tx, contract=CONNEXT)
+        rows.append(replace(log, block_hash=block_info(block)[0]))
 
     first, long, last = xcalled(0, b"\x01\x02\x03"), xcalled(1, b"\xab" * 8193), xcalled(2)
     add(101, 0, *fees(first[1]["transferId"], 10**15, bytes(20)))
