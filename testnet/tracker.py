@@ -27,6 +27,10 @@ class Progress:
     signatures: int = 0
     reports: int = 0
     attempts: int = 0
+    accepted_height: int = 0
+    decided_height: int = 0
+    """Of the newest attempt, like ``attested_height``."""
+    attested_height: int = 0
     gas: int = 0
     """Gas of the execution, its part of the batch's transaction."""
     seen_s: dict[str, float] = field(default_factory=dict)
@@ -78,11 +82,13 @@ class Tracker:
             return []
         transfer = answer.transfer
         progress.status, progress.attempts = transfer.status, len(transfer.attempts)
+        progress.accepted_height = transfer.accepted_height
         steps = ["accepted"]
         if transfer.attempts:
             last = transfer.attempts[-1]
             progress.lane_sequence, progress.routers = last.lane_sequence, tuple(last.routers)
             progress.signatures = last.signatures
+            progress.decided_height, progress.attested_height = last.decided_height, last.attested_height
             steps.append("decided")
             if last.attested_height:
                 steps.append("attested")
