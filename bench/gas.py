@@ -140,7 +140,7 @@ def _prepare(folder: Path) -> Scene:
             owner.transact(deployed.connext, encode_admin(name, account))
         owner.transact(deployed.connext, encode_admin("addSequencer", SEQUENCER.address))
         state_file = folder / "scene.json"
-        save_state(chains[SPOKE_DOMAIN], state_file)
+        save_state(rpc.url, state_file)
     finally:
         for chain in chains.values():
             chain.stop()

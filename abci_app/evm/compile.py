@@ -9,6 +9,7 @@ import fcntl
 import json
 import subprocess
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,9 @@ def compile_contracts(root: Path) -> Path:
     return out
 
 
+@cache
 def load_own_artifact(root: Path, name: str) -> Artifact:
-    """Artifact of one of our contracts, compiled if need be. Raises ArtifactInvalid."""
+    """Artifact of one of our contracts, compiled if need be; looked at once a process. Raises ArtifactInvalid."""
     return load_artifact(compile_contracts(root) / f"{name}.json")
 
 

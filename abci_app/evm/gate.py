@@ -24,13 +24,16 @@ GATE = load_interface("gate")
 SET_LIFETIME_S = 365 * 24 * 3600
 """How long a set counts when none follows it: sets are refreshed at half of their life."""
 
+TRANSACTION_GAS_MAX = 1 << 24
+"""No transaction may ask for more (EIP-7825)."""
 GAS_FIXED = 80_000
 """Upper bound of what a batch costs besides entries, signatures and calldata: the transaction, the set, the event."""
-GAS_PER_SIGNATURE = 6_000
-GAS_PER_ENTRY = 30_000
-"""Upper bound of the gate's own work on an entry: copying, hashing, margin before the call, event of 256 bytes."""
-GAS_PER_CALLDATA_BYTE = 60
-"""40 is the floor price of a non-zero byte; copying it twice into memory comes on top."""
+GAS_PER_SIGNATURE = 4_000
+"""Recovery takes 3,000; its calldata is counted with the rest."""
+GAS_PER_ENTRY = 25_000
+"""Upper bound of the gate's own work on an entry: hashing, margin before the call, a status query, an event."""
+MEMORY_COPIES = 3
+"""Calldata is encoded twice on the way to Connext; each copy takes memory, and none is given back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,16 +195,25 @@ def encode_execute_reconciled(transfers: Sequence[TransferInfo]) -> bytes:
 
 
 def compute_gas_limit(batch: GateBatch, calldata: bytes) -> int:
-    """Gas limit with which no entry can run short, whatever the others use of their own limits."""
+    """Gas limit with which no entry runs short, whatever the others use of their own limits.
+
+    It is cut at TRANSACTION_GAS_MAX, which only leaves with very much callData reach: then the simulation decides.
+    """
     gas_limits = [entry.gas_limit for entry in batch.entries]
-    return (
+    zeros = calldata.count(0)
+    tokens = zeros + 4 * (len(calldata) - zeros)
+    memory_words = MEMORY_COPIES * len(calldata) // 32
+    work = (
         GAS_FIXED
         + GAS_PER_SIGNATURE * (len(batch.signatures) // 65)
-        + GAS_PER_CALLDATA_BYTE * len(calldata)
         + GAS_PER_ENTRY * len(gas_limits)
+        + 3 * memory_words
+        + memory_words**2 // 512
         + sum(gas_limits)
         + max(gas_limits, default=0) // 63
     )
+    # Calldata costs 4 a token beside the work, and the whole transaction at least 10 a token (EIP-7623).
+    return min(TRANSACTION_GAS_MAX, max(21_000 + 10 * tokens, 4 * tokens + work))
 
 
 # -- outcome and reads ------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import pytest
 
 from abci_app.evm.codec import encode_arguments
 from abci_app.evm.connext import DestinationStatus, ExecuteArgs, encode_add_router_liquidity_for
-from abci_app.evm.gate import GateBatch, compute_gas_limit, encode_execute_batch, parse_outcome
+from abci_app.evm.gate import TRANSACTION_GAS_MAX, GateBatch, compute_gas_limit, encode_execute_batch, parse_outcome
 from abci_app.evm.types import ZERO_ADDRESS, Address, Receipt, to_hex
 from bench.quorum import make_transfer, sign_execution
 from testnet.connext_contracts import load_connext_artifact
@@ -17,8 +17,6 @@ from tests.contracts.gate_kit import ROOT, Scene, open_scene, refusal_of, untouc
 GAS_WANTED = 1_000_000
 """What the receiver uses; Connext keeps 10,000 and takes some 160,000 besides."""
 GAS_GIVEN = 1_400_000
-EIP_7825_MAX = 1 << 24
-
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
@@ -94,8 +92,21 @@ def test_the_gas_limit_that_relayers_compute_is_enough_for_the_hungriest_leaf(sc
         *(hungry(scene, receiver, gas) for gas in wanted), gas_limits=[13_000_000, 1_000_000]
     )
     limit = compute_gas_limit(batch, encode_execute_batch(batch, skip_executed=False))
-    assert limit < EIP_7825_MAX
+    assert limit < TRANSACTION_GAS_MAX
     assert scene.submit(batch, gas=limit).executed == 2
+
+
+@pytest.mark.parametrize("routers", [1, 4])
+@pytest.mark.parametrize("size", [0, 3_000])
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_relayers_gas_limit_covers_callData_and_routers(scene: Scene, routers: int, size: int, count: int) -> None:
+    receiver = scene.create("GasUser")
+    call_data = encode_arguments(["uint256"], [900_000]) + b"\x5a" * size
+    executions = [scene.execution(routers, to=receiver, call_data=call_data) for _ in range(count)]
+    batch = scene.decide(*executions, gas_limits=[1_500_000] * count)
+    limit = compute_gas_limit(batch, encode_execute_batch(batch, skip_executed=True))
+    outcome = scene.submit(batch, skip_executed=True, gas=limit)
+    assert (outcome.executed, outcome.failed) == (count, ())
 
 
 def test_a_gas_burner_costs_at_most_its_limit(scene: Scene) -> None:
