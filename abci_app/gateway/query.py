@@ -5,9 +5,9 @@ from typing import Any, TypeVar
 
 import grpc
 
-from abci_app.gateway import answers, execution
+from abci_app.gateway import answers, auctions, execution
 from abci_app.gateway.reads import Committed, NodeReads, QueryError
-from abci_app.machine import auction, keys, records
+from abci_app.machine import keys, records
 from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import encode_transfer_info
@@ -131,16 +131,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
         """Why each router won or lost."""
         def build(committed: Committed, state: StateDelta) -> pb.AuctionResponse:
             transfer = find_transfer(state, request.transfer_id)
-            recorded = [record for _, record in state.scan(keys.auctions(transfer.transfer_id), records.Auction)]
-            chosen = [record for record in recorded if request.attempt in (0, record.attempt)]
-            undecided = transfer.status in (records.TransferStatus.ACCEPTED, records.TransferStatus.WAITING)
-            if chosen and not (undecided and request.attempt == 0):
-                return answers.build_auction(chosen[-1], recorded=True)
-            if request.attempt or not undecided:
-                raise QueryError(Code.NOT_FOUND, f"no auction was held for attempt {request.attempt or 1}")
-            answer = answers.build_auction(auction.compute_auction(state, transfer, committed.height), recorded=False)
-            answer.reason = f"transfer is {transfer.status.name}; this is what the rule says on committed state"
-            return answer
+            return auctions.build_answer(committed, state, transfer, request.attempt)
         return self._answer(context, build)
 
     def Router(self, request: pb.RouterRequest, context: grpc.ServicerContext) -> pb.RouterResponse:
@@ -239,6 +230,3 @@ def _bounded(scanned: Iterator[tuple[Any, A]]) -> Iterator[A]:
         if count >= SCAN_MAX:
             return
         yield record
-
-
-

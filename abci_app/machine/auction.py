@@ -127,6 +127,15 @@ def run_auctions(scope: Scope) -> None:
 
 def try_assign(scope: Scope, transfer: Transfer) -> None:
     """Assign routers to an undecided transfer over all bids that stand, or record why nobody is feasible."""
+    assignment, record = judge_bids(scope, transfer)
+    if record.winners:
+        _put_assignment(scope, transfer, assignment, record)
+    elif record.candidates:
+        _put_failure(scope, record)
+
+
+def judge_bids(scope: Scope, transfer: Transfer) -> tuple[Assignment, Auction]:
+    """Return what the rule says about a transfer now, with every input; writes nothing."""
     delta = scope.delta
     domain = delta.must(keys.domain(transfer.destination), Domain)
     candidates = list_candidates(scope, domain, transfer)
@@ -135,17 +144,13 @@ def try_assign(scope: Scope, transfer: Transfer) -> None:
     judged = tuple(
         replace(candidate, code=code) for candidate, code in zip(candidates, assignment.codes, strict=True)
     )
-    winners = tuple(Charge(winner.router, winner.charge) for winner in assignment.winners)
-    virtual_after = min((winner.start for winner in assignment.winners), default=virtual)
-    record = Auction(
+    return assignment, Auction(
         transfer_id=transfer.transfer_id, attempt=len(transfer.attempts) + 1, height=scope.block.height,
         amount=transfer.amount, max_routers=domain.max_routers, path_length=assignment.path_length,
-        share=assignment.share, virtual_before=virtual, virtual_after=virtual_after, candidates=judged, winners=winners,
+        share=assignment.share, virtual_before=virtual,
+        virtual_after=min((winner.start for winner in assignment.winners), default=virtual), candidates=judged,
+        winners=tuple(Charge(winner.router, winner.charge) for winner in assignment.winners),
     )
-    if winners:
-        _put_assignment(scope, transfer, assignment, record)
-    elif judged:
-        _put_failure(scope, record)
 
 
 def list_candidates(scope: Scope, domain: Domain, transfer: Transfer) -> list[Candidate]:

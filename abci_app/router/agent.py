@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import grpc
 
@@ -80,7 +81,7 @@ class Agent:
         ]
         poll_s = self._home.config.poll_ms / 1000
         for domain, watch in watches:
-            self._begin(f"watch-{domain}", lambda watch=watch: self._watch(watch), poll_s)
+            self._begin(f"watch-{domain}", partial(self._watch, watch), poll_s)
         self._begin("bid", self._bid_next, 0.0)
         self._begin("refresh", self._refresh, REFRESH_S)
         self._begin("sweep", self._sweep, SWEEP_S)

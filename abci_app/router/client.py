@@ -107,7 +107,7 @@ class NodeClient:
 
 def _is_engine_away(error: grpc.RpcError) -> bool:
     """Tell whether a node answered that its own CometBFT does not: another node may do better."""
-    metadata = dict(error.trailing_metadata() or ())
+    metadata = {str(key): value for key, value in error.trailing_metadata() or ()}
     return metadata.get("code") == Code.ENGINE_UNAVAILABLE.name
 
 

@@ -86,14 +86,16 @@ class Ledger:
     def find(self, transfer_id: bytes) -> SignedBid | None:
         """Return a bid, or None."""
         with self._lock:
-            row = self._database.execute(f"SELECT {_COLUMNS} FROM bids WHERE transfer_id = ?", (transfer_id,)).fetchone()
+            found = self._database.execute(f"SELECT {_COLUMNS} FROM bids WHERE transfer_id = ?", (transfer_id,))
+            row = found.fetchone()
         return None if row is None else _read(row)
 
     def list_unfinished(self) -> list[SignedBid]:
         """Return bids that are not closed, oldest first."""
         with self._lock:
             rows = self._database.execute(
-                f"SELECT {_COLUMNS} FROM bids WHERE state < ? ORDER BY signed_at_s, transfer_id", (int(BidState.CLOSED),)
+                f"SELECT {_COLUMNS} FROM bids WHERE state < ? ORDER BY signed_at_s, transfer_id",
+                (int(BidState.CLOSED),),
             ).fetchall()
         return [_read(row) for row in rows]
 

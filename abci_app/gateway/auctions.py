@@ -1,0 +1,58 @@
+"""Why each router won or lost: an attempt's recorded auction or, for an undecided transfer, what the rule says now."""
+
+from dataclasses import replace
+
+from abci_app.gateway import answers
+from abci_app.gateway.reads import Committed, QueryError
+from abci_app.machine import keys, records
+from abci_app.machine.auction import judge_bids
+from abci_app.machine.codes import Code
+from abci_app.machine.holds import is_held
+from abci_app.machine.results import Block
+from abci_app.machine.scope import Scope
+from abci_app.machine.state import StateDelta
+from abci_app.machine.transfers import UNDECIDED, is_fee_there
+from abci_app.pb import query_pb2 as pb
+
+
+def build_answer(
+    committed: Committed, state: StateDelta, transfer: records.Transfer, attempt: int
+) -> pb.AuctionResponse:
+    """Return the auction of ``attempt``; 0 asks for the undecided one or, where there is none, the newest.
+
+    Raises QueryError(NOT_FOUND) where none was held: a renewed attempt keeps the routers of the one before, a slow one
+    has none.
+    """
+    undecided = transfer.status in UNDECIDED
+    number = attempt or len(transfer.attempts) + undecided
+    if undecided and number == len(transfer.attempts) + 1:
+        return _judge_now(committed, state, transfer)
+    found = [record for _, record in state.scan(keys.auctions(transfer.transfer_id), records.Auction)]
+    held = [record for record in found if record.path_length and record.attempt <= number]
+    if not held or (attempt and held[-1].attempt != attempt):
+        reason = f"no auction was held for attempt {number}: it renewed another, was slow, or never was"
+        raise QueryError(Code.NOT_FOUND, reason)
+    return answers.build_auction(held[-1], recorded=True)
+
+
+def _judge_now(committed: Committed, state: StateDelta, transfer: records.Transfer) -> pb.AuctionResponse:
+    """Apply the rule to committed state: what an auction at the next height would say if nothing else came in."""
+    chain = state.must(keys.CHAIN, records.ChainState)
+    scope = Scope.open(state, Block(committed.height + 1, chain.time_s, records.EMPTY_ADDRESS, ()))
+    _, record = judge_bids(scope, transfer)
+    answer = answers.build_auction(replace(record, height=committed.height + 1), recorded=False)
+    answer.reason = explain_delay(scope, transfer, record)
+    return answer
+
+
+def explain_delay(scope: Scope, transfer: records.Transfer, record: records.Auction) -> str:
+    """Return why an undecided transfer has no routers yet."""
+    if is_held(scope.delta, transfer.origin, transfer.destination):
+        return "the lane is held: nothing is decided on it now"
+    if not is_fee_there(scope.params, transfer, record.attempt):
+        return f"the relayer fees paid are too low for attempt {record.attempt}"
+    if not record.candidates:
+        return "nobody bids"
+    if not record.winners:
+        return "no path length has enough feasible routers"
+    return "the auction is still open; as things stand these would win"
