@@ -123,6 +123,8 @@ def encode_commit(commit: InjectedCommit) -> bytes:
 
 def decode_commit(raw: bytes) -> InjectedCommit:
     """Return the injected commit; ``Rejected(COMMIT_MALFORMED)`` where form or an entry's form is wrong (COM-2)."""
+    if not raw.startswith(INJECTED_COMMIT):
+        raise Rejected(Code.COMMIT_MALFORMED, "not an injected commit")
     try:
         frame = decode(_Frame, raw[len(INJECTED_COMMIT):])
     except Malformed as error:

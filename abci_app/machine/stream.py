@@ -4,9 +4,10 @@ An observer makes these from logs; the machine believes them once > 2/3 of the p
 A projection is fixed and bounded: no signatures, no return data, long callData and router lists as hash and length.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from hashlib import sha256
+from typing import Any
 
 from abci_app.machine.codec import (
     U16,
@@ -405,6 +406,8 @@ def decode_event(kind: int, raw: bytes) -> Event:
     if len(raw) > EVENT_BYTES_MAX:
         raise Malformed(f"event of {len(raw)} bytes, at most {EVENT_BYTES_MAX}")
     event: Event = decode(cls, raw)
+    if any(number >> 256 for number in _list_integers(event)):
+        raise Malformed("a number that no EVM word holds")
     if isinstance(event, XCalled):
         inline = event.call_data_hash is None
         if inline != (event.call_data_length <= CALL_DATA_INLINE_MAX):
@@ -419,6 +422,15 @@ def decode_event(kind: int, raw: bytes) -> Event:
         if inline != (routers.count <= ROUTERS_INLINE_MAX) or len(routers.routers) != (routers.count if inline else 0):
             raise Malformed("router list both or neither inline and hashed")
     return event
+
+
+def _list_integers(record: Any) -> list[int]:
+    """Return every integer of an event, those of its TransferInfo and fees included."""
+    values = [getattr(record, field.name) for field in fields(record)]
+    nested: list[Any] = [value for value in values if isinstance(value, TransferInfo)]
+    nested += [item for value in values if isinstance(value, tuple) for item in value if isinstance(item, RelayerFee)]
+    own = [value for value in values if isinstance(value, int)]
+    return own + [number for inner in nested for number in _list_integers(inner)]
 
 
 def compute_digest(previous: Hash, raw_segment: bytes) -> Hash:
