@@ -1,0 +1,99 @@
+"""Our processes and nobody else's: identity by PID and start time, ended in order, never twice."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from testnet.processes import (
+    Identity,
+    end,
+    identify,
+    is_running,
+    load_identities,
+    save_identity,
+    spawn,
+    start_ticks,
+    write_atomically,
+)
+
+SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
+STUBBORN = [
+    sys.executable, "-c",
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)",
+]
+
+
+def wait_for(condition, seconds=20.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+def test_a_spawned_process_is_known_and_ended(tmp_path):
+    process = spawn("sleeper", SLEEP, tmp_path / "log")
+    identity = identify("sleeper", process.pid)
+    assert is_running(identity)
+    assert end([identity]) == []
+    assert not is_running(identity)
+    process.wait(5)
+
+
+def test_a_process_deaf_to_sigterm_is_killed(tmp_path):
+    process = spawn("deaf", STUBBORN, tmp_path / "log")
+    wait_for(lambda: "deaf" in (tmp_path / "log").read_text())
+    assert end([identify("deaf", process.pid)], term_grace_s=0.2) == []
+    assert process.wait(5) == -signal.SIGKILL
+
+
+def test_somebody_elses_pid_is_left_alone(tmp_path):
+    process = spawn("other", SLEEP, tmp_path / "log")
+    ours = Identity("ours", process.pid, start_ticks(process.pid) + 1)
+    try:
+        assert not is_running(ours)
+        assert end([ours]) == []
+        assert process.poll() is None
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_gone_process_is_not_running(tmp_path):
+    process = spawn("short", [sys.executable, "-c", ""], tmp_path / "log")
+    process.wait(20)
+    assert not is_running(identify("short", process.pid))
+    assert start_ticks(2**22 + 1) is None
+
+
+def test_identities_survive_on_disk_and_cut_files_count_as_none(tmp_path):
+    save_identity(tmp_path, Identity("node0", 12, 34))
+    (tmp_path / "node1.json").write_text('{"name": "node1", "pi')
+    assert load_identities(tmp_path) == {"node0": Identity("node0", 12, 34)}
+
+
+def test_a_child_dies_with_its_killed_parent(tmp_path):
+    """The chain of custody a supervisor relies on: SIGKILL of the parent ends the child."""
+    code = (
+        "import sys, time; from pathlib import Path; from testnet.processes import spawn\n"
+        "child = spawn('child', [sys.executable, '-c', 'import time; time.sleep(60)'], Path(sys.argv[1]),"
+        " dies_with_parent=True)\nprint(child.pid, flush=True); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True)
+    child = identify("child", int(parent.stdout.readline()))
+    assert is_running(child)
+    os.kill(parent.pid, signal.SIGKILL)
+    parent.wait()
+    parent.stdout.close()
+    wait_for(lambda: not is_running(child))
+
+
+def test_atomic_writes_leave_nothing_beside(tmp_path):
+    path: Path = tmp_path / "endpoints.json"
+    write_atomically(path, json.dumps({"a": 1}))
+    write_atomically(path, json.dumps({"a": 2}))
+    assert json.loads(path.read_text()) == {"a": 2}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["endpoints.json"]
