@@ -112,7 +112,8 @@ class Watcher:
         for followers in self._followers.values():
             for follower in followers:
                 follower.close()
-        self._observation = EMPTY_OBSERVATION
+        with self._publishing:
+            self._observation = EMPTY_OBSERVATION
 
     def observation(self) -> Observation:
         """What was published last; immutable, never waits."""
