@@ -1,0 +1,69 @@
+"""What is relayed: one leaf of an attested batch, with all that its gate asks for. Times of chains are Unix seconds."""
+
+from dataclasses import dataclass
+
+from abci_app.evm.gate import GateEntry
+from abci_app.machine.codec import Address, DomainId, Hash, Signature, TransferId
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where leaves of one destination go."""
+
+    domain: DomainId
+    chain_id: int
+    gate: Address
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LeafKey:
+    """A leaf's name: the consensus height of its batch and its place in it. Sorts oldest first."""
+
+    height: int
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.height}/{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Attestation:
+    """A validator's signature over the batch, checked against its address."""
+
+    signer: Address
+    signature: Signature
+
+
+@dataclass(frozen=True, slots=True)
+class LeafEntry:
+    """One decision. ``entry.args.routers`` is empty on the slow path."""
+
+    transfer_id: TransferId
+    entry: GateEntry
+
+
+@dataclass(frozen=True, slots=True)
+class AttestedLeaf:
+    """A whole leaf whose hashes and signatures fit together; whether its signers are a quorum, the gate's set says."""
+
+    key: LeafKey
+    epoch: int
+    lane: int
+    lane_floor: int
+    hash: Hash
+    siblings: tuple[Hash, ...]
+    path_bits: int
+    attestations: tuple[Attestation, ...]
+    entries: tuple[LeafEntry, ...]
+    seen_s: float
+    """When this process first saw it attested, on its own monotonic clock."""
+
+    @property
+    def transfer_ids(self) -> tuple[TransferId, ...]:
+        """Transfers in the leaf's order."""
+        return tuple(entry.transfer_id for entry in self.entries)
+
+    @property
+    def valid_until_s(self) -> int:
+        """Last second in which anything in it may be executed."""
+        return max(entry.entry.valid_until_s for entry in self.entries)

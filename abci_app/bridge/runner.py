@@ -1,0 +1,187 @@
+"""The loops: one thread a chain, each repeating bounded steps until told to stop, or until something is fatal."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from abci_app.bridge.chain import EvmChain
+from abci_app.bridge.config import GWEI, RelayChain
+from abci_app.bridge.errors import Fatal, Retryable
+from abci_app.bridge.follow import Follower
+from abci_app.bridge.home import RelayHome
+from abci_app.bridge.inclusion import Limits
+from abci_app.bridge.journal import Journal
+from abci_app.bridge.nodes import Nodes
+from abci_app.bridge.notices import Notices
+from abci_app.bridge.plan import Turn
+from abci_app.bridge.submitter import Sender
+from abci_app.bridge.worker import Next, Settings, Worker, raise_for
+from abci_app.evm.errors import EvmError
+
+log = logging.getLogger(__name__)
+
+RETRY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
+"""After failures in a row of one step; the last one repeats."""
+RELAY_POLL_S = 0.05
+"""Between two looks for something to do; a look asks nobody while there is nothing."""
+STOP_S = 6.0
+"""For threads to end after ``stop``: one call to a chain or node, with its deadline, may be under way. Threads that
+take longer are left behind: they may be cut off at any point."""
+ONCE_S = 120.0
+"""Limit of a single pass."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to run."""
+
+    is_once: bool = False
+    is_dry: bool = False
+
+
+@dataclass
+class Task:
+    """A step that is repeated."""
+
+    step: Callable[[], Next]
+    pause_s: float
+    due_s: float = 0.0
+    failures: int = 0
+
+
+class Relay:
+    """All chains of one home. ``run`` in one thread, ``stop`` from any, also from a signal handler."""
+
+    def __init__(self, home: RelayHome, options: Options = Options()) -> None:
+        self._home, self._options = home, options
+        self._stopping = threading.Event()
+        self._failed: list[BaseException] = []
+
+    def stop(self) -> None:
+        """Ask all threads to end after their current call."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        """Relay until stopped, or with ``is_once`` until nothing is left to do. Raises Fatal."""
+        threads = [
+            threading.Thread(target=self._run_chain, args=(chain,), name=f"relay-{chain.place.domain}", daemon=True)
+            for chain in self._home.config.chains
+        ]
+        for thread in threads:
+            thread.start()
+        while any(thread.is_alive() for thread in threads) and not self._stopping.wait(0.2):
+            pass
+        deadline_s = time.monotonic() + STOP_S
+        for thread in threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
+        for error in self._failed:
+            raise error
+
+    def _run_chain(self, config: RelayChain) -> None:
+        """Body of a chain's thread: whatever ends it ends all."""
+        try:
+            with ChainRelay(self._home, config, self._options) as relay:
+                relay.run(self._stopping)
+        except BaseException as error:
+            self._failed.append(error)
+            self._stopping.set()
+
+
+class ChainRelay:
+    """One chain's worker with everything it needs, opened in the thread that uses it."""
+
+    def __init__(self, home: RelayHome, config: RelayChain, options: Options) -> None:
+        self._home, self._config, self._options = home, config, options
+        self._notices = Notices(config.place.domain)
+        self._chain = EvmChain(config.rpc_url, config.place)
+        self._nodes = Nodes(home.config.nodes, home.config.chain_id)
+        self._journal: Journal | None = None
+        self._worker: Worker | None = None
+
+    def __enter__(self) -> "ChainRelay":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._chain.close()
+        self._nodes.close()
+        if self._journal is not None:
+            self._journal.close()
+
+    def run(self, stopping: threading.Event) -> None:
+        """Repeat the steps. Raises Fatal."""
+        tasks = [Task(self._follow, self._home.config.poll_ms / 1000), Task(self._relay, RELAY_POLL_S)]
+        started_s = time.monotonic()
+        while not stopping.is_set():
+            task = min(tasks, key=lambda one: one.due_s)
+            if stopping.wait(max(0.0, task.due_s - time.monotonic())):
+                return
+            outcome = self._run_task(task)
+            if outcome is Next.AGAIN:
+                for each in tasks:
+                    each.due_s = min(each.due_s, time.monotonic())
+            if self._options.is_once and outcome is not None and self._is_finished(tasks):
+                return
+            if self._options.is_once and time.monotonic() - started_s > ONCE_S:
+                raise Fatal(f"domain {self._config.place.domain}: not everything is settled after {ONCE_S:.0f} s")
+
+    def _run_task(self, task: Task) -> Next | None:
+        """One step; None where it failed."""
+        try:
+            outcome = task.step()
+        except (Retryable, EvmError) as error:
+            retryable = error if isinstance(error, Retryable) else raise_for(error)
+            self._notices.say(retryable.cause, retryable.detail)
+            task.due_s = time.monotonic() + RETRY_DELAYS_S[min(task.failures, len(RETRY_DELAYS_S) - 1)]
+            task.failures += 1
+            return None
+        task.failures = 0
+        task.due_s = time.monotonic() + task.pause_s
+        return outcome
+
+    def _is_finished(self, tasks: Sequence[Task]) -> bool:
+        return self._worker is not None and self._worker.is_idle and not any(task.failures for task in tasks)
+
+    # -- steps --------------------------------------------------------------------------------------------------------
+
+    def _follow(self) -> Next:
+        return Next.PAUSE if self._worker is None else self._worker.follow()
+
+    def _relay(self) -> Next:
+        if self._worker is None:
+            self._worker = self._open()
+            return Next.AGAIN
+        outcome = self._worker.relay()
+        self._notices.clear("chain-unavailable")
+        return outcome
+
+    def _open(self) -> Worker:
+        """Check the chain, then open the journal: nothing is written for a chain that is not the right one."""
+        home, config = self._home, self._config
+        self._chain.check(home.config.chain_id)
+        identity = {
+            "signer": f"0x{home.account.address.hex()}",
+            "chain id": str(config.place.chain_id),
+            "gate": f"0x{config.place.gate.hex()}",
+        }
+        open_journal = Journal.open_copy if self._options.is_dry else Journal.open
+        self._journal = journal = open_journal(home.journal_path(config.place.domain), identity)
+        follower = Follower(
+            self._nodes, config.place, home.config.chain_id, is_settled=journal.is_settled, cursor=journal.cursor()
+        )
+        sender = Sender(home.account, config.place)
+        fields = {"domain": config.place.domain, "signer": sender.address, "cursor": journal.cursor()}
+        log.info("relaying", extra={**fields, "open_nonces": [one.nonce for one in journal.open_nonces()]})
+        return Worker(follower, self._chain, journal, sender, make_settings(home, config, self._options), self._notices)
+
+
+def make_settings(home: RelayHome, config: RelayChain, options: Options) -> Settings:
+    """What one chain's worker needs of the configuration."""
+    stagger = home.config.stagger
+    return Settings(
+        limits=Limits(config.confirm_blocks, config.replace_blocks, config.max_fee_gwei * GWEI),
+        poll_s=config.poll_ms / 1000,
+        turn=Turn(home.account.address, stagger.relayers, stagger.step_ms / 1000),
+        is_dry=options.is_dry,
+    )
