@@ -1,10 +1,11 @@
 """One accepted event of a Connext contract → state (EVT-1 … EVT-5).
 
 The network agreed that an event is in the log, not that it makes sense: what fits no rule is an alarm and no more.
+Decoding has bounded every integer by an EVM word; handlers bound what a record's field cannot hold.
 """
 
 from collections.abc import Callable
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from abci_app.machine import keys
@@ -57,27 +58,13 @@ from abci_app.machine.stream import (
     XCalled,
 )
 
-EVM_MAX = (1 << 256) - 1
-"""Largest integer an EVM log can hold; canonical bytes could hold more, and sums of more would outgrow a record."""
 U16_MAX = (1 << 16) - 1
 Handler = Callable[[Scope, DomainId, Any], None]
 
 
 def process_event(scope: Scope, domain_id: DomainId, event: Event) -> None:
     """Apply one event of ``domain_id``'s stream; never fails (ORD-5)."""
-    if not is_bounded(event):
-        scope.alarm("integer beyond 256 bits", domain=domain_id, event=type(event).__name__)
-        return
     HANDLERS[type(event)](scope, domain_id, event)
-
-
-def is_bounded(record: Any) -> bool:
-    """Tell whether every integer of an event, nested ones too, fits into an EVM word."""
-    if isinstance(record, int):
-        return record <= EVM_MAX
-    if isinstance(record, tuple):
-        return all(is_bounded(item) for item in record)
-    return not is_dataclass(record) or all(is_bounded(getattr(record, each.name)) for each in fields(record))
 
 
 # --- routers --------------------------------------------------------------------------------------------------------

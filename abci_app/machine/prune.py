@@ -28,7 +28,8 @@ def process_removals(scope: Scope) -> None:
         scope.emit("dropped", transfer_id=transfer_id)
         remove_transfer(scope, transfer_id)
     expire_stubs(scope)
-    for transfer_id in list_due(scope, keys.finished_transfers(), scope.block.height - scope.params.retention_blocks):
+    finished_before = scope.block.height - scope.params.retention_blocks + 1
+    for transfer_id in list_due(scope, keys.finished_transfers(), finished_before):
         remove_transfer(scope, transfer_id)
 
 

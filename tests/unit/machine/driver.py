@@ -238,7 +238,9 @@ class Network:
             if happened or idle:
                 segments.append(self.segment(domain, happened, (clocks or {}).get(domain, self.time_s)))
         injected = [encode_commit(self.commit(segments)), *(INJECTED_SEGMENT + encode_segment(s) for s in segments)]
-        return self.run((*injected, *txs), proposer)
+        result = self.run((*injected, *txs), proposer)
+        assert not any(each.code for each in result.results[:len(injected)]), result.results[:len(injected)]
+        return result
 
     def run(self, txs: Iterable[bytes], proposer: int | None = None) -> BlockResult:
         """Execute the next block with exactly these transactions."""
