@@ -6,7 +6,6 @@ import logging
 
 import pytest
 
-from abci_app.node import log as node_log
 from abci_app.node.log import JsonLines, Limit
 
 
@@ -48,7 +47,7 @@ def test_a_flood_is_cut_and_counted(
 ) -> None:
     logger, stream = lines
     now = [100.0]
-    monkeypatch.setattr(node_log.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("abci_app.node.log.time.monotonic", lambda: now[0])
     for number in range(10_000):
         logger.info("refused %d", number)
     logger.info("another kind")
