@@ -22,6 +22,11 @@ POLL_S = 0.1
 STEP_S = 90.0
 """For a group of transfers to be executed; a few seconds when nothing is wrong."""
 SETTLE_S = 120.0
+REASONS = {
+    "INFEASIBLE_LOST": "had a greater one",
+    "INFEASIBLE_LIQUIDITY_SHORT": "had too little liquidity",
+    "INFEASIBLE_NO_BID_FOR_PATH": "did not bid for this path length",
+}
 SENDER, RECIPIENT = 0, 1
 """Which funded accounts send and receive."""
 
@@ -132,29 +137,36 @@ class Demo:
         return report.problems
 
     def _sum_up(self) -> None:
-        table = Table(title="transfers: seconds after the origin's block, gas of the execution, who won and why")
-        for heading in ("transfer", "decided", "attested", "executed", "gas", "winner", "why"):
-            table.add_column(heading, justify="left" if heading in ("transfer", "winner", "why") else "right")
-        for row in self._tracker.transfers.values():
+        table = Table(title="seconds after the origin's block, gas of the execution")
+        for heading in ("transfer", "decided", "attested", "executed", "gas", "routers"):
+            table.add_column(heading, justify="left" if heading in ("transfer", "routers") else "right", no_wrap=True)
+        rows = list(self._tracker.transfers.values())
+        for row in rows:
             table.add_row(
                 name_transfer(row), *(f"{row.seconds(step):.1f}" for step in ("decided", "attested", "executed")),
-                f"{row.gas:,}", name_routers(row.routers), self._explain(row),
+                f"{row.gas:,}", name_routers(row.routers),
             )
+        medians = (
+            f"{statistics.median(value for row in rows if (value := row.seconds(step)) is not None):.1f}"
+            for step in ("decided", "attested", "executed")
+        )
+        table.add_row("median", *medians, f"{statistics.median(row.gas for row in rows):,.0f}", "", style="bold")
         self._view.show(table)
-        for step in ("decided", "attested", "executed"):
-            values = [value for row in self._tracker.transfers.values() if (value := row.seconds(step)) is not None]
-            self._view.say(f"median {step}: {statistics.median(values):.1f} s after the origin's block")
+        self._view.print("who won and why: the rule's own record, recomputable from it alone (routerd query auction)")
+        for row in rows:
+            self._view.print(f"  {name_transfer(row):<18} {self._explain(row)}")
 
     def _explain(self, row: Progress) -> str:
         """Say the winners' reason and each loser's, from the auction's record."""
         auction = self._tracker.ask_auction(row.sent.transfer_id)
         if auction is None:
             return "no node answers"
+        won = name_routers(winner.router for winner in auction.winners)
         lost = [
-            f"{name_routers([candidate.router])} {candidate.code_name.removeprefix('INFEASIBLE_').lower()}"
+            f"{name_routers([candidate.router])} {REASONS.get(candidate.code_name, candidate.code_name)}"
             for candidate in auction.candidates if candidate.code
         ]
-        return f"least start tag, path of {auction.path_length}" + (f"; {', '.join(lost)}" if lost else "")
+        return f"{won}: least start tag of {len(auction.candidates)} bidders" + "".join(f"; {one}" for one in lost)
 
 
 def run(home: Path, base_port: int | None, validators: int | None, keep: bool) -> int:

@@ -43,6 +43,10 @@ class View:
         if self._live is None:
             sys.stdout.flush()
 
+    def print(self, line: str) -> None:
+        """Print one line as it is."""
+        self._console.print(line, markup=False)
+
     def step(self, progress: Progress, step: str, validators: int) -> None:
         """Say that a transfer reached a step."""
         detail = {

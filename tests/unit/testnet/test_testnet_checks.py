@@ -3,10 +3,10 @@
 from dataclasses import astuple
 
 import pytest
-from tests.unit.observer.fake_chain import address, encode_log, make_info, word
 
 from abci_app.machine.connext import compute_transfer_id
 from testnet import checks, raw_logs
+from tests.unit.observer.fake_chain import address, encode_log, make_info, word
 
 ONE, TWO = 1111, 2222
 AMOUNT, LIQUIDITY = 1_000_003, 9_000_000
