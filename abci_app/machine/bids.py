@@ -8,10 +8,20 @@ from abci_app.machine import keys
 from abci_app.machine.codec import Address, DomainId, Hash, Signature, TransferId
 from abci_app.machine.codes import Code, Rejected, require
 from abci_app.machine.connext import compute_bid_digest, hash_personal, keccak, recover_address
+from abci_app.machine.liquidity import get_router, is_approved
 from abci_app.machine.params import Params
-from abci_app.machine.records import Bid, ChainState, Domain, PathSignature, Router, Transfer, TransferStatus
-from abci_app.machine.results import BlockEvent, CheckResult, TxResult
-from abci_app.machine.state import StateDelta, StateView
+from abci_app.machine.records import (
+    EMPTY_ADDRESS,
+    Bid,
+    ChainState,
+    Domain,
+    PathSignature,
+    Transfer,
+    TransferStatus,
+)
+from abci_app.machine.results import Block, BlockEvent, CheckResult, TxResult
+from abci_app.machine.scope import Scope
+from abci_app.machine.state import StateDelta, StateReader, StateView
 from abci_app.machine.transfer_infos import process_transfer_info
 from abci_app.machine.tx import BidBundle, SubmittedBid, Transaction, Withdraw, decode_tx
 
@@ -69,12 +79,12 @@ def process_tx(delta: StateDelta, raw: bytes, height: int, time_s: int) -> TxRes
     return result
 
 
-def authenticate(delta: StateDelta, transaction: Transaction) -> None:
+def authenticate(state: StateReader, transaction: Transaction) -> None:
     """Refuse a transaction with a signature that is not whose it should be. A TransferInfo proves itself."""
     if isinstance(transaction, BidBundle):
         authenticate_bundle(transaction)
     elif isinstance(transaction, Withdraw):
-        authenticate_withdraw(delta.must(keys.CHAIN, ChainState).chain_id, transaction)
+        authenticate_withdraw(state.must(keys.CHAIN, ChainState).chain_id, transaction)
 
 
 def _dispatch(delta: StateDelta, transaction: Transaction, height: int, time_s: int) -> TxResult:
@@ -82,7 +92,7 @@ def _dispatch(delta: StateDelta, transaction: Transaction, height: int, time_s: 
         return process_bundle(delta, transaction, height)
     if isinstance(transaction, Withdraw):
         return process_withdraw(delta, transaction, height)
-    return process_transfer_info(delta, transaction, height, time_s)
+    return process_transfer_info(Scope.open(delta, Block(height, time_s, EMPTY_ADDRESS, ())), transaction)
 
 
 def process_bundle(delta: StateDelta, bundle: BidBundle, height: int) -> TxResult:
@@ -153,25 +163,24 @@ def merge_signatures(
     return tuple(by_length[length] for length in sorted(by_length))
 
 
-def _require_unfinished(delta: StateDelta, transfer_id: TransferId) -> Transfer:
-    transfer = require(delta.read(keys.transfer(transfer_id), Transfer), Code.TRANSFER_UNKNOWN, transfer_id.hex())
+def _require_unfinished(state: StateReader, transfer_id: TransferId) -> Transfer:
+    transfer = require(state.read(keys.transfer(transfer_id), Transfer), Code.TRANSFER_UNKNOWN, transfer_id.hex())
     if transfer.status in _FINISHED:
         raise Rejected(Code.TRANSFER_FINISHED, f"{transfer.status.name}: paid out")
     return transfer
 
 
-def _require_approved(delta: StateDelta, router: Address, domain_id: DomainId) -> None:
-    if not _approves(delta, delta.must(keys.domain(domain_id), Domain), router):
+def _require_approved(state: StateReader, router: Address, domain_id: DomainId) -> None:
+    if not _is_welcome(state, state.must(keys.domain(domain_id), Domain), router):
         raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()} on domain {domain_id}")
 
 
-def _approves(delta: StateDelta, domain: Domain, router: Address) -> bool:
-    record = delta.read(keys.router(domain.domain, router), Router)
-    return domain.allowlist_removed or (record is not None and record.approved)
+def _is_welcome(state: StateReader, domain: Domain, router: Address) -> bool:
+    return is_approved(domain, get_router(state, domain.domain, router))
 
 
-def _require_room(delta: StateDelta, transfer: Transfer) -> None:
-    bidders_max = delta.must(keys.PARAMS, Params).bids_per_transfer
+def _require_room(state: StateReader, transfer: Transfer) -> None:
+    bidders_max = state.must(keys.PARAMS, Params).bids_per_transfer
     if transfer.bidders >= bidders_max:
         raise Rejected(Code.BIDS_FULL, f"{transfer.bidders} bidders, at most {bidders_max}")
 
@@ -216,13 +225,13 @@ def _check_bundle(
     return tuple(early)
 
 
-def _require_approved_somewhere(delta: StateDelta, router: Address) -> None:
+def _require_approved_somewhere(state: StateReader, router: Address) -> None:
     """Refuse an early bid of a stranger: keys cost nothing, so a bound per router alone would bound nothing."""
-    if not any(_approves(delta, domain, router) for _, domain in delta.scan(keys.domains(), Domain)):
+    if not any(_is_welcome(state, domain, router) for _, domain in state.scan(keys.domains(), Domain)):
         raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()} on any domain")
 
 
-def list_unknown_bids(delta: StateDelta, raw: bytes, accepted: Container[TransferId]) -> tuple[TransferId, ...]:
+def list_unknown_bids(state: StateReader, raw: bytes, accepted: Container[TransferId]) -> tuple[TransferId, ...]:
     """Return the transfers that ``raw`` bids for and that are neither in state nor in ``accepted`` (BID-7).
 
     ``accepted``: ids named by an XCalled of a segment of this very block. What is no bundle bids for nothing.
@@ -235,17 +244,17 @@ def list_unknown_bids(delta: StateDelta, raw: bytes, accepted: Container[Transfe
         return ()
     return tuple(
         bid.transfer_id for bid in transaction.bids
-        if bid.transfer_id not in accepted and delta.read(keys.transfer(bid.transfer_id), Transfer) is None
+        if bid.transfer_id not in accepted and state.read(keys.transfer(bid.transfer_id), Transfer) is None
     )
 
 
-def check_accepted(delta: StateDelta, raw: bytes, accepted: Container[TransferId]) -> None:
+def check_accepted(state: StateReader, raw: bytes, accepted: Container[TransferId]) -> None:
     """Refuse a block's transaction that bids for a transfer nobody accepted yet (BID-7)."""
-    unknown = list_unknown_bids(delta, raw, accepted)
+    unknown = list_unknown_bids(state, raw, accepted)
     if unknown:
         raise Rejected(Code.BID_NOT_ACCEPTED_YET, unknown[0].hex())
 
 
-def holds_back(delta: StateDelta, raw: bytes, accepted: Container[TransferId]) -> bool:
+def holds_back(state: StateReader, raw: bytes, accepted: Container[TransferId]) -> bool:
     """Tell whether PrepareProposal holds ``raw`` back, whole, until its transfers are accepted (BID-7)."""
-    return bool(list_unknown_bids(delta, raw, accepted))
+    return bool(list_unknown_bids(state, raw, accepted))
