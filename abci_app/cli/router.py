@@ -7,62 +7,127 @@ import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from abci_app.cli.failure import Failure
 
-HOME = Annotated[Path, typer.Option(help="The router's home, made by routerd router init.")]
+if TYPE_CHECKING:
+    from abci_app.evm.account import Account
+    from abci_app.router.config import WatchedChain
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+CHAIN_FORM = "DOMAIN,CHAIN_ID,URL[,CONFIRMATIONS]"
+
+
+class Stopped(BaseException):
+    """The first signal; later ones find the router stopping and are ignored."""
 
 
 def register(app: typer.Typer) -> None:
     """Add the command with its subcommand."""
     group = typer.Typer(help="Run a router: watch, check, bid; or make its home.", invoke_without_command=True)
     group.callback()(run)
-    group.command("init", help="Make a router's home: config.toml and a key of its own. Never overwrites.")(init)
+    group.command("init", help="Make a router's home: config.toml and its key. Never overwrites.")(init)
     app.add_typer(group, name="router")
 
 
-def run(context: typer.Context, home: Annotated[Path | None, typer.Option(help="The router's home.")] = None) -> None:
+def run(
+    context: typer.Context,
+    home: Annotated[Path | None, typer.Option(help="The router's home, made by routerd router init.")] = None,
+) -> None:
     """Run the router of a home: one JSON line an event on standard output, until SIGTERM or SIGINT."""
     if context.invoked_subcommand is not None:
         return
     if home is None:
         raise Failure("router: --home is missing")
-    from abci_app.evm.errors import EvmError
+    for number in SIGNALS:
+        signal.signal(number, _stop)
+    try:
+        _serve(home)
+    except Stopped:
+        pass
+
+
+def _serve(home: Path) -> None:
     from abci_app.router.agent import Agent
-    from abci_app.router.config import load_home
+    from abci_app.router.config import load_home, locked
     from abci_app.router.errors import RouterError
 
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     try:
-        agent = Agent(load_home(home), JsonLines())
-        try:
-            agent.start()
-            stopping.wait()
-        finally:
-            agent.stop()
-    except (RouterError, EvmError) as error:
+        loaded = load_home(home)
+        with locked(home):
+            agent = Agent(loaded, JsonLines())
+            try:
+                agent.start()
+                agent.wait()
+            finally:
+                for number in SIGNALS:
+                    signal.signal(number, signal.SIG_IGN)
+                agent.stop()
+    except RouterError as error:
         raise Failure(str(error)) from error
 
 
+def _stop(number: int, frame: FrameType | None) -> None:
+    for each in SIGNALS:
+        signal.signal(each, signal.SIG_IGN)
+    raise Stopped
+
+
 class JsonLines:
-    """The log: one JSON line an event on standard output."""
+    """The log: one JSON line an event on standard output, from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
     def __call__(self, event: str, **fields: object) -> None:
-        """Write one line."""
+        """Write one line; where nobody reads any more, none."""
         now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
         line = json.dumps({"time": now, "event": event, **fields})
         with self._lock:
-            sys.stdout.write(line + "\n")
-            sys.stdout.flush()
+            try:
+                sys.stdout.write(line + "\n")
+                sys.stdout.flush()
+            except OSError:
+                pass
 
 
-def init() -> None:
-    """Make a home."""
+def init(
+    home: Annotated[Path, typer.Option(help="Folder to make.")],
+    node: Annotated[list[str], typer.Option(help="host:port of a node's gRPC; several are tried in order.")],
+    chain: Annotated[list[str], typer.Option(
+        help="A chain to watch and pay out on; CONFIRMATIONS 0 means the chain's own finalized tag.",
+        metavar=CHAIN_FORM,
+    )],
+    key_file: Annotated[Path | None, typer.Option(
+        help="File with the router's key, readable by its owner only: hex, or JSON with private_key.",
+    )] = None,
+    generate: Annotated[bool, typer.Option("--generate", help="Make a new key instead.")] = False,
+) -> None:
+    """Make the home and print the router's address."""
+    if generate == (key_file is not None):
+        raise Failure("use either --key-file or --generate")
+    from abci_app.router.config import RouterConfig, load_account, make_account, save_home
+    from abci_app.router.errors import RouterError
+
+    chains = tuple(map(parse_chain, chain))
+    try:
+        account: Account = make_account() if key_file is None else load_account(key_file)
+        save_home(home, RouterConfig(tuple(node), chains), account)
+    except RouterError as error:
+        raise Failure(str(error)) from error
+    print(f"0x{account.address.hex()}")
+
+
+def parse_chain(text: str) -> "WatchedChain":
+    """Return the chain that ``DOMAIN,CHAIN_ID,URL[,CONFIRMATIONS]`` names."""
+    from abci_app.router.config import WatchedChain
+
+    fields = text.split(",")
+    if len(fields) not in (3, 4) or not all(fields[at].isdecimal() for at in (0, 1, *range(3, len(fields)))):
+        raise Failure(f"--chain {text!r}: use {CHAIN_FORM}, e.g. 1111,31337,http://127.0.0.1:8545")
+    confirmations = int(fields[3]) if len(fields) == 4 else 0
+    return WatchedChain(int(fields[0]), int(fields[1]), fields[2], confirmations)

@@ -8,6 +8,7 @@ from abci_app.evm.connext import (
     Connext,
     DestinationStatus,
     ExecuteArgs,
+    encode_admin,
     encode_execute,
     router_balance_override,
     sequencer_override,
@@ -19,9 +20,13 @@ from abci_app.machine.records import TransferInfo
 from abci_app.router.client import sign_bid
 from abci_app.router.errors import Refused
 
-THROWAWAY_KEY = bytes(31) + b"\x01"
+THROWAWAY = Account(bytes(31) + b"\x01")
 """Signs as sequencer inside simulations only, where an override approves it."""
 SIMULATION_GAS = 13_000_000
+"""The most that a decision ever allows."""
+
+Log = Callable[..., None]
+"""``log(event, **fields)``: one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +52,14 @@ class Offer:
 
 
 class Checker:
-    """The checks of one router; remembers which endpoints cannot simulate, so that it says so once."""
+    """The checks of one router on one destination. One thread."""
 
-    def __init__(self, account: Account, path_lengths: tuple[int, ...]) -> None:
+    def __init__(self, account: Account, path_lengths: tuple[int, ...], log: Log) -> None:
         self._account = account
         self._path_lengths = path_lengths
-        self.cannot_simulate: set[int] = set()
-        """Domains whose endpoint has no state overrides."""
+        self._log = log
+        self._can_simulate: bool | None = None
+        """None until it was tried: not every endpoint has state overrides."""
 
     def compute_offer(
         self, info: TransferInfo, transfer_id: TransferId, destination: Destination, sum_open: Callable[[bytes], int]
@@ -65,6 +71,8 @@ class Checker:
         connext, router = destination.connext, self._account.address
         if compute_transfer_id(info) != transfer_id:
             raise Refused("wrong_id", "the terms do not hash to the transferId")
+        if info.destination_domain != destination.domain:
+            raise Refused("wrong_destination", f"domain {info.destination_domain}")
         if info.bridged_amt == 0:
             raise Refused("zero_amount")
         local = destination.locals.get((info.canonical_domain, info.canonical_id))
@@ -76,30 +84,33 @@ class Checker:
         if not connext.is_router_approved(router) and not connext.is_router_allowlist_removed():
             raise Refused("not_approved", f"0x{router.hex()} on domain {destination.domain}")
         free = connext.router_balance(router, local) - sum_open(local)
+        shares = {length: compute_share(info.bridged_amt, length) for length in self._path_lengths}
         lengths = tuple(
-            length for length in self._path_lengths
-            if length <= destination.max_routers and compute_share(info.bridged_amt, length) <= free
+            length for length, share in shares.items() if length <= destination.max_routers and share <= free
         )
         if not lengths:
             raise Refused("liquidity_short", f"{free} free of {info.bridged_amt} asked for")
         if info.call_data and not connext.rpc.code(info.to):
             raise Refused("no_contract", f"callData for 0x{info.to.hex()}, which has no code")
         self._simulate(info, transfer_id, destination, local)
-        return Offer(local, lengths, compute_share(info.bridged_amt, lengths[0]))
+        return Offer(local, lengths, max(shares[length] for length in lengths))
 
     def _simulate(self, info: TransferInfo, transfer_id: TransferId, destination: Destination, local: bytes) -> None:
         """Run ``execute`` as the gate would, alone on the path, with a throw-away sequencer and enough liquidity."""
-        if destination.domain in self.cannot_simulate:
-            return
         connext, router = destination.connext, self._account.address
-        sequencer = Account(THROWAWAY_KEY)
+        if self._can_simulate is None:
+            self._can_simulate = has_overrides(connext)
+            if not self._can_simulate:
+                self._log("cannot_simulate", domain=destination.domain, reason="the RPC has no state overrides")
+        if not self._can_simulate:
+            return
         routers = (Address(router),)
         args = ExecuteArgs(
-            info, routers, sign_bid(self._account.private_key, transfer_id, (1,)), sequencer.address,
-            sign_digest(THROWAWAY_KEY, compute_sequencer_digest(transfer_id, routers)),
+            info, routers, sign_bid(self._account.private_key, transfer_id, (1,)), THROWAWAY.address,
+            sign_digest(THROWAWAY.private_key, compute_sequencer_digest(transfer_id, routers)),
         )
         overrides = merge_overrides(
-            sequencer_override(connext.address, sequencer.address),
+            sequencer_override(connext.address, THROWAWAY.address),
             router_balance_override(connext.address, router, local, info.bridged_amt),
         )
         try:
@@ -108,8 +119,17 @@ class Checker:
             )
         except CallReverted as reverted:
             raise Refused("would_revert", str(reverted)[:300]) from reverted
-        except RpcRefused:
-            self.cannot_simulate.add(destination.domain)
+
+
+def has_overrides(connext: Connext) -> bool:
+    """Tell whether an endpoint obeys state overrides: some refuse them, some ignore them and answer all the same."""
+    calldata = encode_admin("approvedSequencers", THROWAWAY.address)
+    overrides = sequencer_override(connext.address, THROWAWAY.address)
+    try:
+        answer = connext.rpc.call(connext.address, calldata, overrides=overrides)
+    except RpcRefused:
+        return False
+    return int.from_bytes(answer, "big") == 1
 
 
 def merge_overrides(*overrides: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[str, dict[str, dict[str, str]]]:
@@ -119,5 +139,3 @@ def merge_overrides(*overrides: Mapping[str, Mapping[str, Mapping[str, str]]]) -
         for address, parts in override.items():
             merged.setdefault(address, {}).setdefault("stateDiff", {}).update(parts["stateDiff"])
     return merged
-
-

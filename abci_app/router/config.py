@@ -1,13 +1,20 @@
-"""The router's folder: config.toml and keys/router.json (0600)."""
+"""The router's folder: config.toml and keys/router.json (0600), and the lock that keeps a second router out.
 
+Everything is checked before anything is opened, so that a wrong home changes nothing on disk.
+"""
+
+import fcntl
 import json
 import os
+import secrets
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from abci_app.evm.account import Account
 from abci_app.evm.errors import KeyInvalid
@@ -17,8 +24,12 @@ from abci_app.router.errors import ConfigInvalid
 CONFIG_FILE = "config.toml"
 KEY_FILE = Path("keys") / "router.json"
 LEDGER_FILE = "ledger.sqlite"
+FILE_MODE, FOLDER_MODE = 0o600, 0o700
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+NODES_MAX, CHAINS_MAX = 32, 256
 POLL_MS = 150
 POLL_MS_MIN, POLL_MS_MAX = 20, 60_000
+CONFIRMATIONS_MAX = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +70,27 @@ class RouterHome:
 
 
 def save_home(path: Path, config: RouterConfig, account: Account) -> None:
-    """Make a folder. Raises ConfigInvalid where there is one already, with nothing changed."""
-    if (path / CONFIG_FILE).exists():
-        raise ConfigInvalid(f"{path / CONFIG_FILE} exists: this home is initialized already")
+    """Make a folder. Raises ConfigInvalid where there is one already or ``config`` is wrong, with nothing changed."""
+    parse_config(tomllib.loads(render_config(config)))
+    for existing in (path / CONFIG_FILE, path / KEY_FILE):
+        if existing.exists():
+            raise ConfigInvalid(f"{existing} exists: this home is initialized already")
+    key = {"address": "0x" + account.address.hex(), "private_key": "0x" + account.private_key.hex()}
     try:
-        (path / KEY_FILE).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path / KEY_FILE, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w") as file:
-            json.dump({"address": "0x" + account.address.hex(), "private_key": "0x" + account.private_key.hex()}, file)
-        (path / CONFIG_FILE).write_text(render_config(config))
+        path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
+        (path / KEY_FILE).parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
+        _create_file(path / KEY_FILE, json.dumps(key, indent=2) + "\n")
+        _create_file(path / CONFIG_FILE, render_config(config))
     except OSError as error:
         raise ConfigInvalid(f"{error.filename}: {error.strerror}") from error
+
+
+def _create_file(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def render_config(config: RouterConfig) -> str:
@@ -99,22 +120,43 @@ def load_home(path: Path) -> RouterHome:
     return RouterHome(path, parse_config(top), load_account(path / KEY_FILE))
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the home for this process. Raises ConfigInvalid while another one holds it.
+
+    The folder itself is locked: no file is made for it, and the kernel lets go when the process ends, however it does.
+    """
+    try:
+        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ConfigInvalid(f"{path}: {error.strerror}") from error
+    try:
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigInvalid(f"{path} is in use by another router") from error
+        yield
+    finally:
+        os.close(folder)
+
+
 def parse_config(top: Mapping[str, Any]) -> RouterConfig:
     """Return the configuration. Raises ConfigInvalid for unknown, missing, ill-typed or senseless values."""
     _names(top, {"nodes", "chains"}, {"poll_ms", "path_lengths"}, "")
     nodes, chains = _typed(top, "nodes", list), _typed(top, "chains", list)
     poll_ms = _typed(top, "poll_ms", int, POLL_MS)
     lengths = _typed(top, "path_lengths", list, list(PATH_LENGTHS))
-    _require(nodes and all(isinstance(node, str) and ":" in node for node in nodes), "nodes must be host:port strings")
+    _require(0 < len(nodes) <= NODES_MAX, f"nodes must have 1 to {NODES_MAX} entries")
+    for node in nodes:
+        _require(isinstance(node, str) and _is_endpoint(node), f"nodes: {str(node)[:60]!r} is not host:port")
+    _require(len(set(nodes)) == len(nodes), "nodes names one twice")
     _require(POLL_MS_MIN <= poll_ms <= POLL_MS_MAX, f"poll_ms must be {POLL_MS_MIN} to {POLL_MS_MAX}")
-    _require(
-        lengths and lengths == sorted(set(lengths)) and set(lengths) <= set(PATH_LENGTHS),
-        f"path_lengths must be some of {list(PATH_LENGTHS)}, ascending",
-    )
+    chosen = [length for length in PATH_LENGTHS if length in lengths]
+    _require(chosen and lengths == chosen, f"path_lengths must be some of {list(PATH_LENGTHS)}, ascending")
+    _require(0 < len(chains) <= CHAINS_MAX, f"chains must have 1 to {CHAINS_MAX} entries")
     watched = tuple(_parse_chain(chain, f"chains[{index}].") for index, chain in enumerate(chains))
-    _require(watched, "chains is empty")
     _require(len({chain.domain for chain in watched}) == len(watched), "a domain stands twice")
-    return RouterConfig(tuple(nodes), watched, poll_ms, tuple(lengths))
+    return RouterConfig(tuple(nodes), watched, poll_ms, tuple(chosen))
 
 
 def _parse_chain(entry: Any, place: str) -> WatchedChain:
@@ -125,22 +167,40 @@ def _parse_chain(entry: Any, place: str) -> WatchedChain:
         _typed(entry, "confirmations", int, 0),
     )
     _require(0 < chain.domain < 2**32, f"{place}domain must be 1 to {2**32 - 1}")
-    _require(chain.chain_id > 0 and chain.confirmations >= 0, f"{place}chain_id and confirmations must not be negative")
-    _require(chain.rpc_url.startswith(("http://", "https://")), f"{place}rpc_url must be http:// or https://")
+    _require(0 < chain.chain_id < 2**63, f"{place}chain_id must be 1 to {2**63 - 1}")
+    _require(0 <= chain.confirmations <= CONFIRMATIONS_MAX, f"{place}confirmations must be 0 to {CONFIRMATIONS_MAX}")
+    _require(_is_http_url(chain.rpc_url), f"{place}rpc_url must be an http:// or https:// URL")
     return chain
 
 
+def make_account() -> Account:
+    """Return a new random account."""
+    while True:
+        try:
+            return Account(secrets.token_bytes(32))
+        except KeyInvalid:  # once in 2¹²⁸ draws
+            continue
+
+
 def load_account(path: Path) -> Account:
-    """Read a key file that nobody else can read. Raises ConfigInvalid; the key appears in no message."""
+    """Read a key file that nobody else can read: hex, or JSON with ``private_key`` and perhaps ``address``.
+
+    Raises ConfigInvalid; the key appears in no message.
+    """
     try:
         mode = path.stat().st_mode
-        if mode & (stat.S_IRWXG | stat.S_IRWXO):
-            raise ConfigInvalid(f"{path} is readable by others: chmod 600 it")
-        account = Account(bytes.fromhex(json.loads(path.read_text())["private_key"].removeprefix("0x")))
+        if mode & OTHERS:
+            raise ConfigInvalid(f"{path} is readable by others (mode {mode & 0o777:04o}): run chmod 600 {path}")
+        text = path.read_text().strip()
+        fields = json.loads(text) if text.startswith("{") else {"private_key": text}
+        account = Account(bytes.fromhex(fields["private_key"].removeprefix("0x")))
+        named = fields.get("address", "0x" + account.address.hex()).lower()
     except OSError as error:
         raise ConfigInvalid(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, KeyInvalid) as error:
-        raise ConfigInvalid(f"{path} holds no key") from error
+    except (ValueError, KeyError, TypeError, AttributeError, KeyInvalid):
+        raise ConfigInvalid(f"{path} holds no key") from None
+    if named != "0x" + account.address.hex():
+        raise ConfigInvalid(f"{path}: the private key is not that of the address beside it")
     return account
 
 
@@ -156,6 +216,22 @@ def _typed(table: Mapping[str, Any], name: str, kind: type, default: Any = None)
     if type(value) is not kind:
         raise ConfigInvalid(f"config.toml: {name} must be {kind.__name__}, is {type(value).__name__}")
     return value
+
+
+def _is_endpoint(text: str) -> bool:
+    try:
+        parts = urlsplit(f"//{text}")
+        return bool(parts.hostname) and bool(parts.port) and not parts.path and parts.username is None
+    except ValueError:
+        return False
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def _require(holds: object, otherwise: str) -> None:

@@ -1,8 +1,10 @@
 """What ends the router or one bid of it. Each message is one line that a person can act on.
 
     RouterError
-    ├── ConfigInvalid    config.toml or key file are not as they must be
+    ├── ConfigInvalid    config.toml, key file or folder are not as they must be, or do not fit network and chains
+    ├── LedgerFailed     the ledger cannot be written or read: without it no bid may leave
     ├── NodeUnavailable  no configured node answers
+    ├── NodeRefused      a node answered with a refusal; carries its code
     └── Refused          a check says no to one transfer; carries a word for logs
 """
 
@@ -15,8 +17,21 @@ class ConfigInvalid(RouterError):
     """The router's folder, its config.toml or its key."""
 
 
+class LedgerFailed(RouterError):
+    """The ledger's disk or file."""
+
+
 class NodeUnavailable(RouterError):
     """None of the configured nodes answered in time."""
+
+
+class NodeRefused(RouterError):
+    """A node's answer to a question it cannot, or will not, answer; ``code`` names it (machine/codes.py)."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason if reason.startswith(code) else f"{code}: {reason}")
+        self.code = code
+        self.reason = reason
 
 
 class Refused(RouterError):

@@ -6,11 +6,14 @@ A bid is *open* while its transfer is undecided, or assigned to this router; ope
 import sqlite3
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import Any
 
-from abci_app.router.errors import ConfigInvalid
+from abci_app.router.errors import LedgerFailed
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS bids (
@@ -21,11 +24,12 @@ CREATE INDEX IF NOT EXISTS open_bids ON bids (state, destination, local);
 CREATE TABLE IF NOT EXISTS cursors (domain INTEGER PRIMARY KEY, block INTEGER NOT NULL) STRICT;
 """
 SIGNATURE_BYTES = 65
+BUSY_S = 0.2
 
 
 class BidState(IntEnum):
     """SIGNED: on disk, not known to be accepted. SUBMITTED: a node took it. ELSEWHERE: assigned to others, for now.
-    CLOSED: nothing can come of it any more. The first two are open."""
+    CLOSED: nothing is expected to come of it any more. The first two are open."""
 
     SIGNED = 1
     SUBMITTED = 2
@@ -45,85 +49,99 @@ class SignedBid:
     path_lengths: tuple[int, ...]
     signatures: tuple[bytes, ...]
     state: BidState
+    signed_at_s: int = 0
+    """Unix time; set by the ledger."""
 
 
 class Ledger:
-    """One SQLite file, one process; every write is on disk when the call returns."""
+    """One SQLite file, one process, any thread; every write is on disk when the call returns. Raises LedgerFailed."""
 
     def __init__(self, path: Path) -> None:
-        """Raises ConfigInvalid where the file is not ours or another process has it."""
+        """Open or make the file; LedgerFailed where it is not ours or another process has it."""
         self._lock = threading.Lock()
-        try:
-            self._database = sqlite3.connect(path, timeout=0.2, isolation_level=None, check_same_thread=False)
-            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
-            self._database.execute("PRAGMA synchronous = FULL")
-            self._database.execute("BEGIN IMMEDIATE")
-            self._database.execute("COMMIT")
-            self._database.executescript(SCHEMA)
-        except sqlite3.Error as error:
-            raise ConfigInvalid(f"{path}: {error}: is another router running on this home?") from error
+        self._path = path
+        with self._mapped():
+            self._database = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
+            try:
+                self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._database.execute("PRAGMA synchronous = FULL")
+                self._database.execute("BEGIN IMMEDIATE")
+                self._database.execute("COMMIT")
+                self._database.executescript(SCHEMA)
+            except sqlite3.Error:
+                self._database.close()
+                raise
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._database.close()
+        """Let go of the file; later calls raise LedgerFailed."""
+        with self._lock:
+            self._database.close()
 
     def record(self, bid: SignedBid) -> None:
-        """Keep a bid before it is submitted."""
-        with self._lock:
-            self._database.execute(
-                "INSERT OR REPLACE INTO bids VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (
-                    bid.transfer_id, bid.destination, bid.local, str(bid.share),
-                    ",".join(map(str, bid.path_lengths)), b"".join(bid.signatures), int(bid.state), int(time.time()),
-                ),
-            )
+        """Keep a bid before it is submitted, in place of what was known for its transfer."""
+        self._write(
+            "INSERT OR REPLACE INTO bids VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            bid.transfer_id, bid.destination, bid.local, str(bid.share), ",".join(map(str, bid.path_lengths)),
+            b"".join(bid.signatures), int(bid.state), int(time.time()),
+        )
 
     def set_state(self, transfer_id: bytes, state: BidState) -> None:
         """Change a bid's state."""
-        with self._lock:
-            self._database.execute("UPDATE bids SET state = ? WHERE transfer_id = ?", (int(state), transfer_id))
+        self._write("UPDATE bids SET state = ? WHERE transfer_id = ?", int(state), transfer_id)
 
     def find(self, transfer_id: bytes) -> SignedBid | None:
         """Return a bid, or None."""
-        with self._lock:
-            found = self._database.execute(f"SELECT {_COLUMNS} FROM bids WHERE transfer_id = ?", (transfer_id,))
-            row = found.fetchone()
-        return None if row is None else _read(row)
+        rows = self._select(f"SELECT {_COLUMNS} FROM bids WHERE transfer_id = ?", transfer_id)
+        return _read(rows[0]) if rows else None
 
     def list_unfinished(self) -> list[SignedBid]:
         """Return bids that are not closed, oldest first."""
-        with self._lock:
-            rows = self._database.execute(
-                f"SELECT {_COLUMNS} FROM bids WHERE state < ? ORDER BY signed_at_s, transfer_id",
-                (int(BidState.CLOSED),),
-            ).fetchall()
+        rows = self._select(
+            f"SELECT {_COLUMNS} FROM bids WHERE state < ? ORDER BY signed_at_s, transfer_id", int(BidState.CLOSED)
+        )
         return [_read(row) for row in rows]
 
     def sum_open(self, destination: int, local: bytes) -> int:
-        """Return what open bids may cost in one local asset."""
-        return sum(
-            bid.share for bid in self.list_unfinished()
-            if bid.state is not BidState.ELSEWHERE and (bid.destination, bid.local) == (destination, local)
+        """Return what open bids may cost in one local asset, in its units."""
+        rows = self._select(
+            "SELECT share FROM bids WHERE state IN (?, ?) AND destination = ? AND local = ?",
+            int(BidState.SIGNED), int(BidState.SUBMITTED), destination, local,
         )
+        return sum(int(share) for share, in rows)
 
     def load_cursor(self, domain: int) -> int | None:
         """Return the last block of a chain that was looked at, or None."""
-        with self._lock:
-            row = self._database.execute("SELECT block FROM cursors WHERE domain = ?", (domain,)).fetchone()
-        return None if row is None else int(row[0])
+        rows = self._select("SELECT block FROM cursors WHERE domain = ?", domain)
+        return int(rows[0][0]) if rows else None
 
     def save_cursor(self, domain: int, block: int) -> None:
         """Keep the last block of a chain that was looked at."""
-        with self._lock:
-            self._database.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (domain, block))
+        self._write("INSERT OR REPLACE INTO cursors VALUES (?, ?)", domain, block)
+
+    def _write(self, statement: str, *values: object) -> None:
+        with self._lock, self._mapped():
+            self._database.execute(statement, values)
+
+    def _select(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock, self._mapped():
+            return self._database.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _mapped(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            reason = "in use by another router" if "locked" in str(error) else str(error)
+            raise LedgerFailed(f"{self._path}: {reason}") from error
 
 
-_COLUMNS = "transfer_id, destination, local, share, path_lengths, signatures, state"
+_COLUMNS = "transfer_id, destination, local, share, path_lengths, signatures, state, signed_at_s"
 
 
-def _read(row: tuple[bytes, int, bytes, str, str, bytes, int]) -> SignedBid:
-    transfer_id, destination, local, share, lengths, signatures, state = row
+def _read(row: tuple[Any, ...]) -> SignedBid:
+    transfer_id, destination, local, share, lengths, signatures, state, signed_at_s = row
     pieces = tuple(signatures[at:at + SIGNATURE_BYTES] for at in range(0, len(signatures), SIGNATURE_BYTES))
     return SignedBid(
-        transfer_id, destination, local, int(share), tuple(map(int, lengths.split(","))), pieces, BidState(state)
+        transfer_id, destination, local, int(share), tuple(map(int, lengths.split(","))), pieces, BidState(state),
+        signed_at_s,
     )

@@ -24,14 +24,24 @@ class SeenTransfer:
 
 
 class ChainWatch:
-    """Reads one chain from the block after the ledger's cursor; on a first start from the final head."""
+    """Reads one chain from the block after the ledger's cursor; on a first start from the final head.
 
-    def __init__(self, chain: WatchedChain, rpc: Rpc, connext: bytes, ledger: Ledger) -> None:
-        self._chain, self._rpc, self._connext, self._ledger = chain, rpc, connext, ledger
+    What lies before is the sweep's: whatever is still undecided there, the network knows.
+    """
+
+    def __init__(
+        self, chain: WatchedChain, get_rpc: Callable[[], Rpc], get_connext: Callable[[int], bytes], ledger: Ledger
+    ) -> None:
+        self._chain, self._ledger = chain, ledger
+        self._get_rpc, self._get_connext = get_rpc, get_connext
 
     def step(self, take: Callable[[SeenTransfer], None]) -> bool:
-        """Look at up to RANGE_BLOCKS new final blocks; tell whether there are more. Raises EvmError."""
-        final = self._final_block()
+        """Look at up to RANGE_BLOCKS new final blocks; tell whether there are more. Raises EvmError, LedgerFailed.
+
+        A block counts as looked at once ``take`` has returned for all its transfers.
+        """
+        rpc = self._get_rpc()
+        final = self._final_block(rpc)
         cursor = self._ledger.load_cursor(self._chain.domain)
         if cursor is None:
             self._ledger.save_cursor(self._chain.domain, final)
@@ -39,7 +49,7 @@ class ChainWatch:
         last = min(final, cursor + RANGE_BLOCKS)
         if last <= cursor:
             return False
-        for log in self._rpc.logs(self._connext, cursor + 1, last, [TOPICS["XCalled"]]):
+        for log in rpc.logs(self._get_connext(self._chain.domain), cursor + 1, last, [TOPICS["XCalled"]]):
             try:
                 info = decode_event(log).arguments["params"]
             except DecodeFailed:
@@ -48,7 +58,7 @@ class ChainWatch:
         self._ledger.save_cursor(self._chain.domain, last)
         return last < final
 
-    def _final_block(self) -> int:
+    def _final_block(self, rpc: Rpc) -> int:
         if self._chain.confirmations:
-            return max(0, self._rpc.block_number() - self._chain.confirmations)
-        return self._rpc.finalized().number
+            return max(0, rpc.block_number() - self._chain.confirmations)
+        return rpc.finalized().number

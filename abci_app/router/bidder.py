@@ -1,0 +1,133 @@
+"""Bids for one destination: check, sign, record, submit, in this order. One thread a destination, so that an endpoint
+that hangs stops nobody else, and so that of two transfers the second sees what the first may cost.
+"""
+
+import time
+from collections.abc import Callable
+
+from abci_app.evm.errors import EvmError
+from abci_app.machine.codes import Code
+from abci_app.router.checks import Checker, Log
+from abci_app.router.client import NodeClient, sign_bid
+from abci_app.router.config import RouterHome
+from abci_app.router.errors import NodeRefused, NodeUnavailable, Refused
+from abci_app.router.ledger import BidState, Ledger, SignedBid
+from abci_app.router.network import Chains, Network
+from abci_app.router.pending import Order, Pending
+
+TAKE_S = 0.2
+REMEMBERED_MAX = 10_000
+REST_FIRST_S, REST_MAX_S = 2.0, 30.0
+"""A transfer that was refused is looked at again after this time, which doubles: liquidity comes back, codes do not."""
+_LATER = (Code.TRANSFER_UNKNOWN, Code.EARLY_BIDS_FULL, Code.TIMED_OUT)
+"""Answers that time changes: the node has not seen the transfer yet, or has too many early bids."""
+_TAKEN = (Code.OK, Code.BID_DUPLICATE)
+
+
+class Refusals:
+    """Transfers this router did not bid on: each cause said once, the next look at growing intervals. One thread."""
+
+    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
+        self._log, self._clock = log, clock
+        self._known: dict[bytes, tuple[str, float, float]] = {}
+        """Cause, time of the next look, interval after that."""
+
+    def note(self, transfer_id: bytes, event: str, cause: str, reason: str) -> None:
+        """Log a refusal unless the same was logged; let the transfer rest."""
+        known = self._known.pop(transfer_id, None)
+        if known is None or known[0] != cause:
+            self._log(event, transfer_id="0x" + transfer_id.hex(), cause=cause, reason=reason)
+            known = (cause, 0.0, REST_FIRST_S)
+        rest_s = known[2]
+        self._known[transfer_id] = (cause, self._clock() + rest_s, min(2 * rest_s, REST_MAX_S))
+        if len(self._known) > REMEMBERED_MAX:
+            del self._known[next(iter(self._known))]
+
+    def is_resting(self, transfer_id: bytes) -> bool:
+        """Tell whether it is too early for another look."""
+        known = self._known.get(transfer_id)
+        return known is not None and self._clock() < known[1]
+
+
+class Bidder:
+    """Bids of one router on one destination; ``step`` in one thread, ``pending`` filled by any."""
+
+    def __init__(
+        self, domain: int, home: RouterHome, chains: Chains, network: Network, client: NodeClient, ledger: Ledger,
+        log: Log,
+    ) -> None:
+        self.pending = Pending()
+        self._domain, self._account = domain, home.account
+        self._chains, self._network, self._client, self._ledger, self._log = chains, network, client, ledger, log
+        self._checker = Checker(home.account, home.config.path_lengths, log)
+        self._refusals = Refusals(log)
+        self._failing = ""
+
+    def step(self) -> None:
+        """Try the next order that is due; what only time can help is queued again. Raises LedgerFailed."""
+        order = self.pending.take(TAKE_S)
+        if order is None:
+            return
+        try:
+            settled = self._refusals.is_resting(order.transfer_id) or self._bid(order)
+        except Refused as refused:
+            self._refusals.note(order.transfer_id, "not_bidding", refused.cause, str(refused))
+            settled = True
+        except (EvmError, NodeUnavailable, NodeRefused) as error:
+            self._say(f"{type(error).__name__}: {error}"[:300])
+            settled = False
+        else:
+            self._say("")
+        if settled:
+            self.pending.done(order)
+        elif not self.pending.retry(order):
+            self._refusals.note(order.transfer_id, "given_up", "retries", "tried again when the network accepts it")
+
+    def _bid(self, order: Order) -> bool:
+        """Check, sign, record, submit; tell whether the matter is settled for now."""
+        bid = self._ledger.find(order.transfer_id)
+        if bid is not None and bid.state is not BidState.SIGNED and not order.is_missing:
+            return True
+        if bid is None or bid.state in (BidState.ELSEWHERE, BidState.CLOSED):
+            if order.info is None:
+                return True
+            bid = self._sign(order)
+            self._ledger.record(bid)
+        answer = self._client.submit_bid(
+            bid.transfer_id, self._account.address, list(zip(bid.path_lengths, bid.signatures, strict=True))
+        )
+        if answer.code in _LATER:
+            return False
+        if answer.code in _TAKEN:
+            self._ledger.set_state(bid.transfer_id, BidState.SUBMITTED)
+            self._log(
+                "bid", transfer_id="0x" + bid.transfer_id.hex(), domain=self._domain,
+                path_lengths=list(bid.path_lengths), share=str(bid.share), code=answer.code_name,
+            )
+        else:
+            self._ledger.set_state(bid.transfer_id, BidState.CLOSED)
+            self._refusals.note(bid.transfer_id, "bid_refused", answer.code_name, answer.reason)
+        return True
+
+    def _sign(self, order: Order) -> SignedBid:
+        """Return the signed bid for what the checks allow. Raises Refused, EvmError."""
+        self._chains.rpc(self._domain)
+        destination = self._network.destinations[self._domain]
+        info = order.info
+        if info is None:
+            raise Refused("terms_unknown")
+        offer = self._checker.compute_offer(
+            info, order.transfer_id, destination, lambda local: self._ledger.sum_open(self._domain, local)
+        )
+        signatures = sign_bid(self._account.private_key, order.transfer_id, offer.path_lengths)
+        return SignedBid(
+            order.transfer_id, self._domain, offer.local, offer.share, offer.path_lengths, signatures, BidState.SIGNED
+        )
+
+    def _say(self, failing: str) -> None:
+        """Log that a chain or node fails, once a cause, and once that it is over."""
+        if failing and failing != self._failing:
+            self._log("waiting", part=f"bid-{self._domain}", reason=failing)
+        elif self._failing and not failing:
+            self._log("recovered", part=f"bid-{self._domain}")
+        self._failing = failing

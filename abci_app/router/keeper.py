@@ -1,0 +1,116 @@
+"""Keeps ledger and network in step: what became of open bids, and which undecided transfers lack a bid of ours."""
+
+import time
+from collections.abc import Callable, Mapping
+
+from abci_app.machine.codec import TransferId
+from abci_app.machine.codes import Rejected
+from abci_app.machine.connext import compute_share
+from abci_app.machine.tx import decode_transfer_info
+from abci_app.pb import query_pb2
+from abci_app.router.checks import Log
+from abci_app.router.client import NodeClient, sign_bid
+from abci_app.router.config import RouterHome
+from abci_app.router.ledger import BidState, Ledger, SignedBid
+from abci_app.router.network import Network
+from abci_app.router.pending import Order, Pending
+
+UNKNOWN_S = 600
+"""A bid whose transfer the network still does not know this long after it was signed is closed: the order was taken
+back by its chain, or is forgotten. Should it turn up after all, it is bid on anew."""
+PAGE = 100
+SWEPT_MAX = 1_000
+"""Undecided transfers of one status that a sweep looks at, oldest first."""
+UNDECIDED = ("ACCEPTED", "WAITING")
+_FINISHED = ("EXECUTED", "COMPLETED", "SLOW", "RECONCILED")
+
+
+class Keeper:
+    """Two steps, each for a thread of its own. Both raise NodeUnavailable, NodeRefused, LedgerFailed."""
+
+    def __init__(
+        self, home: RouterHome, network: Network, client: NodeClient, ledger: Ledger, pending: Mapping[int, Pending],
+        log: Log,
+    ) -> None:
+        self._account, self._network, self._client = home.account, network, client
+        self._ledger, self._pending, self._log = ledger, pending, log
+
+    def refresh(self, is_stopping: Callable[[], bool]) -> None:
+        """Bring every bid that is not closed up to date with what the network decided."""
+        for bid in self._ledger.list_unfinished():
+            if is_stopping():
+                return
+            answer = self._client.transfer(bid.transfer_id)
+            if answer is None:
+                if time.time() - bid.signed_at_s > UNKNOWN_S:
+                    self._set_state(bid, BidState.CLOSED, "UNKNOWN")
+                continue
+            state = compute_state(answer, bid.state, self._account.address)
+            if state is not bid.state:
+                self._set_state(bid, state, answer.transfer.status)
+
+    def sweep(self, is_stopping: Callable[[], bool]) -> None:
+        """Queue every undecided transfer that the network has no bid of ours for: missed, refused a while ago, or lost
+        on its way; and take note of bids that stand without the ledger's knowing."""
+        self._network.load()
+        for status in UNDECIDED:
+            after = 0
+            for _ in range(SWEPT_MAX // PAGE):
+                page = self._client.transfers(status, after, PAGE).transfers
+                for transfer in page:
+                    if is_stopping():
+                        return
+                    self._look_at(transfer)
+                if len(page) < PAGE:
+                    break
+                after = page[-1].acceptance + 1
+
+    def _look_at(self, transfer: query_pb2.Transfer) -> None:
+        pending = self._pending.get(transfer.destination)
+        if pending is None or transfer.transfer_id in pending:
+            return
+        answer = self._client.transfer(transfer.transfer_id)
+        if answer is None or not answer.transfer_info:
+            return
+        transfer_id = TransferId(transfer.transfer_id)
+        standing = find_standing(answer, self._account.address)
+        if standing is not None:
+            if not standing.withdrawn and standing.path_lengths and self._ledger.find(transfer_id) is None:
+                self._adopt(answer.transfer, transfer_id, tuple(standing.path_lengths))
+            return
+        try:
+            info = decode_transfer_info(answer.transfer_info)
+        except Rejected:
+            return  # terms this router does not understand: nothing to bid on
+        pending.add(Order(transfer_id, transfer.destination, info, is_missing=True))
+
+    def _adopt(self, transfer: query_pb2.Transfer, transfer_id: TransferId, lengths: tuple[int, ...]) -> None:
+        """Record a bid that was submitted by other means: it binds this router's liquidity all the same."""
+        signatures = sign_bid(self._account.private_key, transfer_id, lengths)
+        share = max(compute_share(int(transfer.amount), length) for length in lengths)
+        self._ledger.record(SignedBid(
+            transfer_id, transfer.destination, transfer.local, share, lengths, signatures, BidState.SUBMITTED
+        ))
+        self._log("bid_adopted", transfer_id="0x" + transfer_id.hex(), path_lengths=list(lengths))
+
+    def _set_state(self, bid: SignedBid, state: BidState, status: str) -> None:
+        self._ledger.set_state(bid.transfer_id, state)
+        self._log("bid_" + state.name.lower(), transfer_id="0x" + bid.transfer_id.hex(), status=status)
+
+
+def find_standing(answer: query_pb2.TransferResponse, router: bytes) -> query_pb2.StandingBid | None:
+    """Return the router's bid that the network has on record for a transfer."""
+    return next((bid for bid in answer.bids if bid.router == router), None)
+
+
+def compute_state(answer: query_pb2.TransferResponse, state: BidState, router: bytes) -> BidState:
+    """Return the state of a bid, from the transfer it is for."""
+    status, attempts = answer.transfer.status, answer.transfer.attempts
+    if status in _FINISHED:
+        return BidState.CLOSED
+    if status == "ASSIGNED":
+        return BidState.SUBMITTED if router in attempts[-1].routers else BidState.ELSEWHERE
+    standing = find_standing(answer, router)
+    if standing is None:
+        return state
+    return BidState.CLOSED if standing.withdrawn else BidState.SUBMITTED
