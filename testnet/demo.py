@@ -88,8 +88,8 @@ class Demo:
             progress = self._tracker.add(user.confirm(order, tx_hash))
             amount = order.amount / self._deployment.domain(order.origin).tokens[order.symbol].unit
             self._view.say(
-                f"{name_transfer(progress)}  xcall of {amount:,.0f} {order.symbol} mined in block "
-                f"{progress.sent.block} of domain {order.origin}, {progress.sent.gas:,} gas"
+                f"{name_transfer(progress)}  xcall of {amount:,.0f} {order.symbol} in block "
+                f"{progress.sent.block} of {order.origin}, {progress.sent.gas:,} gas"
             )
 
     def _watch(self, done: Callable[[Progress], bool], deadline_s: float) -> None:

@@ -4,12 +4,14 @@ import sys
 import time
 from collections.abc import Iterable
 
-from rich.console import Console
+from rich import box
+from rich.console import Console, JustifyMethod
 from rich.live import Live
 from rich.table import Table
 
 from testnet.tracker import Progress
 
+COLUMNS = ("transfer", "lane", "seq", "routers", "reports", "sigs", "status", "gas", "secs")
 STEP_WORDS = {
     "accepted": "accepted: > 2/3 report the same segment",
     "decided": "decided",
@@ -67,17 +69,18 @@ class View:
 
 
 def make_table(rows: list[Progress], validators: int) -> Table:
-    """Return the live table."""
-    table = Table(title=None, pad_edge=False)
-    for heading in ("transfer", "lane", "seq", "routers", "reports", "signed", "status", "gas", "seconds"):
-        table.add_column(heading, justify="right" if heading in ("seq", "gas", "seconds") else "left", no_wrap=True)
+    """Return the live table, 78 columns wide."""
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    for heading in COLUMNS:
+        justify: JustifyMethod = "right" if heading in ("seq", "gas", "secs") else "left"
+        table.add_column(heading, justify=justify, no_wrap=True)
     for row in rows:
         order, seconds = row.sent.order, row.seconds("executed")
         reports = "agreed" if "accepted" in row.seen_s else f"{row.reports}/{validators}"
         table.add_row(
             name_transfer(row), f"{order.origin}→{order.destination}", str(row.lane_sequence or ""),
-            name_routers(row.routers), reports, f"{row.signatures}/{validators}", row.status.lower(),
-            f"{row.gas:,}" if row.gas else "", f"{seconds:.1f}" if seconds is not None else "",
+            " ".join(router.hex()[:6] for router in row.routers), reports, f"{row.signatures}/{validators}",
+            row.status.lower(), f"{row.gas:,}" if row.gas else "", f"{seconds:.1f}" if seconds is not None else "",
         )
     return table
 

@@ -197,9 +197,7 @@ def _start_all(layout: Layout, progress: Progress) -> None:
         _start_validator(layout, node)
     endpoints.wait_ready(layout, READY_HEIGHT, READY_S)
     progress("relayer and routers")
-    parties.start_relayer(layout)
-    for name, _ in layout.routers():
-        parties.start_router(layout, name)
+    parties.start_all(layout)
     endpoints.refresh(layout)
 
 

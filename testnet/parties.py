@@ -1,6 +1,7 @@
 """Those who use the validators: routers and the relayer, each with a home, a key of its own and a process."""
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,11 +25,14 @@ from testnet.layout import (
     Manifest,
     NetworkError,
 )
-from testnet.processes import identify, save_identity, spawn
+from testnet.processes import identify, is_running, load_identities, save_identity, spawn
 
 RELAYER_ROLE = "bridge-relayer"
 BALANCE_WEI = 10**21
 RELAY_POLL_MS = 200
+RELAYER_READY, ROUTER_READY = "relaying", "started"
+"""What each logs once it has checked everything and begun."""
+READY_S, POLL_S = 60.0, 0.05
 PORT_MIN, PORT_MAX = 1024, 65_000
 
 
@@ -84,17 +88,58 @@ def create(layout: Layout, deployment: Deployment, gates: Mapping[int, bytes]) -
 
 
 def start_router(layout: Layout, name: str) -> None:
-    """Start one router."""
-    _start(layout, name, "router", dict(layout.routers())[name])
+    """Start one router and wait until it watches."""
+    wait_for_word(layout, name, begin_router(layout, name), ROUTER_READY)
 
 
 def start_relayer(layout: Layout) -> None:
-    """Start the relayer."""
-    _start(layout, "relayer", "relay", layout.relayer)
+    """Start the relayer and wait until it follows."""
+    wait_for_word(layout, "relayer", begin_relayer(layout), RELAYER_READY)
 
 
-def _start(layout: Layout, name: str, command: str, home: Path) -> None:
+def start_all(layout: Layout) -> None:
+    """Start relayer and routers at the same time."""
+    starts = {"relayer": (begin_relayer(layout), RELAYER_READY)}
+    for name, _ in layout.routers():
+        starts[name] = (begin_router(layout, name), ROUTER_READY)
+    for name, (offset, word) in starts.items():
+        wait_for_word(layout, name, offset, word)
+
+
+def begin_router(layout: Layout, name: str) -> int:
+    """Start a router; return where its log stood."""
+    return _start(layout, name, "router", dict(layout.routers())[name])
+
+
+def begin_relayer(layout: Layout) -> int:
+    """Start the relayer; return where its log stood."""
+    return _start(layout, "relayer", "relay", layout.relayer)
+
+
+def _start(layout: Layout, name: str, command: str, home: Path) -> int:
+    log = _log(layout, name)
+    offset = log.stat().st_size if log.exists() else 0
     routerd = [sys.executable, "-m", "abci_app.cli.main", command, "--home", str(home.absolute())]
-    process = spawn(name, routerd, layout.logs / f"{name}.jsonl")
-    save_identity(layout.pids, identify(name, process.pid))
+    save_identity(layout.pids, identify(name, spawn(name, routerd, log).pid))
+    return offset
 
+
+def wait_for_word(layout: Layout, name: str, offset: int, word: str) -> None:
+    """Wait until a process says in its log that it is ready. Raises NetworkError when it ends or takes too long."""
+    identity = load_identities(layout.pids)[name]
+    deadline = time.monotonic() + READY_S
+    while True:
+        running = is_running(identity)
+        with _log(layout, name).open("rb") as log:
+            log.seek(offset)
+            said = log.read().decode(errors="replace")
+        if f'"event": "{word}"' in said:
+            return
+        if not running or time.monotonic() > deadline:
+            last = said.strip().splitlines()[-1:] or ["nothing"]
+            raise NetworkError(f"{name} {'is not ready' if running else 'ended'}; its last words: {last[0][:300]}")
+        time.sleep(POLL_S)
+
+
+def _log(layout: Layout, name: str) -> Path:
+    return layout.logs / f"{name}.jsonl"
