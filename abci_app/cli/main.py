@@ -16,6 +16,7 @@ from abci_app.node.errors import NodeError
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("abci_app.cli.init", "Make a node's home: config.toml and a new attestation key."),
     "start": ("abci_app.cli.start", "Run a node beside its CometBFT."),
+    "status": ("abci_app.cli.status", "What a running node says of itself."),
     "keys": ("abci_app.cli.keys", "Show a node's attestation address and its proof for the genesis."),
     "relay": ("abci_app.cli.relay", "Run a relayer: attested batches to the gates."),
     "router": ("abci_app.cli.router", "Run a router: watch, check, bid."),

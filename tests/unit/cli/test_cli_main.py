@@ -60,6 +60,10 @@ def test_keys_show_proves_possession(tmp_path: Path, capsys: pytest.CaptureFixtu
     (("init", "--home", "{}/n", "--chain-id", "c", "--chain", "x=http://a"), 1, "use DOMAIN=URL"),
     (("init", "--home", "{}/n", "--chain-id", "c", "--chain", "0=http://a"), 1, "domain must be 1 to"),
     (("init", "--home", "{}/n", "--chain-id", "c", "--grpc", "nowhere"), 1, "grpc.address"),
+    (("status",), 1, "name the node"),
+    (("status", "--node", "a:1", "--home", "{}/n"), 1, "name the node"),
+    (("status", "--node", "127.0.0.1:1"), 1, "no answer from 127.0.0.1:1"),
+    (("status", "--home", "{}/n"), 1, "config.toml is missing"),
 ])
 def test_a_failure_is_one_line_and_makes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], status: int, message: str

@@ -1,5 +1,6 @@
 """PrepareProposal: what goes in, in which order, what waits, within how many bytes; always accepted by others."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -164,11 +165,15 @@ def test_an_honest_proposal_is_always_accepted(
             assert sum(map(tx_bytes_in_block, block)) <= height["bytes"]
             assert [net.is_accepted(block, node, height["proposer"]) for node in range(4)] == [True] * 4
             step = net.step(
-                height["txs"], height["proposer"], height["flags"], height["round"], spoil=lambda _, block=block: block
+                height["txs"], height["proposer"], height["flags"], height["round"], spoil=partial(give, block)
             )
             assert len(set(step.app_hashes)) == 1
     finally:
         net.close()
+
+
+def give(block: list[bytes], _prepared: list[bytes]) -> list[bytes]:
+    return block
 
 
 def test_a_last_commit_of_another_set_ends_the_node(net: Network) -> None:
