@@ -192,8 +192,8 @@ def _describe(kind: str, transfer_id: TransferId, router: Address, *more: tuple[
 # --- what may enter the mempool and a block -------------------------------------------------------------------------
 
 
-def check_tx(view: StateView, raw: bytes, seen: Callable[[TransferId], bool]) -> CheckResult:
-    """Answer CheckTx against committed state (BID-6).
+def check_tx(view: StateView | StateDelta, raw: bytes, seen: Callable[[TransferId], bool]) -> CheckResult:
+    """Answer CheckTx against committed state (BID-6); a delta over it, kept for a height, decodes each record once.
 
     ``seen`` tells whether the node's own observer saw the transfer. Early bids are for seen transfers that the state
     does not know; the caller bounds them per router (EARLY_BIDS_FULL) and drops them after ``early_bid_blocks``.

@@ -132,8 +132,10 @@ def _marker_codec(marker: object) -> tuple[Writer, Reader]:
             out += value.to_bytes(width, "big")
 
         def read_uint(raw: bytes, start: int) -> tuple[int, int]:
-            piece, end = _take(raw, start, width)
-            return int.from_bytes(piece, "big"), end
+            end = start + width  # _take, written out: most fields of most records come this way
+            if end > len(raw):
+                raise Malformed(f"cut short: {width} bytes wanted at {start}")
+            return int.from_bytes(raw[start:end], "big"), end
 
         return write_uint, read_uint
     length = cast(Fixed, marker).length
@@ -144,7 +146,10 @@ def _marker_codec(marker: object) -> tuple[Writer, Reader]:
         out += value
 
     def read_fixed(raw: bytes, start: int) -> tuple[bytes, int]:
-        return _take(raw, start, length)
+        end = start + length
+        if end > len(raw):
+            raise Malformed(f"cut short: {length} bytes wanted at {start}")
+        return raw[start:end], end
 
     return write_fixed, read_fixed
 

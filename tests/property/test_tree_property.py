@@ -26,7 +26,7 @@ def test_any_history_gives_the_root_of_its_outcome(history: list[dict[bytes, byt
     """TRE-3, TRE-1: changes, inserts and deletes in any batches; older trees stay what they were."""
     pairs: dict[bytes, bytes] = {}
     tree = Tree()
-    roots = [(tree, EMPTY_ROOT)]
+    roots: list[tuple[Tree, bytes]] = [(tree, EMPTY_ROOT)]
     for changes in history:
         tree = tree.update(changes)
         pairs = apply(pairs, changes)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def raw_extension(
 
 
 @pytest.mark.parametrize("vector", VECTORS["extensions"])
-def test_ext_1_bytes_are_pinned(vector: dict[str, list]) -> None:
+def test_ext_1_bytes_are_pinned(vector: dict[str, Any]) -> None:
     """EXT-1: the layout, made from its description alone."""
     signatures = tuple(
         SignedBatch(height, epoch, Signature(bytes.fromhex(raw))) for height, epoch, raw in vector["signatures"]
