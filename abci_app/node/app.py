@@ -18,13 +18,13 @@ from abci_app.abci import messages as pb
 from abci_app.machine import keys
 from abci_app.machine.bids import check_tx
 from abci_app.machine.block import apply_block
-from abci_app.machine.codec import Address, decode
+from abci_app.machine.codec import Address
 from abci_app.machine.codes import Code, Rejected, invariant
 from abci_app.machine.extension import is_acceptable
 from abci_app.machine.genesis import build_state
 from abci_app.machine.params import Params
 from abci_app.machine.results import Block, BlockEvent, BlockResult
-from abci_app.machine.state import MemoryState, StateView
+from abci_app.machine.state import MemoryState, StateDelta
 from abci_app.machine.tree import Tree
 from abci_app.node.early_bids import EarlyBids
 from abci_app.node.errors import NodeError
@@ -76,9 +76,11 @@ class RoutingApplication(Application):
         self._extensions_from = store.head.extensions_from if store.head is not None else 0
         self._staged: _Staged | None = None
         self._early = EarlyBids()
+        self._records = StateDelta(MemoryState())
+        """The committed records that CheckTx reads, each decoded once a height."""
         self._listeners: list[Callable[[CommittedBlock], None]] = []
         if store.head is not None:
-            published.publish(Committed(store.head.height, store.head.app_hash, store.view(), store.load_tree()))
+            self._publish(Committed(store.head.height, store.head.app_hash, store.view(), store.load_tree()))
 
     def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
         """Call ``listener`` after every commit, in the ABCI thread: it must only hand over. Before the start only."""
@@ -104,11 +106,12 @@ class RoutingApplication(Application):
         if committed is None:
             return pb.ResponseCheckTx(code=Code.NOT_READY, log="no genesis yet")
         transfers = self.observer.observation().transfers
-        answer = check_tx(committed.view, request.tx, lambda transfer_id: transfer_id in transfers)
+        answer = check_tx(self._records, request.tx, lambda transfer_id: transfer_id in transfers)
         code, reason = answer.code, answer.log
         if code is Code.OK and (answer.early or len(self._early)):
             tx_hash = sha256(request.tx).digest()
-            code = self._early.check(tx_hash, answer.early, committed.height, read_params(committed.view))
+            params = self._records.must(keys.PARAMS, Params)
+            code = self._early.check(tx_hash, answer.early, committed.height, params)
             reason = reason if code is Code.OK else "bids for transfers that are not accepted yet"
         self.metrics.txs_checked[code] += 1
         return pb.ResponseCheckTx(code=code, log=reason, codespace="routing" if code else "")
@@ -133,7 +136,7 @@ class RoutingApplication(Application):
             response.consensus_params.abci.vote_extensions_enable_height = FIRST_HEIGHT
             response.consensus_params.version.app = APP_VERSION
         tree = Tree.build(self._genesis)
-        self.published.publish(Committed(0, tree.root, MemoryState(self._genesis), tree))
+        self._publish(Committed(0, tree.root, MemoryState(self._genesis), tree))
         response.app_hash = tree.root
         return response
 
@@ -199,10 +202,9 @@ class RoutingApplication(Application):
         self._store.write(Head(staged.height, staged.result.app_hash, self._extensions_from), changes)
 
         self._genesis, self._staged = {}, None
-        view = self._store.view()
-        self.published.publish(Committed(staged.height, staged.result.app_hash, view, staged.result.tree))
+        self._publish(Committed(staged.height, staged.result.app_hash, self._store.view(), staged.result.tree))
         hashes = [sha256(tx).digest() for tx in staged.txs]
-        self._tidy_mempool(hashes, staged.height, view)
+        self._tidy_mempool(hashes, staged.height)
         self._tell(staged, hashes)
         log_block(staged.height, staged.result, monotonic() - started)
         return pb.ResponseCommit()
@@ -213,11 +215,15 @@ class RoutingApplication(Application):
             raise NodeError("the engine skipped InitChain")
         return committed
 
-    def _tidy_mempool(self, hashes: list[bytes], height: int, view: StateView) -> None:
+    def _publish(self, committed: Committed) -> None:
+        self.published.publish(committed)
+        self._records = StateDelta(committed.view)
+
+    def _tidy_mempool(self, hashes: list[bytes], height: int) -> None:
         if len(self._early):
             for tx_hash in hashes:
                 self._early.forget(tx_hash)
-            self._early.sweep(height, read_params(view))
+            self._early.sweep(height, self._records.must(keys.PARAMS, Params))
 
     def _tell(self, staged: _Staged, hashes: list[bytes]) -> None:
         self.metrics.blocks += 1
@@ -226,13 +232,6 @@ class RoutingApplication(Application):
         block = CommittedBlock(staged.height, dict(zip(hashes, staged.result.results, strict=True)))
         for listener in self._listeners:
             listener(block)
-
-
-def read_params(view: StateView) -> Params:
-    """Return the parameters in force."""
-    raw = view.get(keys.PARAMS)
-    invariant(raw is not None, "no params in the state")
-    return decode(Params, raw or b"")
 
 
 def parse_app_state(raw: bytes) -> dict[str, Any]:
