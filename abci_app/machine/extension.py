@@ -38,7 +38,7 @@ class DomainReport:
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What one validator says in one vote; nothing to say is zero bytes, never an empty record."""
+    """What one validator says in one vote (EXT-1); nothing to say is zero bytes, never an empty record."""
 
     version: U8
     signatures: tuple[SignedBatch, ...]
