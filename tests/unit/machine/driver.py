@@ -215,8 +215,12 @@ class Network:
 
     def change(self, key: bytes, cls: type[Any], **changes: Any) -> None:
         """Rewrite fields of a record between two blocks."""
+        self.change_or_write(key, replace(self.must(key, cls), **changes))
+
+    def change_or_write(self, key: bytes, record: object) -> None:
+        """Put a record between two blocks."""
         delta = self.delta
-        delta.write(key, replace(delta.must(key, cls), **changes))
+        delta.write(key, record)
         changed = delta.changes()
         self.state.apply(changed)
         self.tree = self.tree.update(changed)

@@ -40,7 +40,6 @@ from abci_app.machine.stream import (
     RouterAdded,
     RouterAllowlistRemoved,
     RouterLiquidityAdded,
-    RouterLiquidityRemoved,
     RouterList,
     RouterRemoved,
     SequencerChanged,

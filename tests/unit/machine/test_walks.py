@@ -110,7 +110,7 @@ def test_liquidity_removed_after_winning():
 
 
 def test_reverting_receiver():
-    """FLT-3: four attempts in vain cost the router nothing but time; the transfer goes SLOW and is paid by its message."""
+    """FLT-3: four attempts in vain cost the router nothing but time; the transfer goes SLOW, its message pays."""
     net = Network(SHORT)
     transfer_id = net.assign(R1)
     for _ in range(SHORT.attempts_max):
@@ -127,7 +127,7 @@ def test_reverting_receiver():
 
 
 def test_an_older_attempt_executed():
-    """EVT-3, ASN-6: attempt 2 runs with R2 when attempt 1's decision is executed: R1's charge is put back, R2's returned."""
+    """EVT-3, ASN-6: attempt 2 is R2's when attempt 1 is executed: R1's charge is put back, R2's returned."""
     net = Network(SHORT)
     transfer_id = net.assign(R1)
     net.block(txs=[bundle(transfer_id, R2)])
@@ -144,7 +144,7 @@ def test_an_older_attempt_executed():
 
 
 def test_reconciled_while_assigned():
-    """EVT-4, SLW-1: the attempt ends, its reservation and charge with it, and a slow decision is made in the same block."""
+    """EVT-4, SLW-1: the attempt ends, its reservation and charge with it; a slow decision is made in the same block."""
     net = Network(SHORT)
     transfer_id = net.assign(R1)
     net.block({B: [reconciled(transfer_id)]})
@@ -174,7 +174,7 @@ def test_a_withdraw_before_renewal():
 
 @pytest.mark.parametrize("fee, debit", [(9995, 999), (9500, 950), (10_000, 1000)])
 def test_fee_numerator_changed_in_between(fee, debit):
-    """LIQ-2: the debit is made with the fee of the Executed's place in the stream, and never exceeds the reservation."""
+    """LIQ-2: the debit is made with the fee of the Executed's place in the stream, and never exceeds the share."""
     net = Network(SHORT)
     transfer_id = net.assign(R1)
     events = [LiquidityFeeNumeratorUpdated(fee), executed(transfer_id, R1), LiquidityFeeNumeratorUpdated(9999)]
@@ -258,7 +258,7 @@ def test_waiting_ends_in_slow():
 
 
 def test_two_routers_share_one_transfer():
-    """ASN-2, ASN-3: 1.5 × what any router holds goes to two; each is reserved ⌊A/2⌋ + 1 and debited what Connext takes."""
+    """ASN-2, ASN-3: 1.5 × what any router holds goes to two: ⌊A/2⌋ + 1 reserved, what Connext takes debited."""
     net = Network(SHORT)
     amount = LIQUIDITY * 3 // 2 + 1
     transfer_id = net.assign(R1, R2, R3, lengths=(1, 2), amount=amount)
