@@ -1,4 +1,4 @@
-"""The node's own CometBFT, as far as submitting needs it: ``broadcast_tx_sync`` over its JSON-RPC."""
+"""The node's own CometBFT, as far as submitting needs it: its JSON-RPC's broadcast calls."""
 
 import base64
 import http.client
@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from abci_app.gateway.reads import QueryError
 from abci_app.machine.codes import Code
 
-CALL_TIMEOUT_S = 10.0
+CALL_TIMEOUT_S = 5.0
+ANSWER_BYTES_MAX = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,31 +25,41 @@ class Checked:
 class Engine:
     """One CometBFT RPC endpoint; a connection per call, so that it is safe from any thread."""
 
-    def __init__(self, rpc_url: str) -> None:
+    def __init__(self, rpc_url: str, timeout_s: float = CALL_TIMEOUT_S) -> None:
         parts = urlsplit(rpc_url.replace("tcp://", "http://"))
         self._host, self._port = parts.hostname or "127.0.0.1", parts.port or 26657
+        self._timeout_s = timeout_s
 
-    def broadcast(self, tx: bytes) -> Checked:
-        """Hand ``tx`` to the mempool and return CheckTx's answer; raises ``QueryError`` where there is none."""
-        answer = self._call("broadcast_tx_sync", {"tx": base64.b64encode(tx).decode()})
+    def broadcast(self, tx: bytes, wait_checked: bool = True) -> Checked:
+        """Hand ``tx`` to the mempool; return CheckTx's answer, or OK at once where nobody waits for it.
+
+        Raises QueryError: MEMPOOL_FULL, ENGINE_UNAVAILABLE.
+        """
+        method = "broadcast_tx_sync" if wait_checked else "broadcast_tx_async"
+        answer = self._call(method, {"tx": base64.b64encode(tx).decode()})
         error = answer.get("error")
         if error is not None:
-            reason = str(error.get("data") or error.get("message") or error)
+            fields = error if isinstance(error, dict) else {"message": error}
+            reason = str(fields.get("data") or fields.get("message") or error)
             if "already exists in cache" in reason:
                 return Checked(Code.OK, "already in the mempool")
             code = Code.MEMPOOL_FULL if "mempool is full" in reason else Code.ENGINE_UNAVAILABLE
             raise QueryError(code, reason[:300])
-        result = answer["result"]
-        return Checked(int(result["code"]), str(result.get("log", "")))
+        try:
+            result = answer["result"]
+            return Checked(int(result["code"]), str(result.get("log", "")))
+        except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+            raise QueryError(Code.ENGINE_UNAVAILABLE, "CometBFT answered without a result") from wrong
 
     def _call(self, method: str, params: dict[str, str]) -> dict[str, Any]:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        connection = http.client.HTTPConnection(self._host, self._port, timeout=CALL_TIMEOUT_S)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=self._timeout_s)
         try:
             connection.request("POST", "/", body, {"Content-Type": "application/json"})
-            answer = json.loads(connection.getresponse().read())
+            answer = json.loads(connection.getresponse().read(ANSWER_BYTES_MAX))
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise QueryError(Code.ENGINE_UNAVAILABLE, f"CometBFT at {self._host}:{self._port}: {error}") from error
+            reason = f"CometBFT at {self._host}:{self._port}: {error or type(error).__name__}"
+            raise QueryError(Code.ENGINE_UNAVAILABLE, reason) from error
         finally:
             connection.close()
         if not isinstance(answer, dict):

@@ -81,8 +81,8 @@ def build_entry(state: StateDelta, decision: records.Decision, sign: SequencerSi
 
 def find_signature(state: StateDelta, decision: records.Decision, router: bytes) -> bytes:
     """Return the router's own signature for the decided path length."""
-    bid = state.must(keys.bid(decision.transfer_id, Address(router)), records.Bid)
-    for signed in bid.signatures:
+    bid = state.read(keys.bid(decision.transfer_id, Address(router)), records.Bid)
+    for signed in bid.signatures if bid else ():
         if signed.path_length == len(decision.routers):
             return signed.signature
     raise QueryError(Code.NOT_FOUND, f"no signature of 0x{router.hex()} for {len(decision.routers)} routers")

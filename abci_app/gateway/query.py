@@ -1,35 +1,38 @@
 """The Query service: committed state, read in a gRPC thread, one snapshot an answer."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import Callable
+from itertools import islice
+from typing import NoReturn, TypeVar
 
 import grpc
 
 from abci_app.gateway import answers, auctions, execution
 from abci_app.gateway.reads import Committed, NodeReads, QueryError
+from abci_app.gateway.scan import NUMBER_MAX, SCAN_MAX, scan_from
 from abci_app.machine import keys, records
 from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import encode_transfer_info
 from abci_app.machine.state import StateDelta
+from abci_app.machine.transfers import UNDECIDED
 from abci_app.pb import query_pb2 as pb
 from abci_app.pb import query_pb2_grpc
 
 A = TypeVar("A")
 
-LIST_MAX = 500
-BATCHES_MAX = 100
-SCAN_MAX = 10_000
-"""Records one list call looks at, at most: a filter that matches nothing must not read the whole state."""
+LIST_DEFAULT, LIST_MAX = 100, 500
+BATCHES_DEFAULT, BATCHES_MAX = 20, 100
 
 _STATUS = {
     Code.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
     Code.ARGUMENT_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
     Code.NOT_READY: grpc.StatusCode.UNAVAILABLE,
+    Code.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Code.MEMPOOL_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 
-def refuse(context: grpc.ServicerContext, error: QueryError) -> None:
+def refuse(context: grpc.ServicerContext, error: QueryError) -> NoReturn:
     """End a call with the gRPC status that fits and the code's name in the trailing metadata."""
     context.set_trailing_metadata((("code", error.code.name),))
     context.abort(_STATUS.get(error.code, grpc.StatusCode.FAILED_PRECONDITION), str(error))
@@ -56,7 +59,6 @@ class QueryService(query_pb2_grpc.QueryServicer):
             return build(committed, StateDelta(committed.view))
         except QueryError as error:
             refuse(context, error)
-            raise
 
     def Status(self, request: pb.StatusRequest, context: grpc.ServicerContext) -> pb.StatusResponse:
         """Chain, height, validators, this node's counters."""
@@ -113,17 +115,11 @@ class QueryService(query_pb2_grpc.QueryServicer):
         def build(committed: Committed, state: StateDelta) -> pb.TransfersResponse:
             if request.status and request.status not in records.TransferStatus.__members__:
                 raise QueryError(Code.ARGUMENT_INVALID, f"no status {request.status!r}")
-            chosen = sorted(
-                (
-                    transfer for transfer in _bounded(state.scan(b"transfer/", records.Transfer))
-                    if transfer.acceptance >= request.from_acceptance
-                    and request.status in ("", transfer.status.name)
-                ),
-                key=lambda transfer: transfer.acceptance,
-            )
+            chosen, truncated = list_transfers(state, request.from_acceptance, request.status)
+            limit = _limit(request.limit)
             return pb.TransfersResponse(
-                height=committed.height,
-                transfers=[answers.build_transfer(state, transfer) for transfer in chosen[:_limit(request.limit)]],
+                height=committed.height, truncated=truncated or len(chosen) > limit,
+                transfers=[answers.build_transfer(state, transfer) for transfer in chosen[:limit]],
             )
         return self._answer(context, build)
 
@@ -159,15 +155,12 @@ class QueryService(query_pb2_grpc.QueryServicer):
     def Decisions(self, request: pb.DecisionsRequest, context: grpc.ServicerContext) -> pb.DecisionsResponse:
         """Decisions from a sequence on."""
         def build(committed: Committed, state: StateDelta) -> pb.DecisionsResponse:
-            answer = pb.DecisionsResponse(height=committed.height)
             end = state.must(keys.CHAIN, records.ChainState).next_sequence
-            for sequence in range(max(1, request.from_sequence), end):
-                decision = state.read(keys.decision(sequence), records.Decision)
-                if decision is not None:
-                    answer.decisions.append(answers.build_decision(decision))
-                if len(answer.decisions) >= _limit(request.limit):
-                    break
-            return answer
+            found = scan_from(state, keys.decisions(), request.from_sequence, end, records.Decision)
+            return pb.DecisionsResponse(
+                height=committed.height,
+                decisions=[answers.build_decision(decision) for decision in islice(found, _limit(request.limit))],
+            )
         return self._answer(context, build)
 
     def Batch(self, request: pb.BatchRequest, context: grpc.ServicerContext) -> pb.BatchResponse:
@@ -181,16 +174,13 @@ class QueryService(query_pb2_grpc.QueryServicer):
     def Batches(self, request: pb.BatchesRequest, context: grpc.ServicerContext) -> pb.BatchesResponse:
         """Batches from a height on."""
         def build(committed: Committed, state: StateDelta) -> pb.BatchesResponse:
-            answer = pb.BatchesResponse(height=committed.height)
             chain_id = state.must(keys.CHAIN, records.ChainState).chain_id
-            limit = min(request.limit or 20, BATCHES_MAX)
-            for key, batch in state.scan(keys.batches(), records.DecisionBatch):
-                if key < keys.batch(request.from_height) or (request.attested_only and not batch.attested_height):
-                    continue
-                answer.batches.append(answers.build_batch(state, batch, chain_id))
-                if len(answer.batches) >= limit:
-                    break
-            return answer
+            limit = min(request.limit or BATCHES_DEFAULT, BATCHES_MAX)
+            found = scan_from(state, keys.batches(), request.from_height, committed.height, records.DecisionBatch)
+            chosen = islice((batch for batch in found if batch.attested_height or not request.attested_only), limit)
+            return pb.BatchesResponse(
+                height=committed.height, batches=[answers.build_batch(state, batch, chain_id) for batch in chosen]
+            )
         return self._answer(context, build)
 
     def Execution(self, request: pb.ExecutionRequest, context: grpc.ServicerContext) -> pb.ExecutionResponse:
@@ -221,12 +211,25 @@ def list_locals(state: StateDelta, domain: records.Domain) -> list[Address]:
     })
 
 
+def list_transfers(state: StateDelta, from_acceptance: int, status: str) -> tuple[list[records.Transfer], bool]:
+    """Return transfers in acceptance order, and whether there were more than one call looks at.
+
+    The undecided ones have an index; the others are looked through by id, the first SCAN_MAX of them.
+    """
+    if status in (each.name for each in UNDECIDED):
+        references = scan_from(state, keys.open_transfers(), from_acceptance, NUMBER_MAX, records.Reference)
+        looked_at = [
+            state.must(keys.transfer(reference.transfer_id), records.Transfer) for reference in references
+        ]
+    else:
+        scanned = islice(state.scan(keys.transfers(), records.Transfer), SCAN_MAX)
+        looked_at = [transfer for _, transfer in scanned]
+    chosen = [
+        transfer for transfer in looked_at
+        if transfer.acceptance >= from_acceptance and status in ("", transfer.status.name)
+    ]
+    return sorted(chosen, key=lambda transfer: transfer.acceptance), len(looked_at) >= SCAN_MAX
+
+
 def _limit(asked: int) -> int:
-    return min(asked or 100, LIST_MAX)
-
-
-def _bounded(scanned: Iterator[tuple[Any, A]]) -> Iterator[A]:
-    for count, (_, record) in enumerate(scanned):
-        if count >= SCAN_MAX:
-            return
-        yield record
+    return min(asked or LIST_DEFAULT, LIST_MAX)

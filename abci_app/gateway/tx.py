@@ -1,144 +1,130 @@
 """The TxService: submit a transaction or bids; the answer is a code, never a guess."""
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from hashlib import sha256
 
 import grpc
 
+from abci_app.gateway.bundler import Bundler, Sent
 from abci_app.gateway.engine import Engine
 from abci_app.gateway.query import refuse
-from abci_app.gateway.reads import QueryError
+from abci_app.gateway.reads import NodeReads, QueryError
 from abci_app.gateway.waiters import CommitWaiters
+from abci_app.machine.bids import check_tx
 from abci_app.machine.codes import Code
-from abci_app.machine.params import BUNDLE_BIDS_MAX, TX_BYTES_MAX
+from abci_app.machine.params import TX_BYTES_MAX
 from abci_app.pb import tx_pb2, tx_service_pb2_grpc
 from abci_app.pb import tx_service_pb2 as pb
 
-GATHER_S = 0.01
-"""How long the first bid of a bundle waits for company: far below a block, long enough for a router's burst."""
 WAIT_DEFAULT_S = 10.0
 WAIT_MAX_S = 60.0
+CHECK_MAX_S = 12.0
+"""Twice the engine's deadline: a bundle, and the bid alone after it."""
 BIDS_PER_CALL_MAX = 1024
-
-
-def code_name(code: int) -> str:
-    """Return a code's name, or its number where a newer node made it."""
-    return Code(code).name if code in Code._value2member_map_ else str(code)
-
-
-class Bundler:
-    """Gathers bids that arrive together into sorted bundles and broadcasts each once."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-        self._lock = threading.Lock()
-        self._pending: dict[tuple[bytes, bytes], list[tuple[tx_pb2.Bid, Future[tuple[bytes, int, int, str]]]]] = {}
-        self._timer: threading.Timer | None = None
-
-    def add(self, bid: tx_pb2.Bid) -> "Future[tuple[bytes, int, int, str]]":
-        """Queue a bid; the future holds (bundle's bytes, place in it, code, reason) once CheckTx answered."""
-        future: Future[tuple[bytes, int, int, str]] = Future()
-        with self._lock:
-            self._pending.setdefault((bid.transfer_id, bid.router), []).append((bid, future))
-            if self._timer is None:
-                self._timer = threading.Timer(GATHER_S, self._flush)
-                self._timer.daemon = True
-                self._timer.start()
-        return future
-
-    def _flush(self) -> None:
-        with self._lock:
-            pending, self._pending, self._timer = self._pending, {}, None
-        # A second bid of one router for one transfer goes into the next round of bundles.
-        while pending:
-            now = [(key, queue.pop(0)) for key, queue in sorted(pending.items())]
-            pending = {key: queue for key, queue in pending.items() if queue}
-            for start in range(0, len(now), BUNDLE_BIDS_MAX):
-                self._send([entry for _, entry in now[start:start + BUNDLE_BIDS_MAX]])
-
-    def _send(self, entries: Sequence[tuple[tx_pb2.Bid, "Future[tuple[bytes, int, int, str]]"]]) -> None:
-        """Broadcast one bundle; where the door refuses it for one bid, send each alone: each gets its own code."""
-        raw = tx_pb2.Tx(bid_bundle=tx_pb2.BidBundle(bids=[bid for bid, _ in entries])).SerializeToString(
-            deterministic=True
-        )
-        try:
-            checked = self._engine.broadcast(raw)
-        except QueryError as error:
-            for _, future in entries:
-                future.set_result((raw, 0, error.code, error.reason))
-            return
-        if checked.code != Code.OK and len(entries) > 1:
-            for entry in entries:
-                self._send([entry])
-            return
-        for place, (_, future) in enumerate(entries):
-            future.set_result((raw, place, checked.code, checked.log))
+SUBMITTING_MAX = 24
+"""Calls that submit at once: they hold a thread each, and queries need some too (server.THREADS)."""
 
 
 class TxService(tx_service_pb2_grpc.TxServiceServicer):
     """Submission through the node's own CometBFT."""
 
-    def __init__(self, engine: Engine, waiters: CommitWaiters) -> None:
-        self._engine = engine
-        self._waiters = waiters
-        self._bundler = Bundler(engine)
+    def __init__(self, node: NodeReads, engine: Engine, waiters: CommitWaiters, bundler: Bundler) -> None:
+        self._node, self._engine, self._waiters, self._bundler = node, engine, waiters, bundler
+        self._slots = threading.BoundedSemaphore(SUBMITTING_MAX)
 
     def Submit(self, request: pb.SubmitRequest, context: grpc.ServicerContext) -> pb.SubmitResponse:
         """Submit one transaction's bytes."""
-        try:
+        deadline = compute_deadline(request.timeout_ms)
+        with self._answering(context):
             if not 0 < len(request.tx) <= TX_BYTES_MAX:
                 raise QueryError(Code.ARGUMENT_INVALID, f"tx has {len(request.tx)} bytes, 1 to {TX_BYTES_MAX} allowed")
-            checked = self._engine.broadcast(request.tx)
-        except QueryError as error:
-            refuse(context, error)
-            raise
-        answer = pb.SubmitResponse(
-            code=checked.code, code_name=code_name(checked.code), reason=checked.log,
-            tx_hash=sha256(request.tx).digest(),
+            checked = self._engine.broadcast(request.tx, wait_checked=request.wait != pb.WAIT_NONE)
+            code, reason, height, data = checked.code, checked.log, 0, b""
+            if code == Code.OK and request.wait == pb.WAIT_COMMITTED:
+                committed = self._waiters.wait(request.tx, deadline - time.monotonic())
+                if committed is None:
+                    code, reason = Code.TIMED_OUT, "not committed yet"
+                else:
+                    height, result = committed
+                    code, reason, data = result.code, result.log, result.data
+        return pb.SubmitResponse(
+            code=code, code_name=name_code(code), reason=reason, tx_hash=sha256(request.tx).digest(), height=height,
+            data=data,
         )
-        if checked.code == Code.OK and request.wait == pb.WAIT_COMMITTED:
-            committed = self._waiters.wait(request.tx, _timeout_s(request.timeout_ms))
-            if committed is None:
-                answer.code, answer.code_name, answer.reason = Code.TIMED_OUT, Code.TIMED_OUT.name, "not committed yet"
-            else:
-                height, result = committed
-                answer.height, answer.code, answer.code_name = height, result.code, code_name(result.code)
-                answer.reason, answer.data = result.log, result.data
-        return answer
 
     def SubmitBids(self, request: pb.SubmitBidsRequest, context: grpc.ServicerContext) -> pb.SubmitBidsResponse:
         """Submit bids; each gets its own code, also inside a bundle, and the height that committed it."""
-        if not 0 < len(request.bids) <= BIDS_PER_CALL_MAX:
-            reason = f"{len(request.bids)} bids, 1 to {BIDS_PER_CALL_MAX} allowed"
-            refuse(context, QueryError(Code.ARGUMENT_INVALID, reason))
-        futures = [self._bundler.add(bid) for bid in request.bids]
-        timeout_s = _timeout_s(request.timeout_ms)
-        return pb.SubmitBidsResponse(answers=[self._answer(future, request.wait, timeout_s) for future in futures])
+        deadline = compute_deadline(request.timeout_ms)
+        with self._answering(context):
+            if not 0 < len(request.bids) <= BIDS_PER_CALL_MAX:
+                reason = f"{len(request.bids)} bids, 1 to {BIDS_PER_CALL_MAX} allowed"
+                raise QueryError(Code.ARGUMENT_INVALID, reason)
+            sent = [self._send(bid) for bid in request.bids]
+            answers = [self._answer(each, request.wait, deadline) for each in sent]
+        return pb.SubmitBidsResponse(answers=answers)
+
+    @contextmanager
+    def _answering(self, context: grpc.ServicerContext) -> Iterator[None]:
+        """Take a slot for a call; a QueryError ends the call with its code."""
+        try:
+            if not self._slots.acquire(blocking=False):
+                raise QueryError(Code.MEMPOOL_FULL, f"{SUBMITTING_MAX} calls submit already")
+            try:
+                yield
+            finally:
+                self._slots.release()
+        except QueryError as error:
+            refuse(context, error)
+
+    def _send(self, bid: tx_pb2.Bid) -> "Future[Sent] | Sent":
+        """Hand a bid to the bundler; answer one at once that no node would take, so that it spoils no bundle."""
+        committed = self._node.committed()
+        if committed is None:
+            return Sent(b"", 0, Code.NOT_READY, "the node has not committed anything yet")
+        alone = tx_pb2.Tx(bid_bundle=tx_pb2.BidBundle(bids=[bid])).SerializeToString(deterministic=True)
+        # Whether the transfer was seen is the engine's CheckTx to say: here every unknown one counts as seen.
+        checked = check_tx(committed.view, alone, lambda _: True)
+        if checked.code is not Code.OK:
+            return Sent(alone, 0, checked.code, checked.log)
+        return self._bundler.add(bid)
 
     def _answer(
-        self, future: "Future[tuple[bytes, int, int, str]]", wait: int, timeout_s: float
+        self, sending: "Future[Sent] | Sent", wait: int, deadline: float
     ) -> pb.SubmitBidsResponse.Answer:
-        if wait == pb.WAIT_NONE:
-            return pb.SubmitBidsResponse.Answer(code=Code.OK, code_name=Code.OK.name)
-        try:
-            raw, place, code, reason = future.result(WAIT_MAX_S)
-        except TimeoutError:
-            raw, place, code, reason = b"", 0, Code.ENGINE_UNAVAILABLE, "CometBFT did not answer"
-        height = 0
+        if isinstance(sending, Sent):
+            sent = sending
+        elif wait == pb.WAIT_NONE:
+            sent = Sent(b"", 0, Code.OK, "")
+        else:
+            try:
+                sent = sending.result(CHECK_MAX_S)
+            except TimeoutError:
+                sent = Sent(b"", 0, Code.ENGINE_UNAVAILABLE, "CometBFT did not answer")
+        code, reason, height = sent.code, sent.reason, 0
         if code == Code.OK and wait == pb.WAIT_COMMITTED:
-            committed = self._waiters.wait(raw, timeout_s)
+            committed = self._waiters.wait(sent.raw, deadline - time.monotonic())
             if committed is None:
                 code, reason = Code.TIMED_OUT, "not committed yet"
             else:
                 height, result = committed
-                code = result.data[place] if place < len(result.data) else result.code
-                reason = result.log
+                code = result.data[sent.place] if sent.place < len(result.data) else result.code
+                # A bundle's log tells of its first refusal only.
+                reason = result.log if result.log.startswith(name_code(code)) else ""
         return pb.SubmitBidsResponse.Answer(
-            code=code, code_name=code_name(code), reason=reason, tx_hash=sha256(raw).digest(), height=height
+            code=code, code_name=name_code(code), reason=reason, height=height,
+            tx_hash=sha256(sent.raw).digest() if sent.raw else b"",
         )
 
 
-def _timeout_s(timeout_ms: int) -> float:
-    return min(timeout_ms / 1000 if timeout_ms else WAIT_DEFAULT_S, WAIT_MAX_S)
+def name_code(code: int) -> str:
+    """Return a code's name, or its number where a newer node made it."""
+    return Code(code).name if code in Code._value2member_map_ else str(code)
+
+
+def compute_deadline(timeout_ms: int) -> float:
+    """Return the moment, on the monotonic clock, until which a call waits for a commit."""
+    return time.monotonic() + min(timeout_ms / 1000 if timeout_ms else WAIT_DEFAULT_S, WAIT_MAX_S)

@@ -79,6 +79,11 @@ def transfer(transfer_id: TransferId) -> bytes:
     return b"transfer/%s" % transfer_id.hex().encode()
 
 
+def transfers() -> bytes:
+    """Prefix of ``transfer``."""
+    return b"transfer/"
+
+
 def transfer_info(transfer_id: TransferId) -> bytes:
     """TransferInfo of a transfer (absent while known by hash only)."""
     return b"transfer_info/%s" % transfer_id.hex().encode()

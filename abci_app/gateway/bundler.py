@@ -1,0 +1,113 @@
+"""Bids that arrive together leave together: sorted bundles, each broadcast once, one answer a bid."""
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from abci_app.gateway.engine import Engine
+from abci_app.gateway.reads import QueryError
+from abci_app.machine.codes import Code
+from abci_app.machine.params import BUNDLE_BIDS_MAX
+from abci_app.pb import tx_pb2
+
+GATHER_S = 0.01
+"""How long the first bid of a bundle waits for company: far below a block, long enough for a router's burst."""
+WORKERS = 4
+"""Bundles on their way at once; CometBFT checks them one by one anyway."""
+PENDING_BIDS_MAX = 8192
+"""Bids not yet answered; more would only be more to forget when the engine hangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What became of a bid at the door."""
+
+    raw: bytes
+    """The bundle that carried it."""
+    place: int
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    bid: tx_pb2.Bid
+    future: "Future[Sent]"
+
+    @property
+    def key(self) -> tuple[bytes, bytes]:
+        return self.bid.transfer_id, self.bid.router
+
+
+class Bundler:
+    """Any thread adds; a few workers broadcast."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lock = threading.Lock()
+        self._waiting: list[_Entry] = []
+        self._unanswered = 0
+        self._closed = False
+        self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="bundle")
+
+    def add(self, bid: tx_pb2.Bid) -> "Future[Sent]":
+        """Queue a bid; the future holds its answer once CheckTx gave one. Its shape must have been checked."""
+        entry = _Entry(bid, Future())
+        with self._lock:
+            if self._closed or self._unanswered >= PENDING_BIDS_MAX:
+                code = Code.ENGINE_UNAVAILABLE if self._closed else Code.MEMPOOL_FULL
+                reason = "the node stops" if self._closed else f"{self._unanswered} bids wait for an answer already"
+                entry.future.set_result(Sent(b"", 0, code, reason))
+                return entry.future
+            self._unanswered += 1
+            self._waiting.append(entry)
+            if len(self._waiting) == 1:
+                self._pool.submit(self._flush)
+        return entry.future
+
+    def close(self) -> None:
+        """Answer what waits, take nothing more."""
+        with self._lock:
+            self._closed = True
+            waiting, self._waiting = self._waiting, []
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        for entry in waiting:
+            self._answer(entry, Sent(b"", 0, Code.ENGINE_UNAVAILABLE, "the node stops"))
+
+    def _flush(self) -> None:
+        time.sleep(GATHER_S)
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        while waiting:
+            # A second bid of one router for one transfer goes into the next round of bundles.
+            first: dict[tuple[bytes, bytes], _Entry] = {}
+            later = [entry for entry in waiting if first.setdefault(entry.key, entry) is not entry]
+            ordered = [first[key] for key in sorted(first)]
+            for start in range(0, len(ordered), BUNDLE_BIDS_MAX):
+                self._send(ordered[start:start + BUNDLE_BIDS_MAX])
+            waiting = later
+
+    def _send(self, entries: Sequence[_Entry]) -> None:
+        """Broadcast one bundle; where the door refuses it for one bid, send each alone: each gets its own code."""
+        raw = tx_pb2.Tx(bid_bundle=tx_pb2.BidBundle(bids=[entry.bid for entry in entries])).SerializeToString(
+            deterministic=True
+        )
+        try:
+            checked = self._engine.broadcast(raw)
+        except QueryError as error:
+            for entry in entries:
+                self._answer(entry, Sent(raw, 0, error.code, error.reason))
+            return
+        if checked.code != Code.OK and len(entries) > 1:
+            for entry in entries:
+                self._send([entry])
+            return
+        for place, entry in enumerate(entries):
+            self._answer(entry, Sent(raw, place, checked.code, checked.log))
+
+    def _answer(self, entry: _Entry, sent: Sent) -> None:
+        with self._lock:
+            self._unanswered -= 1
+        entry.future.set_result(sent)
