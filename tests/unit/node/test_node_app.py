@@ -123,6 +123,7 @@ def test_bids_for_accepted_transfers_are_admitted(net: Network) -> None:
 
 
 def test_early_bids_are_for_what_the_own_observer_saw(net: Network) -> None:
+    """BID-6."""
     net.validators[0].observer.see_transfer(XCALLED[0].transfer_id)
     assert check(net, BIDS[0]) == Code.OK
     assert check(net, BIDS[1]) == Code.TRANSFER_UNKNOWN
@@ -130,6 +131,7 @@ def test_early_bids_are_for_what_the_own_observer_saw(net: Network) -> None:
 
 
 def test_early_bids_are_bounded_per_router(net: Network) -> None:
+    """BID-6."""
     for xcalled in XCALLED:
         net.validators[0].observer.see_transfer(xcalled.transfer_id)
     assert [check(net, bid) for bid in BIDS[:5]] == [0, 0, 0, Code.EARLY_BIDS_FULL, Code.EARLY_BIDS_FULL]
@@ -138,6 +140,7 @@ def test_early_bids_are_bounded_per_router(net: Network) -> None:
 
 
 def test_early_bids_leave_after_their_blocks(net: Network) -> None:
+    """BID-6."""
     net.validators[0].observer.see_transfer(XCALLED[0].transfer_id)
     assert check(net, BIDS[0]) == Code.OK
     for _ in range(3):

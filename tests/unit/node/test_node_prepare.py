@@ -32,6 +32,7 @@ def kinds(block: list[bytes]) -> list[bytes]:
 
 
 def test_order_is_commit_segments_awaited_bids_the_rest(net: Network) -> None:
+    """COM-3."""
     net.chains[ORIGIN].add([XCALLED[0]])
     net.chains[DESTINATION].add()
     net.see()
@@ -46,6 +47,7 @@ def test_order_is_commit_segments_awaited_bids_the_rest(net: Network) -> None:
 
 
 def test_bundles_wait_whole_for_their_last_transfer(net: Network) -> None:
+    """BID-7."""
     both = encode_bundle([valid_bid(XCALLED[index].transfer_id, ROUTER_KEYS[1]) for index in (0, 1)])
     net.chains[ORIGIN].add([XCALLED[0]])
     net.see()
@@ -80,6 +82,7 @@ def test_only_what_is_agreed_on_the_own_digest_is_proposed(net: Network) -> None
 
 
 def test_two_thirds_are_not_enough_and_more_is(tmp_path: Path) -> None:
+    """REP-2."""
     for powers, agreed in (((2, 2, 2), False), ((3, 2, 2), True)):
         net = Network(tmp_path / str(agreed), powers=powers)
         net.chains[ORIGIN].add([XCALLED[0]])
@@ -90,6 +93,7 @@ def test_two_thirds_are_not_enough_and_more_is(tmp_path: Path) -> None:
 
 
 def test_votes_that_do_not_verify_are_pruned_and_the_rest_counts(net: Network) -> None:
+    """COM-2."""
     net.chains[ORIGIN].add([XCALLED[0]])
     net.see()
     net.step()

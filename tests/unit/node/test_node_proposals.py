@@ -98,6 +98,7 @@ def entry_of(world: World, index: int) -> CommitEntry:
 
 
 def test_the_honest_block_is_as_meant(world: World) -> None:
+    """COM-1, COM-2, COM-3, REP-4 and BID-7 kept: every node takes it."""
     block = world.honest
     assert [tx[:2] for tx in block[:4]] == [INJECTED_COMMIT] + [INJECTED_SEGMENT] * 3 and block[4:] == [BID]
     commit = decode_commit(block[0])
@@ -113,6 +114,7 @@ def test_the_honest_block_is_as_meant(world: World) -> None:
     lambda world, block: [BID, *block],
 ])
 def test_a_commit_must_be_first(world: World, spoil) -> None:
+    """COM-1."""
     assert world.spoil(spoil) is Code.COMMIT_MISSING
 
 
@@ -128,6 +130,7 @@ def test_a_commit_must_be_first(world: World, spoil) -> None:
     lambda world: world.signed(0, b"x" * (EXTENSION_BYTES_MAX + 1)),
 ])
 def test_a_commit_must_be_well_formed(world: World, make) -> None:
+    """COM-1, COM-2."""
     assert world.spoil(with_commit(make)) is Code.COMMIT_MALFORMED
 
 
@@ -145,6 +148,7 @@ def test_a_commit_must_be_well_formed(world: World, make) -> None:
      Code.COMMIT_FLAGS_MISMATCH),
 ])
 def test_round_and_flags_must_be_the_block_s(world: World, make, code: Code) -> None:
+    """COM-2."""
     assert world.spoil(with_commit(make)) is code
 
 
@@ -160,6 +164,7 @@ def test_round_and_flags_must_be_the_block_s(world: World, make, code: Code) -> 
     lambda world: world.commit(entries=tuple(entry_of(world, index) for index in (1, 0, 2, 3))),  # swapped
 ])
 def test_every_complete_entry_must_be_signed_by_its_validator(world: World, make) -> None:
+    """COM-2: forged, replayed, of another round, of another chain, in another's name."""
     assert world.spoil(with_commit(make)) is Code.COMMIT_SIGNATURE_INVALID
 
 
@@ -217,6 +222,7 @@ def raw_of(tx: bytes) -> Segment:
     (lambda world, block: [block[0], world.segment(ORIGIN, 0, idle_blocks=4), *block[2:]], Code.SEGMENT_MALFORMED),
 ])
 def test_segments_must_be_the_agreed_ones_in_order(world: World, spoil, code: Code) -> None:
+    """SEG-2, SEG-3, SEG-4, REP-2, REP-4."""
     assert world.spoil(spoil) is code
 
 
@@ -227,6 +233,7 @@ def test_segments_must_be_the_agreed_ones_in_order(world: World, spoil, code: Co
     lambda world, block: block[:4],
 ])
 def test_nobody_demands_segments(world: World, spoil) -> None:
+    """REP-4: up to any agreed number, or none."""
     assert world.spoil(spoil) is Code.OK
 
 
@@ -240,6 +247,7 @@ def test_nobody_demands_segments(world: World, spoil) -> None:
     lambda world, block: [*block, b"\x00"],
 ])
 def test_injected_kinds_have_one_place(world: World, spoil) -> None:
+    """COM-3, TX-1."""
     assert world.spoil(spoil) is Code.INJECTED_MISPLACED
 
 
@@ -254,6 +262,7 @@ MIXED_BUNDLE = encode_bundle([valid_bid(XCALLED[index].transfer_id, ROUTER_KEYS[
     lambda world, block: [block[0], block[3], BID],
 ])
 def test_a_bid_before_its_transfer_is_refused_with_its_block(world: World, spoil) -> None:
+    """BID-7."""
     assert world.spoil(spoil) is Code.BID_NOT_ACCEPTED_YET
 
 
@@ -272,6 +281,7 @@ def test_a_refusal_is_counted_and_logged_with_its_code(world: World, caplog: pyt
 
 
 def test_no_commit_before_extensions_are_due(tmp_path: Path) -> None:
+    """COM-1."""
     net = Network(tmp_path)
     try:
         assert net.prepare() == []

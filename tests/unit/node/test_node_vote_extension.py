@@ -1,4 +1,4 @@
-"""ExtendVote says what is new and no more (EXT-4); VerifyVoteExtension refuses form only (EXT-3)."""
+"""ExtendVote says what is new and no more (EXT-4); VerifyVoteExtension refuses form only (EXT-1, EXT-2, EXT-3)."""
 
 from dataclasses import replace
 from itertools import count
@@ -205,6 +205,7 @@ def find_batch_digest(net: Network) -> str:
 
 
 def test_until_attested_the_missing_signatures_are_said_again(net: Network) -> None:
+    """EXT-4, BAT-5."""
     decide(net, 0)
     net.step(proposer=3)
     absent = {0: VoteFlag.ABSENT, 3: VoteFlag.NIL}  # 4 and 1 of 10
@@ -252,6 +253,7 @@ def report(domain: int, digests: int = 1) -> DomainReport:
     (encode(Extension(1, (), tuple(report(domain, 4) for domain in range(1, 16)))), False),  # 2,137 bytes
 ])
 def test_only_form_is_verified(net: Network, extension: bytes, accepted: bool) -> None:
+    """EXT-1, EXT-2, EXT-3."""
     app = net.validators[0].app
     request = pb.RequestVerifyVoteExtension(
         hash=bytes(32), validator_address=net.validators[1].address, height=1, vote_extension=extension
