@@ -26,6 +26,7 @@ from abci_app.machine.stream import (
     AssetAdded,
     AssetRemoved,
     DiamondCut,
+    Event,
     ForceReceiveLocal,
     LiquidityFeeNumeratorUpdated,
     MaxRoutersPerTransferUpdated,
@@ -180,7 +181,7 @@ def in_status(net: Network, status: str) -> TransferId:
     if status == "SLOW":
         return net.accept(amount=5)
     transfer_id = net.assign(R1)
-    steps = {
+    steps: dict[str, list[Event]] = {
         "ASSIGNED": [], "EXECUTED": [executed(transfer_id, R1)], "RECONCILED": [reconciled(transfer_id)],
         "COMPLETED": [executed(transfer_id, R1), reconciled(transfer_id, R1)],
     }
@@ -208,10 +209,10 @@ def test_executed_and_reconciled_in_every_status(status, fast, slow, message):
         net = Network(PARAMS)
         transfer_id = in_status(net, status)
         before = net.liquidity_of(R2).balance
-        happened = {
+        table: dict[str, Event] = {
             "fast": executed(transfer_id, R2), "slow": executed(transfer_id), "message": reconciled(transfer_id, R2),
-        }[event]
-        net.block({B: [happened]})
+        }
+        net.block({B: [table[event]]})
         transfer = net.transfer(transfer_id)
         assert transfer.status.name == (expected or status), event
         assert bool(net.alarms()) == (expected is None), event

@@ -22,7 +22,7 @@ class Model:
         self.weights = weights
         self.virtual = 0
         self.finish = {}
-        self.charged = dict.fromkeys(weights, 0)
+        self.charged = dict.fromkeys(weights, Fraction(0))
 
     def run(self, transfer_id, amount, count, bidders):
         starts = {}

@@ -269,9 +269,8 @@ def test_attempts_of_one_transfer_are_bounded():
 
 def traces(net: Network, transfer_id: TransferId) -> list[bytes]:
     """Keys whose name or value mentions the transfer."""
-    return [
-        key for key, value in net.state.values.items() if transfer_id.hex().encode() in key or transfer_id in value
-    ]
+    name, raw = transfer_id.hex().encode(), bytes(transfer_id)
+    return [key for key, value in net.state.values.items() if name in key or raw in value]
 
 
 @pytest.mark.parametrize("decided", [False, True])

@@ -25,6 +25,7 @@ from abci_app.machine.extension import (
 from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_EVENTS_MAX, Params
 from abci_app.machine.records import Domain, DomainStatus, Member, Report, Reports, ValidatorSet
 from abci_app.machine.reports import (
+    Tally,
     check_segments,
     compute_agreed,
     compute_agreement,
@@ -34,7 +35,8 @@ from abci_app.machine.reports import (
 from abci_app.machine.segments import check_fit, is_end_allowed
 from abci_app.machine.state import StateDelta
 from abci_app.machine.stream import PositionedEvent, Segment, Unpaused, compute_digest, encode_segment
-from tests.unit.machine.driver import ROUTERS, A, B, Network, executed, key_address
+from tests.unit.machine.driver import ROUTERS, A, B, Network, executed
+from tests.unit.machine.small_world import key_address
 
 R1 = ROUTERS[0]
 PARAMS = Params(lease_s=30)
@@ -166,7 +168,7 @@ def test_agreement(powers, tally, agreed):
                 max_size=12))
 def test_tally_against_a_naive_model(reports):
     """REP-1, REP-2: one dict of validator → number → digest, counted afresh."""
-    tally = {number: {} for number in range(1, 5)}
+    tally: Tally = {number: {} for number in range(1, 5)}
     naive: dict[int, dict[int, Hash]] = {member: {} for member in range(4)}
     for member, first, numbers in reports:
         digests = tuple((D1, D2, D3)[number] for number in numbers)

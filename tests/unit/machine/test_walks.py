@@ -7,8 +7,18 @@ from abci_app.machine.codec import TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.params import CHARGE_SCALE, Params
-from abci_app.machine.records import AttemptEnd, DecisionKind, Domain, DomainStatus, Lane, Tombstone, Transfer
+from abci_app.machine.records import (
+    AttemptEnd,
+    DecisionBatch,
+    DecisionKind,
+    Domain,
+    DomainStatus,
+    Lane,
+    Tombstone,
+    Transfer,
+)
 from abci_app.machine.stream import (
+    Event,
     LiquidityFeeNumeratorUpdated,
     Paused,
     RouterLiquidityAdded,
@@ -50,9 +60,9 @@ def test_normal():
     assert (net.height, net.status(transfer_id)) == (1, "ACCEPTED")
     net.block(txs=[bundle(transfer_id, R1)])
     assert net.status(transfer_id) == "ASSIGNED"
-    assert net.batch(2).attested_height == 0
+    assert net.must(keys.batch(2), DecisionBatch).attested_height == 0
     net.block()
-    assert net.batch(2).attested_height == 3
+    assert net.must(keys.batch(2), DecisionBatch).attested_height == 3
 
     net.block({B: [executed(transfer_id, R1)]})
     assert (net.status(transfer_id), net.liquidity_of(R1).balance) == ("EXECUTED", LIQUIDITY - 999)
@@ -177,7 +187,8 @@ def test_fee_numerator_changed_in_between(fee, debit):
     """LIQ-2: the debit is made with the fee of the Executed's place in the stream, and never exceeds the share."""
     net = Network(SHORT)
     transfer_id = net.assign(R1)
-    events = [LiquidityFeeNumeratorUpdated(fee), executed(transfer_id, R1), LiquidityFeeNumeratorUpdated(9999)]
+    before, after = LiquidityFeeNumeratorUpdated(fee), LiquidityFeeNumeratorUpdated(9999)
+    events: list[Event] = [before, executed(transfer_id, R1), after]
     net.block({B: events})
     assert net.liquidity_of(R1).balance == LIQUIDITY - debit
     assert net.domain(B).fee_numerator == 9999
