@@ -1,0 +1,54 @@
+"""What commands that talk to a node share: options, the client, one line for every failure."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from google.protobuf.message import Message
+
+from abci_app.cli.failure import Failure
+from abci_app.cli.tables import print_json
+from abci_app.node.config import GRPC_ADDRESS
+
+if TYPE_CHECKING:
+    from abci_app.router.client import NodeClient
+
+A = TypeVar("A", bound=Message)
+
+NODE = Annotated[list[str] | None, typer.Option(
+    help=f"host:port of a node's gRPC; several are tried in order. Default: {GRPC_ADDRESS}.", show_default=False,
+)]
+JSON = Annotated[bool, typer.Option("--json", help="One JSON object: every field, bytes as 0x hex.")]
+
+
+@contextmanager
+def connected(nodes: list[str] | tuple[str, ...] | None) -> "Iterator[NodeClient]":
+    """Give a client of these nodes; what goes wrong becomes a Failure that starts with the code."""
+    from abci_app.router.client import NodeClient
+    from abci_app.router.errors import RouterError
+
+    addresses = tuple(nodes or (GRPC_ADDRESS,))
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+            raise Failure(f"--node {address!r} is not host:port")
+    client = NodeClient(addresses)
+    try:
+        yield client
+    except RouterError as error:
+        raise Failure(str(error)) from error
+    finally:
+        client.close()
+
+
+def ask(
+    nodes: list[str] | None, as_json: bool, question: "Callable[[NodeClient], A]", show: Callable[[A], None]
+) -> None:
+    """Ask one question and show the answer: every field with ``--json``, else ``show``'s tables."""
+    with connected(nodes) as client:
+        answer = question(client)
+    if as_json:
+        print_json(answer)
+    else:
+        show(answer)
