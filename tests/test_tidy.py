@@ -17,7 +17,9 @@ GENERATED = ("abci_app/pb/", "abci_app/abci/pb/")
 LOCKS = ("requirements.lock", "contracts/package-lock.json", "engine/go.sum", "LICENSE")
 CODE = (".py", ".sol", ".proto", ".js", ".cjs", ".mjs", ".sh")
 
-ALLOWED: dict[tuple[str, str], str] = {}
+ALLOWED: dict[tuple[str, str], str] = {
+    ("abci_app/machine/records.py", "lines"): "one list of records: split, the layout of the state stands in two places",
+}
 """Problems we live with: file, a part of the message, and why. Each entry excuses one problem and must be needed."""
 
 Check = Callable[[str, str], list[str]]
