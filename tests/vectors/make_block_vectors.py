@@ -79,8 +79,8 @@ def make_vectors() -> dict[str, Any]:
         })
     genesis = {key.decode(): value.hex() for key, value in sorted(net.genesis.items())}
     return {
-        "about": "ORD-4: genesis state (key: value) and blocks as bytes; the codes, data, batch roots and app hashes that "
-        "executing them gives. All hex without 0x.",
+        "about": "ORD-4: genesis state (key: value) and blocks as bytes, with codes, data, batch roots and app hashes. "
+        "All hex without 0x.",
         "genesis": genesis, "genesis_app_hash": replay_genesis_hash(net).hex(), "blocks": blocks,
         "final_keys_keccak": keccak(b"\n".join(sorted(net.state.values))).hex(),
     }

@@ -323,7 +323,7 @@ class Network:
         self.nonces[origin] = nonce + 1
         return replace(TransferInfo(
             origin, destination, self.domains[0], Address(b"\x70" * 20), Address(b"\xde" * 20), False, b"", 300, SENDER,
-            amount, amount * 10**12, nonce, CANONICAL_ID,
+            amount, min(amount * 10**12, 2**255), nonce, CANONICAL_ID,
         ), **changes)
 
     def accept(self, txs: Sequence[bytes] = (), **kwargs: Any) -> TransferId:
