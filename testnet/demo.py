@@ -171,6 +171,7 @@ class Demo:
 
 def run(home: Path, base_port: int | None, validators: int | None, keep: bool) -> int:
     """Run the demo in ``home``; return the exit status: 0 when every transfer completed and every check held."""
+    network.clear(home)
     with View() as view:
         layout = network.up(home, base_port, validators, view.say)
         view.say(f"network is up: endpoints in {layout.endpoints}")

@@ -72,6 +72,13 @@ def down(home: Path) -> list[str]:
     return [identity.name for identity in running]
 
 
+def clear(home: Path) -> None:
+    """Remove a network that does not run, if there is one. Raises NetworkError where it runs."""
+    if (home / "manifest.json").exists():
+        _refuse_running(load_layout(home))
+        shutil.rmtree(home)
+
+
 def stop(home: Path, name: str) -> None:
     """End one validator, router, relayer or chain. Raises NetworkError where it does not run."""
     layout = load_layout(home)

@@ -86,7 +86,7 @@ def settle(home: HOME = DEFAULT_HOME) -> None:
 
 
 def demo(
-    home: Annotated[Path, typer.Option(help="Folder of the network; made anew.")] = Path(".testnet/demo"),
+    home: Annotated[Path, typer.Option(help="Folder of the network; one that is there and does not run is made anew.")] = Path("build/demo"),
     base_port: BASE_PORT = None, validators: VALIDATORS = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the network running.")] = False,
 ) -> None:
