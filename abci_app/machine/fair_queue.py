@@ -1,6 +1,7 @@
 """Start-time fair queueing among the routers of one (destination, local asset): who is next, at what charge (ASN-4).
 
-Tags are unbounded integers in local-asset units times 2³²; a router's charge is what its finish tag moves by.
+Tags are unbounded integers in local-asset units times 2³²; a router's charge is what its finish tag moves by. What
+two routers that bid in all auctions of a run are charged differs by their two largest shares at most (ASN-7).
 """
 
 from collections.abc import Sequence

@@ -67,7 +67,10 @@ def is_over(scope: Scope, transfer: Transfer) -> bool:
 
 
 def process_over(scope: Scope, transfer: Transfer) -> Transfer:
-    """End an attempt that is over; renew it, or give all of it back and let the transfer wait or go slow."""
+    """End an attempt that is over; renew it, or give all of it back and let the transfer wait or go slow.
+
+    Why it was in vain is nobody's fault here: it counts against the transfer, by its attempts (FLT-3).
+    """
     attempt = transfer.attempts[-1]
     if attempt.kind is DecisionKind.SLOW:
         after = end_attempt(scope, transfer, AttemptEnd.OVER)

@@ -42,7 +42,7 @@ from tests.unit.machine.driver import (
 )
 
 DOMAINS = (A, B, C)
-SEEDS = (1, 2, 3, 4)
+SEEDS = (1, 2, 3)
 BLOCKS = 110
 KINDS = {
     "accepted", "assigned", "renewed", "waiting", "slow", "executed", "reconciled", "completed", "batch", "attested",
@@ -99,8 +99,9 @@ class Traffic:
         self.infos[transfer_id] = info
         if self.one_in(5):
             self.unseen.append(info)
-            settled: Event = executed(transfer_id, self.dice.choice(ROUTERS), amount=amount, origin=origin, domain=destination)
-            message: Event = reconciled(transfer_id, amount=amount, origin=origin, domain=destination)
+            where = {"amount": amount, "origin": origin, "domain": destination}
+            settled: Event = executed(transfer_id, self.dice.choice(ROUTERS), **where)
+            message: Event = reconciled(transfer_id, **where)
             events: list[Event] = self.dice.choice(([settled], [message], [settled, message], []))
             for event in events:
                 self.emit(destination, event)
