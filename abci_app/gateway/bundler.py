@@ -52,20 +52,21 @@ class Bundler:
         self._closed = False
         self._pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="bundle")
 
-    def add(self, bid: tx_pb2.Bid) -> "Future[Sent]":
-        """Queue a bid; the future holds its answer once CheckTx gave one. Its shape must have been checked."""
-        entry = _Entry(bid, Future())
+    def add(self, bids: Sequence[tx_pb2.Bid]) -> "list[Future[Sent]]":
+        """Queue bids; each future holds its answer once CheckTx gave one. Their shape must have been checked."""
+        entries = [_Entry(bid, Future()) for bid in bids]
         with self._lock:
-            if self._closed or self._unanswered >= PENDING_BIDS_MAX:
-                code = Code.ENGINE_UNAVAILABLE if self._closed else Code.MEMPOOL_FULL
-                reason = "the node stops" if self._closed else f"{self._unanswered} bids wait for an answer already"
-                entry.future.set_result(Sent(b"", 0, code, reason))
-                return entry.future
-            self._unanswered += 1
-            self._waiting.append(entry)
-            if len(self._waiting) == 1:
+            room = 0 if self._closed else max(0, PENDING_BIDS_MAX - self._unanswered)
+            taken, refused = entries[:room], entries[room:]
+            self._unanswered += len(taken)
+            if taken and not self._waiting:
                 self._pool.submit(self._flush)
-        return entry.future
+            self._waiting += taken
+            code = Code.ENGINE_UNAVAILABLE if self._closed else Code.MEMPOOL_FULL
+            reason = "the node stops" if self._closed else f"{self._unanswered} bids wait for an answer already"
+        for entry in refused:
+            entry.future.set_result(Sent(b"", 0, code, reason))
+        return [entry.future for entry in entries]
 
     def close(self) -> None:
         """Answer what waits, take nothing more."""

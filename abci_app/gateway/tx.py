@@ -63,8 +63,10 @@ class TxService(tx_service_pb2_grpc.TxServiceServicer):
             if not 0 < len(request.bids) <= BIDS_PER_CALL_MAX:
                 reason = f"{len(request.bids)} bids, 1 to {BIDS_PER_CALL_MAX} allowed"
                 raise QueryError(Code.ARGUMENT_INVALID, reason)
-            sent = [self._send(bid) for bid in request.bids]
-            answers = [self._answer(each, request.wait, deadline) for each in sent]
+            refused = [self._check(bid) for bid in request.bids]
+            passed = [bid for bid, refusal in zip(request.bids, refused, strict=True) if refusal is None]
+            futures = iter(self._bundler.add(passed))
+            answers = [self._answer(refusal or next(futures), request.wait, deadline) for refusal in refused]
         return pb.SubmitBidsResponse(answers=answers)
 
     @contextmanager
@@ -80,17 +82,15 @@ class TxService(tx_service_pb2_grpc.TxServiceServicer):
         except QueryError as error:
             refuse(context, error)
 
-    def _send(self, bid: tx_pb2.Bid) -> "Future[Sent] | Sent":
-        """Hand a bid to the bundler; answer one at once that no node would take, so that it spoils no bundle."""
+    def _check(self, bid: tx_pb2.Bid) -> Sent | None:
+        """Return the answer to a bid that no node would take, so that it spoils no bundle; None for any other."""
         committed = self._node.committed()
         if committed is None:
             return Sent(b"", 0, Code.NOT_READY, "the node has not committed anything yet")
         alone = tx_pb2.Tx(bid_bundle=tx_pb2.BidBundle(bids=[bid])).SerializeToString(deterministic=True)
         # Whether the transfer was seen is the engine's CheckTx to say: here every unknown one counts as seen.
         checked = check_tx(committed.view, alone, lambda _: True)
-        if checked.code is not Code.OK:
-            return Sent(alone, 0, checked.code, checked.log)
-        return self._bundler.add(bid)
+        return None if checked.code is Code.OK else Sent(alone, 0, checked.code, checked.log)
 
     def _answer(
         self, sending: "Future[Sent] | Sent", wait: int, deadline: float

@@ -95,7 +95,8 @@ class FakeNode:
             txs, self.mempool = self.mempool, []
             result = self.network.block(events, txs, **kwargs)
             self.publish()
-        results = dict(zip((sha256(tx).digest() for tx in txs), result.results[-len(txs):], strict=False)) if txs else {}
+        own = result.results[len(result.results) - len(txs):]
+        results = {sha256(tx).digest(): answer for tx, answer in zip(txs, own, strict=True)}
         block = CommittedBlock(self.network.height, results)
         for listener in self._listeners:
             listener(block)

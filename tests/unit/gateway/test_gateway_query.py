@@ -7,6 +7,7 @@ import grpc
 import pytest
 
 from abci_app.machine import batches, keys
+from abci_app.machine.codec import Address, Hash, TransferId
 from abci_app.machine.connext import (
     compute_bid_digest,
     compute_sequencer_digest,
@@ -50,7 +51,9 @@ def served() -> Iterator[Served]:
         yield running
 
 
-def decide(served: Served, *routers: bytes, lengths: tuple[int, ...] = (1,), amount: int = 1000) -> bytes:
+def decide(
+    served: Served, *routers: Address, lengths: tuple[int, ...] = (1,), amount: int = 1000
+) -> TransferId:
     """A transfer assigned to some of these routers."""
     transfer_id = served.node.network.assign(*(routers or (FIRST,)), lengths=lengths, amount=amount)
     served.node.publish()
@@ -204,7 +207,7 @@ def test_a_batch_hashes_and_verifies(served: Served) -> None:
     assert (batch.root, batch.epoch, batch.attested_height) == (stored.root, 1, 3)
     assert batch.digest == batches.compute_digest(CHAIN_ID, stored)
     [leaf] = batch.leaves
-    assert compute_root([leaf.hash]) == batch.root
+    assert compute_root([Hash(leaf.hash)]) == batch.root
     assert (leaf.destination, leaf.chain_id, list(leaf.sequences)) == (B, B + 30_000, [1])
     signers = [one.attestation for one in batch.attestations]
     assert signers == sorted(signers) and len(signers) == 4
@@ -222,8 +225,8 @@ def test_an_execution_payload_is_what_connext_wants(served: Served) -> None:
     attest(served)
     answer = execution(served, 2)
     [entry] = answer.entries
-    routers = [bytes(router) for router in entry.decision.routers]
-    assert keccak(entry.transfer_info) == transfer_id
+    routers = [Address(router) for router in entry.decision.routers]
+    assert bytes(keccak(entry.transfer_info)) == transfer_id
     digest = compute_bid_digest(transfer_id, 2)
     assert [recover_address(digest, signed) for signed in entry.router_signatures] == routers
     sequencer = recover_address(compute_sequencer_digest(transfer_id, routers), entry.sequencer_signature)

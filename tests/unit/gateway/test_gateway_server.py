@@ -1,0 +1,111 @@
+"""The server itself: reflection, health, the address, sizes; and the walks over numbered keys."""
+
+from collections.abc import Iterator
+from hashlib import sha256
+
+import grpc
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
+from hypothesis import given
+from hypothesis import strategies as st
+
+from abci_app.gateway.scan import NUMBER_MAX, list_prefixes, scan_from
+from abci_app.gateway.server import REQUEST_BYTES_MAX, Gateway
+from abci_app.gateway.waiters import REMEMBERED_MAX, CommitWaiters
+from abci_app.machine.codec import encode
+from abci_app.machine.codes import Code
+from abci_app.machine.records import Mark
+from abci_app.machine.results import TxResult
+from abci_app.machine.state import MemoryState, StateDelta
+from abci_app.node.view import CommittedBlock
+from abci_app.pb import tx_service_pb2
+from tests.unit.gateway.kit import CALL_S, FakeNode, Served, refused, serve
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    node = FakeNode()
+    node.publish()
+    with serve(node) as running:
+        yield running
+
+
+def test_reflection_lists_the_services_and_their_messages(served: Served) -> None:
+    database = ProtoReflectionDescriptorDatabase(served.channel)
+    services = set(database.get_services())
+    assert services == {
+        "routing.v1.Query", "routing.v1.TxService", "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection",
+    }
+    described = database.FindFileContainingSymbol("routing.v1.Query")
+    assert "AuctionResponse" in [message.name for message in described.message_type]
+
+
+@pytest.mark.parametrize("service", ["", "routing.v1.Query", "routing.v1.TxService"])
+def test_health_of_every_service(served: Served, service: str) -> None:
+    stub = health_pb2_grpc.HealthStub(served.channel)
+    answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=CALL_S)
+    assert answer.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def test_health_of_an_unknown_service(served: Served) -> None:
+    stub = health_pb2_grpc.HealthStub(served.channel)
+    request = health_pb2.HealthCheckRequest(service="routing.v1.Nothing")
+    assert refused(lambda: stub.Check(request, timeout=CALL_S))[0] is grpc.StatusCode.NOT_FOUND
+
+
+def test_an_address_in_use_is_an_os_error(served: Served) -> None:
+    second = Gateway(FakeNode(), served.address, "http://127.0.0.1:1")
+    with pytest.raises(OSError, match=served.address):
+        second.start()
+    second.stop()
+
+
+def test_an_oversized_request_is_refused(served: Served) -> None:
+    request = tx_service_pb2.SubmitRequest(tx=b"\1" * (REQUEST_BYTES_MAX + 1))
+    assert refused(lambda: served.tx.Submit(request, timeout=CALL_S))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+# --- walks ----------------------------------------------------------------------------------------------------------
+
+
+NUMBERS = st.integers(0, 400) | st.integers(0, NUMBER_MAX)
+
+
+@given(st.sets(NUMBERS, max_size=40), st.integers(0, 500), st.integers(0, 10**6))
+def test_a_walk_finds_what_a_filter_finds(numbers: set[int], start: int, length: int) -> None:
+    values = {b"batch/%020d" % number: encode(Mark(number % 2**64)) for number in numbers}
+    state = StateDelta(MemoryState({**values, b"batches": encode(Mark(0)), b"bid/x": encode(Mark(0))}))
+    found = [mark.height for mark in scan_from(state, b"batch/", start, start + length, Mark)]
+    assert found == sorted(number for number in numbers if start <= number <= start + length)
+
+
+@given(st.integers(0, NUMBER_MAX), st.integers(0, NUMBER_MAX))
+def test_prefixes_are_few_ascend_and_begin_at_the_start(start: int, end: int) -> None:
+    parts = list(list_prefixes(start, end))
+    assert len(parts) <= 181 and parts == sorted(parts)
+    assert (parts[:1] == [b"%020d" % start]) is (start <= end)
+
+
+@pytest.mark.parametrize(("start", "end"), [(5, 4), (0, NUMBER_MAX + 1), (-1, 3)])
+def test_a_walk_that_cannot_be_finds_nothing(start: int, end: int) -> None:
+    assert list(list_prefixes(start, end)) == []
+
+
+def test_a_walk_looks_at_a_bounded_number_of_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("abci_app.gateway.scan.SCAN_MAX", 3)
+    state = StateDelta(MemoryState({b"batch/%020d" % number: encode(Mark(number)) for number in range(9)}))
+    assert [mark.height for mark in scan_from(state, b"batch/", 2, 8, Mark)] == [2, 3, 4]
+
+
+# --- waiters --------------------------------------------------------------------------------------------------------
+
+
+def test_results_are_remembered_up_to_a_bound() -> None:
+    waiters = CommitWaiters()
+    first = sha256(b"first").digest()
+    waiters.hand_over(CommittedBlock(1, {first: TxResult(Code.OK)}))
+    assert waiters.wait(b"first", 0) == (1, TxResult(Code.OK))
+    filler = {number.to_bytes(32, "big"): TxResult(Code.OK) for number in range(REMEMBERED_MAX)}
+    waiters.hand_over(CommittedBlock(2, filler))
+    assert waiters.wait(b"first", 0) is None
