@@ -1,8 +1,7 @@
 """Local EVM chains: one anvil process each, on 127.0.0.1, ended by its own PID.
 
-Of anvil's cheats only these are used: `anvil_setBalance`, automine and interval mining, state dump and load, and, while
-a deployment is made, a plain `evm_mine` (a block at the clock's time, as automine makes them). Never a time warp: after
-one, or after a reload of its state, timestamps stand far ahead or run backwards.
+Of anvil's cheats only these are used: `anvil_setBalance`, automine and interval mining, state dump and load. Never a
+time warp: after one, or after a reload of its state, timestamps stand far ahead or run backwards.
 """
 
 import gzip
@@ -17,6 +16,8 @@ from pathlib import Path
 from abci_app.evm.errors import EvmError, RpcUnavailable
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, to_hex
+from abci_app.evm.wallet import Wallet
+from testnet.deployment import dev_account
 
 ANVIL_VERSION = "1.7.1"
 
@@ -28,6 +29,9 @@ STOP_S = 10.0
 
 DUMP_S = 60.0
 """Limit of a state dump, whose answer grows with the chain."""
+
+MINER_BALANCE_WEI = 10**20
+EMPTY_GAS = 21_000
 
 STATES_MAX = 200
 """States of this many recent blocks can be called; each takes memory. Blocks and logs are kept for ever."""
@@ -197,9 +201,14 @@ def save_state(url: str, state_file: Path) -> None:
 
 
 def mine_until(rpc: Rpc, block_number: int) -> None:
-    """Mine empty blocks, each at the clock's time, up to a height: the Step of a chain under automine."""
-    for _ in range(block_number - rpc.block_number()):
-        rpc.request("evm_mine", [])
+    """Make blocks up to a height, each by an empty transaction: the Step of a chain under automine."""
+    missing = block_number - rpc.block_number()
+    if missing <= 0:
+        return
+    wallet = Wallet(rpc, dev_account("miner"))
+    set_balance(rpc, wallet.address, MINER_BALANCE_WEI)
+    for _ in range(missing):
+        wallet.confirm(wallet.send(wallet.address, b"", gas=EMPTY_GAS))
 
 
 def wait_until(rpc: Rpc, block_number: int, deadline_s: float = 120.0) -> None:
