@@ -1,0 +1,78 @@
+"""A faulty proposer among four real validators: refused with the right code, or taken without effect; all goes on."""
+
+from collections.abc import Mapping
+from functools import partial
+
+import pytest
+
+from abci_app.machine.codes import Code
+from tests.byzantine.accepted_faults import ACCEPTED_FAULTS
+from tests.byzantine.commit_faults import COMMIT_FAULTS, TX_FAULTS
+from tests.byzantine.faulty_network import FaultyNetwork, Watch
+from tests.byzantine.faulty_node import OVERSIZED, Orders
+from tests.byzantine.segment_faults import SEGMENT_FAULTS, Fault
+from tests.process.local_network import Validator, wait_all
+
+REFUSALS_TIMEOUT_S = 100.0
+GROUPS = {"segments": SEGMENT_FAULTS, "commits": COMMIT_FAULTS, "transactions": TX_FAULTS}
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_wrong_proposal_is_refused_with_its_code(network: FaultyNetwork, group: str) -> None:
+    faults: Mapping[str, tuple[Code, Fault]] = GROUPS[group]
+    before = {node.name: node.counters() for node in network.honest}
+    watch = network.order(Orders(proposals=list(faults)))
+    transfer = network.network.send("USDC", 5)
+
+    expected = {f"{fault} at {node.name}": partial(is_refused, watch, fault, node)
+                for fault in faults for node in network.honest}
+    wait_all(expected, REFUSALS_TIMEOUT_S, network.network.tails)
+    for node in network.honest:
+        refusals = watch.refusals(node)
+        found = {(fault, refusals[height]) for height, fault in watch.done() if height in refusals}
+        assert found == {(fault, code.name) for fault, (code, _) in faults.items()}
+        counters = node.counters()
+        for code in {code for code, _ in faults.values()}:
+            name = f"proposals_refused_{code.name}"
+            assert counters[name] > before[node.name].get(name, 0)
+    assert watch.wrongly_refused() == []
+    network.network.wait_step(transfer, "executed")
+    watch.check_agreement()
+
+
+def test_what_is_no_reason_to_refuse_a_block_has_no_effect(network: FaultyNetwork) -> None:
+    watch = network.order(Orders(proposals=list(ACCEPTED_FAULTS)))
+    transfer = network.network.send("USDC", 6)
+    expected = {fault: partial(watch.was_done, fault) for fault in ACCEPTED_FAULTS}
+    wait_all(expected, REFUSALS_TIMEOUT_S, network.network.tails)
+    network.network.wait_step(transfer, "executed")
+    watch.check_agreement()
+    assert watch.wrongly_refused() == []
+    for node in network.honest:
+        assert watch.refusals(node) == {}
+    (height,) = watch.heights("junk transactions")[:1]
+    assert [code for code in codes_of(network, height) if code] == [13, 11, 10, 13, 11]
+
+
+def test_a_proposer_that_overfills_its_block_stops_only_itself(network: FaultyNetwork) -> None:
+    watch = network.order(Orders(proposals=[OVERSIZED]))
+    transfer = network.network.send("DAI", 7)
+    wait_all({OVERSIZED: partial(watch.was_done, OVERSIZED)}, REFUSALS_TIMEOUT_S, network.network.tails)
+    network.network.wait_step(transfer, "executed")
+    watch.check_agreement()
+    assert "transaction data size exceeds maximum" in network.faulty.engine_log_path.read_text()
+    network.recover()
+
+
+def is_refused(watch: Watch, fault: str, node: Validator) -> bool:
+    """Whether a node refused a block in which this was done."""
+    refusals = watch.refusals(node)
+    return any(height in refusals for height in watch.heights(fault))
+
+
+def codes_of(network: FaultyNetwork, height: int) -> list[int]:
+    """The result codes of a block's transactions, the same at every honest node."""
+    results = [node.rpc("block_results", height=str(height))["txs_results"] or [] for node in network.honest]
+    codes = [[each["code"] for each in result] for result in results]
+    assert codes[0] == codes[1] == codes[2]
+    return codes[0]
