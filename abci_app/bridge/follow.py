@@ -59,6 +59,8 @@ class Follower:
         self._start(cursor)
         self.leaves: dict[LeafKey, AttestedLeaf] = {}
         """Attested, checked against their own signatures, and not settled."""
+        self.is_current = False
+        """Whether the last poll saw the newest batch and holds every attested leaf."""
 
     def _start(self, cursor: int) -> None:
         self._generation = self._nodes.generation
@@ -66,6 +68,7 @@ class Follower:
         self._closed: set[LeafKey] = set()
         self._late: dict[int, _Late] = {}
         self._pause_until_s: dict[LeafKey, float] = {}
+        self._is_whole = True
 
     @property
     def cursor(self) -> int:
@@ -93,6 +96,7 @@ class Follower:
         if self._generation != self._nodes.generation:
             self._start(self.cursor)
         before = len(self.leaves)
+        self.is_current, self._is_whole = False, True
         fetches = FETCHES_PER_POLL
         for _ in range(PAGES_PER_POLL):
             answer = self._ask(self._next_height)
@@ -101,6 +105,7 @@ class Follower:
                 break
             blocked, fetches = self._take(answer, fetches)
             if blocked or len(answer.batches) < BATCHES_PER_CALL or len(self.leaves) >= LEAVES_MAX:
+                self.is_current = self._is_whole and len(answer.batches) < BATCHES_PER_CALL
                 break
         self._look_at_late(fetches)
         return len(self.leaves) > before
@@ -126,7 +131,7 @@ class Follower:
                     self._late[batch.height] = _Late(indexes, self._clock())
             else:
                 done, fetches = self._fetch_all(batch.height, indexes, fetches)
-                blocked = blocked or not done
+                blocked, self._is_whole = blocked or not done, self._is_whole and done
             if not blocked:
                 self._next_height = batch.height + 1
         if not blocked and len(answer.batches) < BATCHES_PER_CALL:

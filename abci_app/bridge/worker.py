@@ -103,8 +103,8 @@ class Worker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nothing is left to do, as far as is known: no open leaf, no open nonce."""
-        return not self._follower.leaves and (self._settings.is_dry or not self._journal.open_nonces())
+        """Whether nothing is left to do: the node has nothing newer, no leaf and no nonce is open."""
+        return self._follower.is_current and not self._follower.leaves and (self._settings.is_dry or not self._journal.open_nonces())
 
     # -- confirm ------------------------------------------------------------------------------------------------------
 

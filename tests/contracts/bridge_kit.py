@@ -17,6 +17,8 @@ from abci_app.bridge.runner import Options, Relay
 from abci_app.evm.account import Account
 from abci_app.evm.connext import DestinationStatus, ExecuteArgs
 from abci_app.evm.connext_events import TOPICS, decode_event
+from abci_app.evm.gate import encode_execute_batch, make_batch, make_entry
+from abci_app.machine.batches import prove_leaf
 from abci_app.machine.connext import compute_transfer_id, keccak
 from testnet.chains import set_balance
 from testnet.connext_contracts import CHAIN_IDS, SPOKE_DOMAIN
@@ -89,6 +91,18 @@ class Crossing:
         return count(self.account.address), count(self.account.address, "pending")
 
 
+def submit_as_stranger(world: Crossing, height: int) -> None:
+    """Somebody else brings the spoke's leaf of a batch to the gate."""
+    stored = world.node.stored[height]
+    decisions = stored.decisions
+    leaf = stored.batch.leaves[0]
+    entries = [make_entry(decisions[sequence], stored.offers[sequence].args) for sequence in leaf.sequences]
+    proof = prove_leaf(stored.batch, decisions, 0)
+    batch = make_batch(stored.batch, 0, proof, world.node.quorum.validator_set(), entries)
+    calldata = encode_execute_batch(batch, skip_executed=False)
+    world.scene.wallet("user-5").send(world.scene.gate, calldata)
+
+
 @contextmanager
 def crossing(scene: Scene, folder: Path, seed: bytes) -> Iterator[Crossing]:
     """A fresh relayer's key with gas money, and a node that has decided nothing yet."""
@@ -158,5 +172,7 @@ def listening() -> Iterator[Lines]:
     try:
         yield lines
     finally:
+        for event, fields in lines.records:  # shown where the test fails
+            print(event, {name: fields[name] for name in list(fields)[22:]})
         logger.removeHandler(lines)
         logger.setLevel(level)
