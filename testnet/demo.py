@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from rich.table import Table
-
 from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.rpc import Rpc
 from testnet import chains, checks, endpoints, message_layer, network
 from testnet.connext import connect
-from testnet.demo_view import View, name_routers, name_transfer
+from testnet.demo_view import View, name_routers, name_transfer, plain_table
 from testnet.deployment import Deployment
 from testnet.layout import Layout, NetworkError
 from testnet.tracker import Progress, Tracker
@@ -137,7 +135,7 @@ class Demo:
         return report.problems
 
     def _sum_up(self) -> None:
-        table = Table(title="seconds after the origin's block, gas of the execution")
+        table = plain_table()
         for heading in ("transfer", "decided", "attested", "executed", "gas", "routers"):
             table.add_column(heading, justify="left" if heading in ("transfer", "routers") else "right", no_wrap=True)
         rows = list(self._tracker.transfers.values())
@@ -151,8 +149,9 @@ class Demo:
             for step in ("decided", "attested", "executed")
         )
         table.add_row("median", *medians, f"{statistics.median(row.gas for row in rows):,.0f}", "", style="bold")
+        self._view.print("\nseconds after the origin's block, and gas of the execution")
         self._view.show(table)
-        self._view.print("who won and why: the rule's own record, recomputable from it alone (routerd query auction)")
+        self._view.print("\nwho won and why: the rule's own record, recomputable from it alone (routerd query auction)")
         for row in rows:
             self._view.print(f"  {name_transfer(row):<18} {self._explain(row)}")
 

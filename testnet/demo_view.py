@@ -68,9 +68,14 @@ class View:
         self._console.print(table)
 
 
+def plain_table() -> Table:
+    """Return an empty table that wastes no column."""
+    return Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+
+
 def make_table(rows: list[Progress], validators: int) -> Table:
     """Return the live table, 78 columns wide."""
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    table = plain_table()
     for heading in COLUMNS:
         justify: JustifyMethod = "right" if heading in ("seq", "gas", "secs") else "left"
         table.add_column(heading, justify=justify, no_wrap=True)
