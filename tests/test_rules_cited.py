@@ -1,12 +1,16 @@
 """Every rule of docs/protocol.md is cited where it is kept and where it is tested; a failure lists what is missing.
 
-A citation is the id, alone or as the end of a range ("LSE-2 … LSE-5", "ORD-1 to ORD-5", "EVT-1 … EVT-5").
+``rules_shown.py`` names for each rule a test that shows it taking and one that shows it refusing. A citation is the id,
+alone or in a range ("LSE-2 … LSE-5", "ORD-1 to ORD-5").
 """
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
+
+from tests.rules_shown import SHOWN
 
 ROOT = Path(__file__).resolve().parents[1]
 RULE_ROW = re.compile(r"^\| ([A-Z]{2,3}-\d+) \|", re.MULTILINE)
@@ -27,8 +31,10 @@ def find_citations(patterns: tuple[str, ...]) -> dict[str, list[str]]:
     for pattern in patterns:
         for path in sorted(ROOT.glob(pattern)):
             name = path.relative_to(ROOT).as_posix()
-            skipped = name.startswith("contracts/node_modules/") or name == "tests/test_rules_cited.py"
-            if not skipped and (pattern not in CODE or not name.startswith("contracts/test/")):
+            listing = name in ("tests/test_rules_cited.py", "tests/rules_shown.py")
+            if not listing and not name.startswith("contracts/node_modules/") and (
+                pattern not in CODE or not name.startswith("contracts/test/")
+            ):
                 for rule in list_cited(path.read_text()):
                     cited.setdefault(rule, []).append(name)
     return cited
@@ -47,6 +53,20 @@ def test_every_rule_is_cited(where: str, patterns: tuple[str, ...]) -> None:
     cited = find_citations(patterns)
     missing = [rule for rule in list_rules() if rule not in cited]
     assert not missing, f"rules that no {where} cites: {', '.join(missing)}"
+
+
+def test_every_rule_is_shown_taking_and_refusing() -> None:
+    assert sorted(SHOWN) == sorted(list_rules())
+
+
+@pytest.mark.parametrize("rule", sorted(SHOWN))
+def test_what_shows_a_rule_is_there_and_cites_it(rule: str) -> None:
+    for place in SHOWN[rule]:
+        path, _, name = place.partition("::")
+        text = (ROOT / path).read_text()
+        names = {node.name for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)}
+        assert name in names, place
+        assert rule in list_cited(text), place
 
 
 def test_no_citation_of_a_rule_that_is_not_there() -> None:

@@ -4,6 +4,7 @@ A failure names its seed and block; ``run(seed)`` replays it.
 """
 
 import random
+from typing import Any
 
 from abci_app.machine import keys
 from abci_app.machine.block import apply_block
@@ -99,7 +100,7 @@ class Traffic:
         self.infos[transfer_id] = info
         if self.one_in(5):
             self.unseen.append(info)
-            where = {"amount": amount, "origin": origin, "domain": destination}
+            where: dict[str, Any] = {"amount": amount, "origin": origin, "domain": destination}
             settled: Event = executed(transfer_id, self.dice.choice(ROUTERS), **where)
             message: Event = reconciled(transfer_id, **where)
             events: list[Event] = self.dice.choice(([settled], [message], [settled, message], []))

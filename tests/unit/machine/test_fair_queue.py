@@ -114,6 +114,19 @@ def test_the_promise(weights, equal, auctions, before):
         assert abs(gap) <= Fraction(largest[r], weights[0]) + Fraction(largest[s], weights[1]) + sliver
 
 
+def test_an_unfair_choice_breaks_the_promise():
+    """ASN-7: the bound is one that a rule which always takes the least address does not keep."""
+    always_first = dict.fromkeys(NAMES[:2], 0)
+    for _ in range(3):
+        always_first[min(always_first)] += 10
+    gap = always_first[NAMES[0]] - always_first[NAMES[1]]
+    assert gap > 10 + 10
+    queue = Queue(dict.fromkeys(NAMES[:2], 1))
+    for number in range(3):
+        queue.run(TransferId(keccak(b"%d" % number)), 10, 1, NAMES[:2])
+    assert abs(queue.charged[NAMES[0]] - queue.charged[NAMES[1]]) <= 20 * CHARGE_SCALE
+
+
 def test_a_newcomer_starts_at_the_virtual_time():
     """ASN-4: neither owed for the past nor in debt for it."""
     tags = [(NAMES[0], QueueTag(500, 1)), (NAMES[1], QueueTag(0, 1))]

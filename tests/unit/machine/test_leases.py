@@ -185,6 +185,24 @@ def test_gas_limits(call_data, kind, attempt, routers, gas):
     assert compute_gas_limit(Params(), call_data, kind, attempt, routers) == gas
 
 
+@pytest.mark.parametrize("call_data, kind, attempt", [
+    (True, FAST, 6), (True, SLOW, 6), (False, FAST, 7), (False, SLOW, 255),
+])
+def test_gas_never_exceeds_what_a_block_has_room_for(call_data, kind, attempt):
+    """LSE-7: at most 13,000,000, however often it doubles."""
+    assert compute_gas_limit(Params(), call_data, kind, attempt, 0) == 13_000_000
+
+
+def test_attempts_in_vain_are_no_fault():
+    """FLT-3: three leases without an execution: no fault, no cool-down; the router may bid and win elsewhere."""
+    net = Network(PARAMS)
+    net.assign(R1)
+    for _ in range(3):
+        net.let_lease_end()
+    assert (net.router(R1).faults, net.router(R1).cool_down_until) == (0, 0)
+    assert net.status(net.assign(R1)) == "ASSIGNED"
+
+
 # --- slow attempts ---------------------------------------------------------------------------------------------------
 
 

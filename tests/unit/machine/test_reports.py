@@ -204,6 +204,20 @@ def test_no_digest_can_be_agreed():
     assert compute_agreed(state, A) == {1: D2}
 
 
+def test_while_the_silent_can_help_there_is_no_alarm():
+    """REP-3: two against two of seven leave three to speak; once they are against both, nothing can be agreed."""
+    net = Network(PARAMS, powers=(1,) * 7)
+    state = net.delta
+
+    def alarms(*said_now: tuple[int, Hash]) -> int:
+        events = process_commit(state, said(net, {who: [DomainReport(A, 1, (digest,))] for who, digest in said_now}))
+        return sum(event.kind == "alarm" for event in events)
+
+    assert alarms((0, D1), (1, D1), (2, D2), (3, D2)) == 0
+    assert alarms((4, D1)) == 0
+    assert alarms((5, D3)) == 1
+
+
 # --- segments --------------------------------------------------------------------------------------------------------
 
 
