@@ -111,9 +111,19 @@ class FakeEngine:
     junk: bytes | None = None
     broadcast: list[bytes] = field(default_factory=list)
     hang: threading.Event | None = None
+    """Calls are not answered before it is set."""
+    calls: int = 0
+    answered: int = 0
 
     def answer(self, request: dict[str, Any]) -> bytes:
         """The body for one call."""
+        self.calls += 1
+        try:
+            return self._answer(request)
+        finally:
+            self.answered += 1
+
+    def _answer(self, request: dict[str, Any]) -> bytes:
         if self.hang is not None:
             self.hang.wait(30)
         if self.junk is not None:
