@@ -5,6 +5,7 @@ signature. Signatures come in through ``reports.py``.
 """
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from dataclasses import replace
 
 from abci_app.machine import keys
@@ -12,7 +13,7 @@ from abci_app.machine.codec import Address, DomainId, Hash
 from abci_app.machine.codes import invariant
 from abci_app.machine.connext import hash_routers, keccak
 from abci_app.machine.merkle import compute_proof, compute_root
-from abci_app.machine.params import EXTENSION_SIGNATURES_MAX, LEAF_ENTRIES_MAX, LEAF_GAS_MAX
+from abci_app.machine.params import CALL_DATA_BYTE_GAS, EXTENSION_SIGNATURES_MAX, LEAF_ENTRIES_MAX, LEAF_GAS_MAX
 from abci_app.machine.records import (
     EMPTY_HASH,
     BatchSignature,
@@ -22,6 +23,8 @@ from abci_app.machine.records import (
     Domain,
     Leaf,
     Mark,
+    Transfer,
+    TransferInfo,
     ValidatorSet,
 )
 from abci_app.machine.scope import Scope
@@ -115,18 +118,20 @@ def build_leaf(domain: Domain, decisions: Sequence[Decision]) -> Leaf:
 
 
 def build_batch(
-    height: int, epoch: int, decisions: Sequence[Decision], domains: Mapping[DomainId, Domain]
+    height: int, epoch: int, decisions: Sequence[Decision], domains: Mapping[DomainId, Domain],
+    call_data_bytes: Mapping[int, int] = MappingProxyType({}),
 ) -> DecisionBatch:
     """Return the batch of one height's decisions, at least one (BAT-1).
 
     Per destination, by domain id, in global-sequence order; a new leaf where the next decision would make more than
-    32 entries or 14,000,000 gas.
+    32 entries or 14,000,000 gas, callData (``call_data_bytes``: length by sequence, where there is any) included.
     """
     leaves: list[Leaf] = []
     by_sequence = {decision.sequence: decision for decision in decisions}
     for destination in sorted({decision.destination for decision in decisions}):
         here = [by_sequence[sequence] for sequence in sorted(by_sequence)]
-        for group in _cut_leaves([decision for decision in here if decision.destination == destination]):
+        mine = [decision for decision in here if decision.destination == destination]
+        for group in _cut_leaves(mine, call_data_bytes):
             leaves.append(build_leaf(domains[destination], group))
     batch = DecisionBatch(height, epoch, EMPTY_HASH, tuple(leaves), 0, ())
     root = compute_root(list_leaf_hashes(batch, by_sequence))
@@ -134,14 +139,15 @@ def build_batch(
     return DecisionBatch(height, epoch, root, batch.leaves, 0, ())
 
 
-def _cut_leaves(decisions: Sequence[Decision]) -> list[list[Decision]]:
+def _cut_leaves(decisions: Sequence[Decision], call_data_bytes: Mapping[int, int]) -> list[list[Decision]]:
     groups: list[list[Decision]] = []
     gas = 0
     for decision in decisions:
-        gas += decision.gas_limit
+        own = decision.gas_limit + CALL_DATA_BYTE_GAS * call_data_bytes.get(decision.sequence, 0)
+        gas += own
         if not groups or len(groups[-1]) == LEAF_ENTRIES_MAX or gas > LEAF_GAS_MAX:
             groups.append([])
-            gas = decision.gas_limit
+            gas = own
         groups[-1].append(decision)
     return groups
 
@@ -164,12 +170,19 @@ def close_batch(scope: Scope, first_sequence: int) -> DecisionBatch | None:
     if not decisions:
         return None
     domains = {domain.domain: domain for _, domain in delta.scan(keys.domains(), Domain)}
-    batch = build_batch(scope.block.height, chain.epoch_next, decisions, domains)
+    lengths = {decision.sequence: _count_call_data(delta, decision) for decision in decisions}
+    batch = build_batch(scope.block.height, chain.epoch_next, decisions, domains, lengths)
     delta.write(keys.batch(batch.height), batch)
     delta.write(keys.unattested(batch.height), Mark(batch.height))
     digest = compute_digest(chain.chain_id, batch)
     scope.emit("batch", height=batch.height, epoch=batch.epoch, decisions=len(decisions), digest=digest)
     return batch
+
+
+def _count_call_data(delta: StateDelta, decision: Decision) -> int:
+    if not delta.must(keys.transfer(decision.transfer_id), Transfer).has_call_data:
+        return 0
+    return len(delta.must(keys.transfer_info(decision.transfer_id), TransferInfo).call_data)
 
 
 def put_signatures(scope: Scope, batch: DecisionBatch, signatures: Mapping[int, BatchSignature]) -> None:

@@ -26,6 +26,9 @@ RELAYER_FEE_ASSETS_MAX = 4
 LIVE_UNATTESTED_MAX = 8
 LEAF_ENTRIES_MAX = 32
 LEAF_GAS_MAX = 14_000_000
+CALL_DATA_BYTE_GAS = 20
+"""What a byte of callData adds to a leaf: 16 for the transaction, the rest for hashing and copying. Without it a leaf
+of long calls would need more than the 2^24 gas that EIP-7825 allows a transaction."""
 GAS_LIMIT_MAX = 13_000_000
 SLOW_CALL_DATA_GAS_MIN = 6_000_000
 """Connext swallows a failing call on the slow path, so a starved call would be lost for ever."""

@@ -159,6 +159,19 @@ def test_leaves_are_cut_by_entries_and_gas(gas_limits, sizes):
     assert [len(leaf.sequences) for leaf in batch.leaves] == sizes
 
 
+@pytest.mark.parametrize("lengths, sizes", [
+    ({}, [18]),
+    (dict.fromkeys(range(1, 19), 8192), [15, 3]),
+    ({1: 25_000}, [18]),
+    ({1: 25_001}, [17, 1]),
+])
+def test_long_calls_count_in_a_leaf(lengths, sizes):
+    """BAT-1: 20 gas a byte of callData; without it a leaf of long calls would not fit into one transaction."""
+    decisions = [make_decision(1 + i, 2, 750_000) for i in range(18)]
+    batch = build_batch(5, 1, decisions, {DomainId(2): make_domain(2)}, lengths)
+    assert [len(leaf.sequences) for leaf in batch.leaves] == sizes
+
+
 def test_an_empty_tree_has_no_root():
     """BAT-3: the zero root does not exist."""
     with pytest.raises(InvariantBroken):
