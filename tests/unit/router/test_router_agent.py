@@ -44,7 +44,7 @@ def test_it_bids_early_and_serves_what_it_won(world: World) -> None:
         wait_watching(log, world)
         info = world.info(amount=1000)
         [transfer_id] = world.order(info)
-        wait_until(world.bids, log.lines)
+        wait_until(lambda: log.of("bid"), log.lines)
         [bid] = world.bids()
         assert [signed.path_length for signed in bid.signatures] == [1, 2, 4]
         for signed in bid.signatures:
@@ -65,8 +65,8 @@ def test_an_early_bid_is_repeated_until_the_node_has_seen_the_transfer(world: Wo
         wait_until(lambda: len(world.served.engine.broadcast) >= 2, log.lines)
         assert world.bids() == []
         world.node.seen.add(transfer_id)
-        wait_until(world.bids, log.lines)
-        assert len(log.of("bid")) == 1 and not log.of("waiting")
+        wait_until(lambda: log.of("bid"), log.lines)
+        assert len(world.bids()) == len(log.of("bid")) == 1 and not log.of("waiting")
 
 
 def test_with_liquidity_for_one_of_two_it_bids_on_one(world: World) -> None:
