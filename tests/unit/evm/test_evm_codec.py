@@ -15,6 +15,7 @@ from abci_app.evm.connext import (
     encode_execute,
     encode_xcall,
     relayer_override,
+    router_balance_override,
     sequencer_override,
     transfer_info_from_args,
 )
@@ -225,6 +226,15 @@ def test_overrides_name_the_mapping_entry() -> None:
         key = keccak(account.rjust(32, b"\x00") + slot.to_bytes(32, "big"))
         one = "0x" + (1).to_bytes(32, "big").hex()
         assert override(connext, account) == {"0x" + connext.hex(): {"stateDiff": {"0x" + key.hex(): one}}}
+
+
+def test_a_router_balance_override_names_the_entry_of_router_and_asset() -> None:
+    connext, router, local = b"\x01" * 20, b"\x02" * 20, b"\x03" * 20
+    inner = keccak(router.rjust(32, b"\x00") + (10).to_bytes(32, "big"))
+    key = keccak(local.rjust(32, b"\x00") + inner)
+    amount = "0x" + (10**24).to_bytes(32, "big").hex()
+    expected = {"0x" + connext.hex(): {"stateDiff": {"0x" + key.hex(): amount}}}
+    assert router_balance_override(connext, router, local, 10**24) == expected
 
 
 @pytest.mark.parametrize(
