@@ -64,13 +64,11 @@ def decode_tx(raw: bytes) -> Transaction:
         raise Rejected(Code.TX_TOO_LARGE, f"{len(raw)} bytes, at most {TX_BYTES_MAX}")
     if raw[:1] == b"\0":
         raise Rejected(Code.TX_INJECTED_KIND, "only a proposer may put this first in a block")
-    try:
-        envelope = pb.Tx.FromString(raw)
-    except DecodeError as error:
-        raise Rejected(Code.TX_MALFORMED, "not a routing.v1.Tx") from error
-    envelope.DiscardUnknownFields()
-    if envelope.SerializeToString(deterministic=True) != raw:
-        raise Rejected(Code.TX_NOT_CANONICAL, "another encoding of the same content, or unknown fields")
+    envelope = _parse_envelope(raw)
+    if envelope is None:
+        if _begins_with_a_field(raw):
+            raise Rejected(Code.TX_NOT_CANONICAL, "not the one encoding of a routing.v1.Tx")
+        raise Rejected(Code.TX_MALFORMED, "not a routing.v1.Tx")
 
     body = envelope.WhichOneof("body")
     if body == "bid_bundle":
@@ -80,6 +78,32 @@ def decode_tx(raw: bytes) -> Transaction:
     if body == "transfer_info":
         return TransferInfoSubmission(decode_transfer_info(envelope.transfer_info.transfer_info))
     raise Rejected(Code.TX_EMPTY, "no body")
+
+
+def _parse_envelope(raw: bytes) -> pb.Tx | None:
+    """Return the message whose one encoding is ``raw``, None where there is none."""
+    try:
+        envelope = pb.Tx.FromString(raw)
+    except DecodeError:
+        return None
+    envelope.DiscardUnknownFields()
+    return envelope if envelope.SerializeToString(deterministic=True) == raw else None
+
+
+def _begins_with_a_field(raw: bytes) -> bool:
+    """Tell whether ``raw`` begins with one whole field of bytes: tag of one byte, length of one to five, the bytes.
+
+    Codes are hashed into headers, and protobuf's libraries differ in what they refuse to parse: which of two refusals
+    an encoding gets is decided here, never by whether a library raised.
+    """
+    if not raw or raw[0] & 0x87 != 2:
+        return False
+    length = 0
+    for index, byte in enumerate(raw[1:6]):
+        length |= (byte & 127) << 7 * index
+        if byte < 128:
+            return 2 + index + length <= len(raw)
+    return False
 
 
 def _parse_bundle(message: pb.BidBundle) -> BidBundle:
