@@ -92,10 +92,18 @@ class Relay:
 class ChainRelay:
     """One chain's worker with everything it needs, opened in the thread that uses it."""
 
-    def __init__(self, home: RelayHome, config: RelayChain, options: Options) -> None:
+    def __init__(
+        self,
+        home: RelayHome,
+        config: RelayChain,
+        options: Options,
+        chain: EvmChain | None = None,
+        journal_class: type[Journal] = Journal,
+    ) -> None:
         self._home, self._config, self._options = home, config, options
         self._notices = Notices(config.place.domain)
-        self._chain = EvmChain(config.rpc_url, config.place)
+        self._chain = chain or EvmChain(config.rpc_url, config.place)
+        self._journal_class = journal_class
         self._nodes = Nodes(home.config.nodes, home.config.chain_id)
         self._journal: Journal | None = None
         self._worker: Worker | None = None
@@ -165,7 +173,7 @@ class ChainRelay:
             "chain id": str(config.place.chain_id),
             "gate": f"0x{config.place.gate.hex()}",
         }
-        open_journal = Journal.open_copy if self._options.is_dry else Journal.open
+        open_journal = self._journal_class.open_copy if self._options.is_dry else self._journal_class.open
         self._journal = journal = open_journal(home.journal_path(config.place.domain), identity)
         follower = Follower(
             self._nodes, config.place, home.config.chain_id, is_settled=journal.is_settled, cursor=journal.cursor()

@@ -62,11 +62,10 @@ class Worker:
         settings: Settings,
         notices: Notices,
         clock: Callable[[], float] = time.monotonic,
-        submitter: Submitter | None = None,
     ) -> None:
         self._follower, self._chain, self._journal, self._sender = follower, chain, journal, sender
         self._settings, self._notices, self._clock = settings, notices, clock
-        self._submitter = submitter or Submitter(chain, journal, sender, is_dry=settings.is_dry)
+        self._submitter = Submitter(chain, journal, sender, is_dry=settings.is_dry)
         self._inclusion = Inclusion(chain, journal, sender, self._submitter, settings.limits, notices, clock)
         self._pauses: dict[LeafKey, tuple[int, float]] = {}
         """Tries so far, and when the next one may be."""
