@@ -37,10 +37,10 @@ def show_domains(answer: pb.DomainsResponse) -> None:
         (one.origin, one.destination, one.status, one.next_sequence, "held" if one.held else "")
         for one in answer.lanes
     ))
-    print_table("assets", ("canonical", "id", "domain", "token", "decimals"), (
+    print_table("assets", ("home", "canonical id", "domain", "token", "dec"), (
         (
             one.canonical_domain, show_short(one.canonical_id), local.domain, show_hex(local.address),
-            f"{local.decimals}{'' if local.listed else ' (delisted)'}",
+            local.decimals if local.listed else "off",
         )
         for one in answer.assets for local in one.locals
     ))
@@ -115,7 +115,8 @@ def show_auction(answer: pb.AuctionResponse) -> None:
         )
         for one in answer.candidates
     ))
-    print("\nturn: start tag above the queue's virtual time, in units per weight; the least go first")
+    if answer.candidates:
+        print("\nturn: start tag above the queue's virtual time; the least go first")
 
 
 def show_router(answer: pb.RouterResponse) -> None:
@@ -137,11 +138,10 @@ def show_router(answer: pb.RouterResponse) -> None:
 def show_decisions(answer: pb.DecisionsResponse) -> None:
     """Print one line a decision."""
     print_fields([("height", answer.height)])
-    columns = ("seq", "block", "lane", "lane seq", "transfer", "try", "kind", "routers", "gas limit")
-    print_table("decisions", columns, (
+    print_table("decisions", ("seq", "block", "lane and place", "transfer", "try", "kind", "routers"), (
         (
-            one.sequence, one.height, f"{one.origin}→{one.destination}", one.lane_sequence,
-            show_short(one.transfer_id), one.attempt, one.kind, "\n".join(map(show_short, one.routers)), one.gas_limit,
+            one.sequence, one.height, f"{one.origin}→{one.destination} #{one.lane_sequence}",
+            show_short(one.transfer_id), one.attempt, one.kind, "\n".join(map(show_short, one.routers)),
         )
         for one in answer.decisions
     ))

@@ -43,8 +43,6 @@ def run(
         return
     if home is None:
         raise Failure("router: --home is missing")
-    for number in SIGNALS:
-        signal.signal(number, _stop)
     try:
         _serve(home)
     except Stopped:
@@ -60,6 +58,8 @@ def _serve(home: Path) -> None:
         loaded = load_home(home)
         with locked(home):
             agent = Agent(loaded, JsonLines())
+            for number in SIGNALS:
+                signal.signal(number, _stop)
             try:
                 agent.start()
                 agent.wait()
