@@ -18,6 +18,7 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, to_hex
 from abci_app.evm.wallet import Wallet
 from testnet.deployment import dev_account
+from testnet.processes import uninterrupted
 
 ANVIL_VERSION = "1.7.1"
 
@@ -132,20 +133,26 @@ def anvil_command(anvil: Path, config: ChainConfig) -> list[str]:
     return command
 
 
-def start_anvil(anvil: Path, config: ChainConfig) -> Anvil:
-    """Start a chain and wait until it answers with its chain id. Raises ChainFailed; nothing is left running then."""
+def start_anvil(anvil: Path, config: ChainConfig, register: Callable[[int], None] = lambda pid: None) -> Anvil:
+    """Start a chain and wait until it answers with its chain id. Raises ChainFailed; nothing is left running then.
+
+    `register` gets the PID at once, before an interruption can come between.
+    """
     require_free_port(config.port)
     config.log_file.parent.mkdir(parents=True, exist_ok=True)
-    with config.log_file.open("ab") as log:
-        # A session of its own: Ctrl-C in the terminal reaches whoever supervises the chain, and only them.
-        process = subprocess.Popen(
-            anvil_command(anvil, config), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
-    chain = Anvil(config, process)
+    chain: Anvil | None = None
     try:
+        with uninterrupted(), config.log_file.open("ab") as log:
+            # A session of its own: Ctrl-C in the terminal reaches whoever supervises the chain, and only them.
+            process = subprocess.Popen(
+                anvil_command(anvil, config), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+            chain = Anvil(config, process)
+            register(process.pid)
         wait_ready(chain)
     except BaseException:
-        chain.stop()
+        if chain is not None:
+            chain.stop()
         raise
     return chain
 

@@ -21,7 +21,7 @@ from testnet.connext import add_sequencers, default_params, hand_over_to_gate
 from testnet.deployment import Deployment, dev_account, from_json, to_json
 from testnet.genesis import ValidatorKeys, read_genesis
 from testnet.layout import CHAIN_DOMAINS, Layout, NetworkError, NodePlace, load_layout, save_manifest
-from testnet.processes import Identity, end, identify, is_running, load_identities, save_identity, spawn
+from testnet.processes import Identity, end, identify, is_running, load_identities, save_identity, spawn_known
 from testnet.state_cache import start_deployed
 from testnet.supervise import Pair, save_pair
 
@@ -138,9 +138,10 @@ def _create(layout: Layout, progress: Progress) -> None:
     for folder in (layout.logs, layout.pids, layout.home / "chains"):
         folder.mkdir(parents=True, exist_ok=True)
     ports = {domain: layout.chain_port(domain) for domain in CHAIN_DOMAINS}
-    anvils, deployment = start_deployed(ROOT, default_params(layout.manifest.routers), ports, layout.logs)
-    for domain, anvil in anvils.items():
-        save_identity(layout.pids, identify(f"chain{domain}", anvil.pid))
+    anvils, deployment = start_deployed(
+        ROOT, default_params(layout.manifest.routers), ports, layout.logs,
+        register=lambda domain, pid: save_identity(layout.pids, identify(f"chain{domain}", pid)),
+    )
     rpcs = {domain: anvil.rpc for domain, anvil in anvils.items()}
     progress("gates: the validators' quorum becomes the only relayer")
     add_sequencers(ROOT, deployment, rpcs, [key.attestation for key in keys])
@@ -220,8 +221,7 @@ def _start_validator(layout: Layout, node: NodePlace) -> None:
         pids=str(layout.pids.absolute()),
     ))
     command = [sys.executable, "-m", "testnet.supervise", str(node.pair_file.absolute())]
-    process = spawn(node.name, command, layout.logs / f"{node.name}-supervisor.jsonl")
-    save_identity(layout.pids, identify(node.name, process.pid))
+    spawn_known(layout.pids, node.name, command, layout.logs / f"{node.name}-supervisor.jsonl")
 
 
 def _resume_chains(layout: Layout) -> None:
@@ -238,8 +238,9 @@ def _resume_chain(layout: Layout, domain: int) -> None:
     config = chains.ChainConfig(
         chain_id, layout.chain_port(domain), layout.logs / f"chain-{domain}.log", layout.chain_state(domain)
     )
-    anvil = chains.start_anvil(chains.find_anvil(ROOT), config)
-    save_identity(layout.pids, identify(f"chain{domain}", anvil.pid))
+    anvil = chains.start_anvil(
+        chains.find_anvil(ROOT), config, lambda pid: save_identity(layout.pids, identify(f"chain{domain}", pid))
+    )
     found, saved = anvil.rpc.block("latest"), head_file.read_text().split()
     if [str(found.number), found.hash.hex()] != saved:
         anvil.stop()

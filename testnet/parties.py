@@ -25,7 +25,7 @@ from testnet.layout import (
     Manifest,
     NetworkError,
 )
-from testnet.processes import identify, is_running, load_identities, save_identity, spawn
+from testnet.processes import is_running, load_identities, spawn_known
 
 RELAYER_ROLE = "bridge-relayer"
 BALANCE_WEI = 10**21
@@ -120,7 +120,7 @@ def _start(layout: Layout, name: str, command: str, home: Path) -> int:
     log = _log(layout, name)
     offset = log.stat().st_size if log.exists() else 0
     routerd = [sys.executable, "-m", "abci_app.cli.main", command, "--home", str(home.absolute())]
-    save_identity(layout.pids, identify(name, spawn(name, routerd, log).pid))
+    spawn_known(layout.pids, name, routerd, log)
     return offset
 
 

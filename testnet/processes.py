@@ -9,7 +9,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -27,6 +28,49 @@ class Identity:
     name: str
     pid: int
     started_ticks: int
+
+
+_STARTED: list[subprocess.Popen[bytes]] = []
+"""Kept, because Python complains of a child that is forgotten while it runs; ours outlive us on purpose."""
+
+
+class _Deferral:
+    """Whether an interruption has to wait, and which one does. Touched by the main thread and its signal handlers."""
+
+    depth = 0
+    pending: BaseException | None = None
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Hold back ``interrupt`` until the block ends: no process may be started and then forgotten."""
+    _Deferral.depth += 1
+    try:
+        yield
+    finally:
+        _Deferral.depth -= 1
+        pending = _Deferral.pending
+        if pending is not None and not _Deferral.depth:
+            _Deferral.pending = None
+            raise pending
+
+
+def interrupt(interruption: BaseException) -> None:
+    """Raise, now or when the block that must not be interrupted ends. For signal handlers."""
+    if _Deferral.depth:
+        _Deferral.pending = interruption
+    else:
+        raise interruption
+
+
+def spawn_known(folder: Path, name: str, command: Sequence[str], log_file: Path) -> Identity:
+    """Start a process and save its identity in ``folder``, both or neither. Raises OSError."""
+    with uninterrupted():
+        process = spawn(name, command, log_file)
+        _STARTED.append(process)
+        identity = identify(name, process.pid)
+        save_identity(folder, identity)
+    return identity
 
 
 def spawn(

@@ -9,8 +9,9 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from testnet.chains import Anvil, ChainConfig, ChainFailed, find_anvil, save_state, start_anvil
@@ -28,12 +29,17 @@ CODE = ("testnet/*.py", "abci_app/evm/**/*.py", "abci_app/evm/abi/*.json", "cont
 
 
 def start_deployed(
-    root: Path, params: DeployParams, ports: Mapping[int, int], log_dir: Path, cache_dir: Path | None = None
+    root: Path,
+    params: DeployParams,
+    ports: Mapping[int, int],
+    log_dir: Path,
+    cache_dir: Path | None = None,
+    register: Callable[[int, int], None] = lambda domain, pid: None,
 ) -> tuple[dict[int, Anvil], Deployment]:
     """Both chains by domain, running under automine with Connext deployed, from the cache where it has them.
 
-    `root` is the repository; the caller stops the chains. Raises ChainFailed, EvmError, MessageLayerFailed, and leaves
-    nothing running then.
+    `root` is the repository; the caller stops the chains; `register` gets domain and PID of each as it starts.
+    Raises ChainFailed, EvmError, MessageLayerFailed, and leaves nothing running then.
     """
     entry = (cache_dir or root / CACHE) / compute_cache_key(root, params)
     cached = _read_entry(entry)
@@ -42,7 +48,7 @@ def start_deployed(
         for domain, chain_id in CHAIN_IDS.items():
             state = entry / f"{domain}.json" if cached else None
             config = ChainConfig(chain_id, ports[domain], log_dir / f"chain-{domain}.log", state)
-            chains[domain] = start_anvil(find_anvil(root), config)
+            chains[domain] = start_anvil(find_anvil(root), config, partial(register, domain))
         if cached is None:
             cached = deploy(root, {domain: chain.rpc for domain, chain in chains.items()}, params)
             _write_entry(entry, chains, cached)

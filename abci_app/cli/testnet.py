@@ -16,7 +16,7 @@ HOME = Annotated[Path, typer.Option(help="Folder of the network.")]
 BASE_PORT = Annotated[int | None, typer.Option(help="First of the ports on 127.0.0.1. Default: 27600.")]
 VALIDATORS = Annotated[int | None, typer.Option(help="Pairs of application and CometBFT. Default: 4.")]
 NAME = Annotated[str, typer.Argument(help="node0 …, router0 …, relayer, chain1111, chain2222.")]
-DEFAULT_HOME = Path(".testnet")
+DEFAULT_HOME, DEMO_HOME = Path(".testnet"), Path("build/demo")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -86,7 +86,7 @@ def settle(home: HOME = DEFAULT_HOME) -> None:
 
 
 def demo(
-    home: Annotated[Path, typer.Option(help="Folder of the network; one that is there and does not run is made anew.")] = Path("build/demo"),
+    home: Annotated[Path, typer.Option(help="Folder of the network; one that is there is made anew.")] = DEMO_HOME,
     base_port: BASE_PORT = None, validators: VALIDATORS = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the network running.")] = False,
 ) -> None:
@@ -127,4 +127,5 @@ def _once(number: int, frame: FrameType | None) -> None:
     """Interrupt the work; from here on signals are ignored, so that what ends the network is not cut off itself."""
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
-    raise Interrupted
+    from testnet.processes import interrupt
+    interrupt(Interrupted())

@@ -8,15 +8,20 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 from testnet.processes import (
     Identity,
     end,
     identify,
+    interrupt,
     is_running,
     load_identities,
     save_identity,
     spawn,
+    spawn_known,
     start_ticks,
+    uninterrupted,
     write_atomically,
 )
 
@@ -97,3 +102,28 @@ def test_atomic_writes_leave_nothing_beside(tmp_path):
     write_atomically(path, json.dumps({"a": 2}))
     assert json.loads(path.read_text()) == {"a": 2}
     assert [entry.name for entry in tmp_path.iterdir()] == ["endpoints.json"]
+
+
+def test_an_interruption_waits_for_the_end_of_what_must_not_be_interrupted():
+    seen = []
+    with pytest.raises(KeyError), uninterrupted():
+        interrupt(KeyError("now"))
+        seen.append("still here")
+    assert seen == ["still here"]
+    with pytest.raises(KeyError):
+        interrupt(KeyError("at once"))
+
+
+def test_an_interruption_waits_for_the_outermost_block():
+    seen = []
+    with pytest.raises(KeyError), uninterrupted():
+        with uninterrupted():
+            interrupt(KeyError("now"))
+        seen.append("still here")
+    assert seen == ["still here"]
+
+
+def test_a_known_process_is_on_disk(tmp_path):
+    identity = spawn_known(tmp_path / "pids", "sleeper", SLEEP, tmp_path / "log")
+    assert load_identities(tmp_path / "pids") == {"sleeper": identity}
+    assert end([identity]) == []
