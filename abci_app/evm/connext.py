@@ -163,7 +163,9 @@ def relayer_override(connext: Address, relayer: Address) -> dict[str, dict[str, 
     return _approval_override(connext, relayer, SLOT_APPROVED_RELAYERS)
 
 
-def router_balance_override(connext: Address, router: Address, local: Address, amount: int) -> dict[str, dict[str, Any]]:
+def router_balance_override(
+    connext: Address, router: Address, local: Address, amount: int
+) -> dict[str, dict[str, Any]]:
     """State override for `Rpc.call` under which `router` has `amount` of `local` as liquidity."""
     inner = keccak(router.rjust(32, b"\x00") + SLOT_ROUTER_BALANCES.to_bytes(32, "big"))
     key = keccak(local.rjust(32, b"\x00") + inner)

@@ -5,8 +5,8 @@ signature. Signatures come in through ``reports.py``.
 """
 
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from dataclasses import replace
+from types import MappingProxyType
 
 from abci_app.machine import keys
 from abci_app.machine.codec import Address, DomainId, Hash
