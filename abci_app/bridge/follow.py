@@ -125,15 +125,15 @@ class Follower:
         for batch in answer.batches:
             indexes = self._indexes(batch)
             if batch.attested_height == 0 and indexes:
-                if answer.height - batch.height < LATE_HEIGHTS or len(self._late) >= LATE_MAX:
-                    blocked = True
-                else:
+                must_ask = answer.height - batch.height < LATE_HEIGHTS or len(self._late) >= LATE_MAX
+                if not must_ask:
                     self._late[batch.height] = _Late(indexes, self._clock())
             else:
                 done, fetches = self._fetch_all(batch.height, indexes, fetches)
-                blocked, self._is_whole = blocked or not done, self._is_whole and done
-            if not blocked:
-                self._next_height = batch.height + 1
+                must_ask, self._is_whole = not done, self._is_whole and done
+            was_blocked, blocked = blocked, blocked or must_ask
+            if not was_blocked:
+                self._next_height = batch.height + (0 if blocked else 1)
         if not blocked and len(answer.batches) < BATCHES_PER_CALL:
             self._next_height = max(self._next_height, answer.height + 1)
         return blocked, fetches

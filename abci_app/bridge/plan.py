@@ -12,8 +12,6 @@ from abci_app.machine.connext import keccak
 
 SUBMISSIONS_MAX = 8
 """In one pass."""
-TRANSACTION_GAS_MAX = 1 << 24
-"""A transaction has no more gas (EIP-7825). The upper bound of a leaf's gas may be above it; its real need is not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,5 +174,5 @@ def _make_submission(
         entries=tuple(entry.entry for entry in leaf.entries),
     )
     calldata = encode_execute_batch(batch, skip_executed=True)
-    gas = min(compute_gas_limit(batch, calldata), TRANSACTION_GAS_MAX)
+    gas = compute_gas_limit(batch, calldata)
     return Submission(leaf.key, batch, calldata, gas, leaf.valid_until_s, tuple(executable), leaf.transfer_ids)

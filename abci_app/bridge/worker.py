@@ -78,6 +78,8 @@ class Worker:
         """Ask the node what is new. Raises Retryable."""
         found = self._follower.poll()
         self._notices.clear("node-unavailable", "node-of-another-network", "node-stalled")
+        if self._follower.is_current:
+            self._notices.clear("node-untrustworthy")
         if self._follower.cursor > self._saved_cursor + 1000:
             self._save_cursor()
         return Next.AGAIN if found else Next.PAUSE
@@ -92,8 +94,7 @@ class Worker:
             return Next.PAUSE
         self._looked_s = self._clock()
         head, confirmed = self._chain.head(), self._chain.next_nonce(self._sender.address)
-        if opened or self._journal.has_ended(confirmed):
-            self._confirm(head, confirmed)
+        self._confirm(head, confirmed)
         if not due or self._inclusion.is_behind:
             return Next.PAUSE
         due = sorted(due, key=lambda leaf: leaf.key)[:LEAVES_PER_STEP]
@@ -103,7 +104,8 @@ class Worker:
     @property
     def is_idle(self) -> bool:
         """Whether nothing is left to do: the node has nothing newer, no leaf and no nonce is open."""
-        return self._follower.is_current and not self._follower.leaves and (self._settings.is_dry or not self._journal.open_nonces())
+        is_open = self._follower.leaves or not self._follower.is_current
+        return not is_open and (self._settings.is_dry or not self._journal.open_nonces())
 
     # -- confirm ------------------------------------------------------------------------------------------------------
 
@@ -182,7 +184,7 @@ class Worker:
         done = self._submitter.submit(submission, nonce, fees, head.number)
         if done.step is Step.SENT:
             self._pauses.pop(submission.key, None)
-            self._notices.clear(f"leaf {submission.key}")
+            self._notices.clear(f"leaf {submission.key}", "payload-refused")
             if self._settings.is_dry:
                 self._drop(submission.key)
             return True

@@ -27,6 +27,7 @@ from tests.unit.bridge.fake_node import FakeNode, Offer, place_of
 
 LEASE_S = 3600
 MONEY_WEI = 10**20
+CONTINUOUS = Options()
 WAIT_S = 60.0
 """A busy machine takes ten times as long as an idle one."""
 
@@ -113,7 +114,7 @@ def crossing(scene: Scene, folder: Path, seed: bytes) -> Iterator[Crossing]:
 
 
 @contextmanager
-def relaying(home: RelayHome, options: Options = Options()) -> Iterator[Relay]:
+def relaying(home: RelayHome, options: Options = CONTINUOUS) -> Iterator[Relay]:
     """A relay at work in a thread; what ended it, if anything, is raised at the end."""
     relay, ended = Relay(home, options), []
 

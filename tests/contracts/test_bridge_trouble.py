@@ -1,4 +1,4 @@
-"""The relayer while something is wrong: no money, an endpoint or a node that is away, hangs or lies, a stuck transaction."""
+"""The relayer while something is wrong: no money, an endpoint or a node that is away or lies, a stuck transaction."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -128,7 +128,9 @@ def test_one_that_hangs_does_not_hold_up_the_end(world: Crossing) -> None:
         assert time.monotonic() - started_s < 8.0
 
 
-@pytest.mark.parametrize("method", ["eth_sendRawTransaction", "eth_getTransactionReceipt", "eth_call", "eth_getBalance"])
+@pytest.mark.parametrize(
+    "method", ["eth_sendRawTransaction", "eth_getTransactionReceipt", "eth_call", "eth_getBalance"]
+)
 def test_answers_that_make_no_sense_are_no_answers(world: Crossing, lines: Lines, method: str) -> None:
     with RpcProxy(world.scene.rpc.url) as proxy, relaying(world.home(rpc_url=proxy.url)):
         wait_for(lambda: lines.named("relaying"), "its start")
@@ -168,8 +170,8 @@ def test_another_node_is_asked(world: Crossing, lines: Lines, fault: str) -> Non
         with relaying(world.home(nodes=(bad.address, world.node.address))):
             wait_for(lambda: world.executions(world.offers[0]), "its execution by way of the second node")
     assert world.nonces() == (1, 1)
-    expected = {"lies": "node-untrustworthy", "no key": "node-untrustworthy", "other network": "node-of-another-network"}
-    assert lines.causes()[0] == expected.get(fault, "node-unavailable")
+    said = {"lies": "node-untrustworthy", "no key": "node-untrustworthy", "other network": "node-of-another-network"}
+    assert lines.causes()[0] == said.get(fault, "node-unavailable")
 
 
 def test_a_node_that_comes_back_is_used_again(world: Crossing, lines: Lines) -> None:

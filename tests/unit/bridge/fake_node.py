@@ -1,6 +1,6 @@
 """A node's gRPC without a node: serves batches that a test decided, signed by keys that the test made.
 
-What is served is made by the machine's own code from records, so a relayer cannot tell it from the real thing; ``spoil``
+What is served is made by the machine's own code from records, so a relayer cannot tell it from a real one; ``spoil``
 makes it lie, ``hang_s`` makes it slow, ``stop`` takes it away.
 """
 

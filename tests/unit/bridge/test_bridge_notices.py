@@ -1,0 +1,53 @@
+"""What a relayer waits for is said at once, then ever more seldom, and once when it is over."""
+
+import logging
+
+import pytest
+
+from abci_app.bridge.notices import REPEAT_MAX_S, Notices
+from tests.unit.bridge.relay_kit import Clock
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def events(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [f"{record.getMessage()} {record.cause}" for record in caplog.records]  # type: ignore[attr-defined]
+
+
+def test_a_cause_is_said_at_once_and_then_at_doubling_intervals(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
+    notices = Notices(2222, clock)
+    said_s = []
+    for tenth in range(10 * 200):
+        before = len(caplog.records)
+        notices.say("gas-money", "lacks 5 wei")
+        if len(caplog.records) > before:
+            said_s.append(tenth // 10)
+        clock.now_s += 0.1
+    assert said_s == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+    assert REPEAT_MAX_S == 60
+
+
+def test_each_cause_has_its_own_time(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
+    notices = Notices(2222, clock)
+    for _ in range(5):
+        notices.say("gas-money", "…")
+        notices.say("gas-price", "…")
+    assert events(caplog) == ["waiting gas-money", "waiting gas-price"]
+
+
+def test_the_end_of_a_cause_is_said_once_and_only_if_it_stood(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
+    caplog.set_level(logging.INFO, "abci_app.bridge")
+    notices = Notices(2222, clock)
+    notices.clear("gas-money")
+    notices.say("gas-money", "…")
+    clock.now_s += 7
+    assert notices.is_standing("gas-money")
+    notices.clear("gas-price", "gas-money")
+    notices.clear("gas-money")
+    assert events(caplog) == ["waiting gas-money", "over gas-money"]
+    assert caplog.records[-1].lasted_s == 7.0  # type: ignore[attr-defined]
+    notices.say("gas-money", "…")
+    assert events(caplog)[-1] == "waiting gas-money"
