@@ -18,6 +18,9 @@ from abci_app.router.pending import Order, Pending
 UNKNOWN_S = 600
 """A bid whose transfer the network still does not know this long after it was signed is closed: the order was taken
 back by its chain, or is forgotten. Should it turn up after all, it is bid on anew."""
+RESUBMIT_S = 3.0
+"""A bid that a node took is submitted again when the network has had none of it for this long: some blocks."""
+REMEMBERED_MAX = 10_000
 PAGE = 100
 SWEPT_MAX = 1_000
 """Undecided transfers of one status that a sweep looks at, oldest first."""
@@ -34,6 +37,8 @@ class Keeper:
     ) -> None:
         self._account, self._network, self._client = home.account, network, client
         self._ledger, self._pending, self._log = ledger, pending, log
+        self._missing_since: dict[bytes, float] = {}
+        """When a bid that a node took was first missed, or submitted again."""
 
     def refresh(self, is_stopping: Callable[[], bool]) -> None:
         """Bring every bid that is not closed up to date with what the network decided."""
@@ -74,15 +79,29 @@ class Keeper:
             return
         transfer_id = TransferId(transfer.transfer_id)
         standing = find_standing(answer, self._account.address)
+        bid = self._ledger.find(transfer_id)
         if standing is not None:
-            if not standing.withdrawn and standing.path_lengths and self._ledger.find(transfer_id) is None:
+            self._missing_since.pop(transfer_id, None)
+            if not standing.withdrawn and standing.path_lengths and bid is None:
                 self._adopt(answer.transfer, transfer_id, tuple(standing.path_lengths))
+            return
+        if bid is not None and bid.state is BidState.SUBMITTED and not self._is_lost(transfer_id):
             return
         try:
             info = decode_transfer_info(answer.transfer_info)
         except Rejected:
             return  # terms this router does not understand: nothing to bid on
         pending.add(Order(transfer_id, transfer.destination, info, is_missing=True))
+
+    def _is_lost(self, transfer_id: TransferId) -> bool:
+        """Tell whether a bid that a node took has been missing for long enough to submit it again."""
+        now = time.monotonic()
+        if now - self._missing_since.setdefault(transfer_id, now) < RESUBMIT_S:
+            return False
+        self._missing_since[transfer_id] = now
+        while len(self._missing_since) > REMEMBERED_MAX:
+            del self._missing_since[next(iter(self._missing_since))]
+        return True
 
     def _adopt(self, transfer: query_pb2.Transfer, transfer_id: TransferId, lengths: tuple[int, ...]) -> None:
         """Record a bid that was submitted by other means: it binds this router's liquidity all the same."""
