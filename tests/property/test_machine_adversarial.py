@@ -11,12 +11,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
 
 from abci_app.machine import keys
+from abci_app.machine import tree as tree_module
 from abci_app.machine.block import apply_block
 from abci_app.machine.codec import Address, DomainId, Hash, Signature, TransferId, Uint, decode, encode
 from abci_app.machine.connext import compute_transfer_id, keccak
@@ -71,6 +73,7 @@ from abci_app.machine.stream import (
 from abci_app.machine.transfers import UNDECIDED, get_transfer
 from abci_app.machine.tree import Tree
 from abci_app.machine.tx import encode_info_submission
+from tests import slow_tree
 from tests.property.machine_invariants import check_all, list_transfers
 from tests.slow_tree import slow_root
 from tests.unit.machine.driver import (
@@ -392,3 +395,40 @@ def test_other_processes_agree() -> None:
         ).stdout)
     assert told[0].count("\n") == BLOCKS
     assert told[0] == told[1] == told[2]
+
+
+# --- keys that were ground ------------------------------------------------------------------------------------------
+
+
+class Ground:
+    """Stands in for hashlib's object where the path of a key was chosen by whoever made the key."""
+
+    def __init__(self, path: bytes) -> None:
+        self.path = path
+
+    def digest(self) -> bytes:
+        """The chosen path."""
+        return self.path
+
+
+def test_the_deepest_tree_there_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TRE-1, TRE-3: paths that part at every single bit, put in and taken out in any order; no recursion runs out."""
+    dice = random.Random(5)
+    base = dice.getrandbits(256)
+    paths = {b"key%d" % bit: (base ^ 1 << bit).to_bytes(32, "big") for bit in range(256)}
+
+    def ground(data: bytes) -> Any:
+        return Ground(paths[data]) if data in paths else sha256(data)
+
+    monkeypatch.setattr(tree_module, "sha256", ground)
+    monkeypatch.setattr(slow_tree, "sha256", ground)
+    values: dict[bytes, bytes] = {}
+    tree = Tree()
+    for _ in range(60):
+        count = dice.choice((1, 2, 40, 256))
+        changes = {key: dice.choice((None, b"x", b"y")) for key in dice.sample(sorted(paths), count)}
+        tree = tree.update(changes)
+        values = {key: value for key, value in {**values, **changes}.items() if value is not None}
+        assert tree.root == slow_root(values) == Tree.build(values).root
+    deepest = tree.update(dict.fromkeys(paths, b"z")).prove(b"key0").member
+    assert deepest is not None and len(deepest.steps) == 255
