@@ -24,6 +24,7 @@ from collections.abc import Callable
 from dataclasses import fields, is_dataclass
 from enum import IntEnum
 from functools import cache
+from struct import Struct
 from typing import Annotated, Any, NewType, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 R = TypeVar("R")
@@ -125,6 +126,7 @@ def _take(raw: bytes, start: int, length: int) -> tuple[bytes, int]:
 
 
 def _marker_codec(marker: object) -> tuple[Writer, Reader]:
+    """Return the codec of a field that stands alone, outside a record."""
     if isinstance(marker, Uint):
         width = marker.width
 
@@ -132,10 +134,8 @@ def _marker_codec(marker: object) -> tuple[Writer, Reader]:
             out += value.to_bytes(width, "big")
 
         def read_uint(raw: bytes, start: int) -> tuple[int, int]:
-            end = start + width  # _take, written out: most fields of most records come this way
-            if end > len(raw):
-                raise Malformed(f"cut short: {width} bytes wanted at {start}")
-            return int.from_bytes(raw[start:end], "big"), end
+            piece, end = _take(raw, start, width)
+            return int.from_bytes(piece, "big"), end
 
         return write_uint, read_uint
     length = cast(Fixed, marker).length
@@ -146,10 +146,7 @@ def _marker_codec(marker: object) -> tuple[Writer, Reader]:
         out += value
 
     def read_fixed(raw: bytes, start: int) -> tuple[bytes, int]:
-        end = start + length
-        if end > len(raw):
-            raise Malformed(f"cut short: {length} bytes wanted at {start}")
-        return raw[start:end], end
+        return _take(raw, start, length)
 
     return write_fixed, read_fixed
 
@@ -161,11 +158,13 @@ def _write_int(out: bytearray, value: int) -> None:
 
 
 def _read_int(raw: bytes, start: int) -> tuple[int, int]:
-    length, start = _take(raw, start, 1)
-    piece, end = _take(raw, start, length[0])
-    if piece[:1] == b"\0":
+    begin = start + 1
+    end = begin + raw[start] if start < len(raw) else begin
+    if end > len(raw):
+        raise Malformed(f"integer cut short at {start}")
+    if end > begin and not raw[begin]:
         raise Malformed("integer with a leading zero byte")
-    return int.from_bytes(piece, "big"), end
+    return int.from_bytes(raw[begin:end], "big"), end
 
 
 def _write_bool(out: bytearray, value: bool) -> None:
@@ -213,9 +212,11 @@ def _tuple_codec(item: Any) -> tuple[Writer, Reader]:
             write_item(out, value)
 
     def read(raw: bytes, start: int) -> tuple[tuple[Any, ...], int]:
-        count, start = _take(raw, start, 2)
+        piece, start = _take(raw, start, 2)
+        if piece == b"\0\0":
+            return (), start
         values = []
-        for _ in range(int.from_bytes(count, "big")):
+        for _ in range(int.from_bytes(piece, "big")):
             value, start = read_item(raw, start)
             values.append(value)
         return tuple(values), start
@@ -254,20 +255,77 @@ def _enum_codec(kind: type[IntEnum]) -> tuple[Writer, Reader]:
 
 def _record_codec(cls: type) -> tuple[Writer, Reader]:
     hints = get_type_hints(cls, include_extras=True)
-    names = [field.name for field in fields(cls)]
-    codecs = [_codec(hints[name]) for name in names]
-    writers = [(name, codec[0]) for name, codec in zip(names, codecs, strict=True)]
-    readers = [codec[1] for codec in codecs]
+    kinds = [(field.name, hints[field.name]) for field in fields(cls)]
+    writers = [(name, _codec(kind)[0]) for name, kind in kinds]
+    readers = _make_readers([kind for _, kind in kinds])
 
     def write(out: bytearray, record: object) -> None:
         for name, write_field in writers:
             write_field(out, getattr(record, name))
 
     def read(raw: bytes, start: int) -> tuple[object, int]:
-        values = []
-        for read_field in readers:
-            value, start = read_field(raw, start)
-            values.append(value)
+        values: list[Any] = []
+        for read_run, read_field in readers:
+            if read_run is not None:
+                start = read_run(raw, start, values)
+            elif read_field is not None:
+                value, start = read_field(raw, start)
+                values.append(value)
         return cls(*values), start
 
     return write, read
+
+
+RunReader = Callable[[bytes, int, list[Any]], int]
+"""Appends the values of a run of fields to a list and returns where the run ends."""
+
+
+def _make_readers(kinds: list[Any]) -> list[tuple[RunReader | None, Reader | None]]:
+    """Return what reads a record's fields: one reader for each run of fixed-width fields, one for each other field."""
+    readers: list[tuple[RunReader | None, Reader | None]] = []
+    run: list[Any] = []
+    for kind in kinds:
+        if _layout_of(kind) is not None:
+            run.append(kind)
+            continue
+        if run:
+            readers.append((_make_run_reader(run), None))
+            run = []
+        readers.append((None, _codec(kind)[1]))
+    return [*readers, (_make_run_reader(run), None)] if run else readers
+
+
+def _layout_of(kind: Any) -> str | None:
+    """Return the struct format of a fixed-width type; None for a type whose width varies."""
+    marker = _NEWTYPES.get(kind) or (get_args(kind)[1] if get_origin(kind) is Annotated else None)
+    if isinstance(marker, Uint):
+        return {1: "B", 2: "H", 4: "I", 8: "Q"}[marker.width]
+    if isinstance(marker, Fixed):
+        return f"{marker.length}s"
+    is_byte = kind is bool or (isinstance(kind, type) and issubclass(kind, IntEnum))
+    return "B" if is_byte else None
+
+
+def _make_run_reader(kinds: list[Any]) -> RunReader:
+    """Return one reader for consecutive fields of fixed width: big-endian, nothing between them."""
+    layout = Struct(">" + "".join(_layout_of(kind) or "" for kind in kinds))
+    size, unpack = layout.size, layout.unpack_from
+    tables: list[tuple[int, dict[int, Any]]] = []
+    for place, kind in enumerate(kinds, start=-len(kinds)):
+        if kind is bool:
+            tables.append((place, {0: False, 1: True}))
+        elif isinstance(kind, type) and issubclass(kind, IntEnum):
+            tables.append((place, {int(member): member for member in kind}))
+
+    def read(raw: bytes, start: int, values: list[Any]) -> int:
+        end = start + size
+        if end > len(raw):
+            raise Malformed(f"cut short: {size} bytes wanted at {start}, {len(raw) - start} there")
+        values += unpack(raw, start)
+        for place, table in tables:
+            if values[place] not in table:
+                raise Malformed(f"{values[place]} is none of {sorted(table)}")
+            values[place] = table[values[place]]
+        return end
+
+    return read
