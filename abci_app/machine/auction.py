@@ -118,7 +118,8 @@ def run_auctions(scope: Scope) -> None:
     for _, reference in list(scope.delta.scan(keys.open_transfers(), Reference)):
         transfer = scope.delta.must(keys.transfer(reference.transfer_id), Transfer)
         if (
-            is_auction_due(scope.params, scope.block.height, transfer, proposers, len(members) == 1)
+            transfer.bidders
+            and is_auction_due(scope.params, scope.block.height, transfer, proposers, len(members) == 1)
             and not is_held(scope.delta, transfer.origin, transfer.destination)
             and is_fee_there(scope.params, transfer, len(transfer.attempts) + 1)
         ):

@@ -35,9 +35,9 @@ _SLOW = (TransferStatus.SLOW, TransferStatus.RECONCILED)
 
 
 @lru_cache(maxsize=RECOVERED_MAX)
-def _recover(digest: Hash, signature: Signature) -> Address:
+def _recover_bidder(transfer_id: TransferId, path_length: int, signature: Signature) -> Address:
     """Remember a pure function: an answer is the same whether it is remembered or not (ORD-4)."""
-    return recover_address(digest, signature)
+    return recover_address(compute_bid_digest(transfer_id, path_length), signature)
 
 
 def compute_withdraw_digest(chain_id: str, transfer_id: TransferId) -> Hash:
@@ -49,16 +49,16 @@ def authenticate_bundle(bundle: BidBundle) -> None:
     """Refuse the whole bundle unless every signature is its bid's router's (BID-2)."""
     for bid in bundle.bids:
         for each in bid.signatures:
-            _require_signer(compute_bid_digest(bid.transfer_id, each.path_length), each.signature, bid.router)
+            _require_signer(_recover_bidder(bid.transfer_id, each.path_length, each.signature), bid.router)
 
 
 def authenticate_withdraw(chain_id: str, withdraw: Withdraw) -> None:
     """Refuse a withdraw that its router did not sign for this chain (BID-5)."""
-    _require_signer(compute_withdraw_digest(chain_id, withdraw.transfer_id), withdraw.signature, withdraw.router)
+    digest = compute_withdraw_digest(chain_id, withdraw.transfer_id)
+    _require_signer(recover_address(digest, withdraw.signature), withdraw.router)
 
 
-def _require_signer(digest: Hash, signature: Signature, router: Address) -> None:
-    signer = _recover(digest, signature)
+def _require_signer(signer: Address, router: Address) -> None:
     if signer != router:
         raise Rejected(Code.SIGNATURE_WRONG_SIGNER, f"signed by {signer.hex()}, not by router {router.hex()}")
 

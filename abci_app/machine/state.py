@@ -5,7 +5,8 @@ holds decoded records; they are encoded once, when ``changes`` is asked for.
 """
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Protocol, TypeVar, cast
 
 from abci_app.machine.codec import decode, encode
@@ -13,6 +14,19 @@ from abci_app.machine.codes import invariant
 
 R = TypeVar("R")
 _ABSENT = object()
+DECODED_MAX = 1 << 15
+DECODED_BYTES_MAX = 1024
+"""Remembered decodings, ≈ 50 MB: open transfers are looked at in every block and seldom change."""
+
+
+@lru_cache(maxsize=DECODED_MAX)
+def _remember(cls: Any, raw: bytes) -> Any:
+    """Remember a pure function: an answer is the same whether it is remembered or not (ORD-4)."""
+    return decode(cls, raw)
+
+
+def _decode(cls: type[R], raw: bytes) -> R:
+    return cast(R, _remember(cast(Hashable, cls), raw)) if len(raw) <= DECODED_BYTES_MAX else decode(cls, raw)
 
 
 class StateView(Protocol):
@@ -67,11 +81,13 @@ class StateDelta:
 
     def __init__(self, base: "StateView | StateDelta") -> None:
         self._base = base
-        self._records: dict[bytes, object] = {}
-        """Decoded records read from a view, so that each is decoded once a block."""
+        self._records: dict[bytes, tuple[bytes | None, object]] = {}
+        """Bytes and decoded records read from a view, so that each is read once a block."""
         self._written: dict[bytes, object | None] = {}
         self._folders: dict[bytes, list[bytes]] = {}
         """Written keys under each of their prefixes that end in a slash, so that a scan looks at its own only."""
+        self._loose: list[bytes] = []
+        """Written keys that no scan has put into their folders yet: most forks are never scanned."""
 
     def read(self, key: bytes, cls: type[R]) -> R | None:
         """Return the record under ``key``, or None."""
@@ -80,12 +96,11 @@ class StateDelta:
             return cast("R | None", value)
         if isinstance(self._base, StateDelta):
             return self._base.read(key, cls)
-        value = self._records.get(key, _ABSENT)
-        if value is _ABSENT:
+        known = self._records.get(key)
+        if known is None:
             raw = self._base.get(key)
-            value = None if raw is None else decode(cls, raw)
-            self._records[key] = value
-        return cast("R | None", value)
+            known = self._records[key] = (raw, None if raw is None else _decode(cls, raw))
+        return cast("R | None", known[1])
 
     def must(self, key: bytes, cls: type[R]) -> R:
         """Return the record under ``key``; its absence is a bug."""
@@ -103,17 +118,23 @@ class StateDelta:
 
     def _put(self, key: bytes, record: object | None) -> None:
         if key not in self._written:
+            self._loose.append(key)
+        self._written[key] = record
+
+    def _file_keys(self) -> None:
+        for key in self._loose:
             slash = key.find(b"/")
             while slash >= 0:
                 self._folders.setdefault(key[:slash + 1], []).append(key)
                 slash = key.find(b"/", slash + 1)
-        self._written[key] = record
+        self._loose.clear()
 
     def scan(self, prefix: bytes, cls: type[R]) -> Iterator[tuple[bytes, R]]:
         """Yield (key, record) under ``prefix``, keys ascending; ``prefix`` ends in a slash.
 
         Own keys are those at the start of the scan: collect first where you write under the prefix.
         """
+        self._file_keys()
         own = sorted(self._folders.get(prefix, ()))
         if isinstance(self._base, StateDelta):
             below: Iterator[bytes] = (key for key, _ in self._base.scan(prefix, cls))
@@ -145,6 +166,7 @@ class StateDelta:
         for key in sorted(self._written):
             record: Any = self._written[key]
             value = None if record is None else encode(record)
-            if value != view.get(key):
+            known = self._records.get(key)
+            if value != (view.get(key) if known is None else known[0]):
                 encoded[key] = value
         return encoded

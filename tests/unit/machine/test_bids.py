@@ -127,10 +127,10 @@ def test_bid_2_one_bad_signature_refuses_the_whole_bundle() -> None:
 
 def test_a_recovered_signer_is_remembered_and_the_memory_is_bounded() -> None:
     """BID-2: a block's execution does not recover again what CheckTx recovered; ORD-4: the answer is the same."""
-    bids._recover.cache_clear()
+    bids._recover_bidder.cache_clear()
     assert check_tx(world(), encode_bundle([GOOD]), lambda _: False).code is Code.OK
     assert run(world(), encode_bundle([GOOD])).code is Code.OK
-    info = bids._recover.cache_info()
+    info = bids._recover_bidder.cache_info()
     assert (info.hits, info.misses) == (1, 1)
     assert info.maxsize == bids.RECOVERED_MAX
 
