@@ -31,6 +31,9 @@ LATE_FORGET_HEIGHTS = 20_000
 REFUSED_PAUSE_S = 1.0
 """Before the same leaf is asked for again, where a node refused or lied."""
 
+CLOSED_MAX = 10_000
+"""Remembered; those below the next height to ask for are not listed again, and the journal knows them anyway."""
+
 CLOSED_CODES = ("EXPIRED", "NOT_FOUND")
 """What a node says of a leaf that is past its time: nothing to do, according to this node."""
 
@@ -78,6 +81,8 @@ class Follower:
     def drop(self, key: LeafKey) -> None:
         """Nothing is left to do for a leaf."""
         self.leaves.pop(key, None)
+        if len(self._closed) >= CLOSED_MAX:
+            self._closed = {each for each in self._closed if each.height >= self._next_height}
         self._closed.add(key)
 
     def refuse(self, key: LeafKey, reason: str) -> None:

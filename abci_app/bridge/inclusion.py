@@ -6,7 +6,7 @@ block comes nothing is stuck. Whatever an endpoint says about sending is a hint;
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from abci_app.bridge.chain import Chain
@@ -25,6 +25,8 @@ BUMP_NUMERATOR, BUMP_DENOMINATOR = 9, 8
 """Each replacement offers 12.5 % more: pools ask for 10 %."""
 RESEND_PAUSE_S = 1.0
 """Before a transaction that was refused is offered again."""
+GAP_MAX = 64
+"""No nonce of ours is further above the confirmed one: eight are open at once, and reorganisations are short."""
 TAKEN_AFTER_S = 5.0
 """A confirmed nonce without a receipt of ours this long was somebody else's; endpoints' parts lag less."""
 FORGOTTEN_AFTER_S = 30.0
@@ -80,7 +82,7 @@ class Inclusion:
                 ended += self._close_if_taken(one)
             else:
                 self._push(one, head, one.nonce == lowest, is_useful)
-        self._fill_gap(opened, head, confirmed)
+        ended += self._fill_gap(head, confirmed)
         return tuple(ended)
 
     # -- mined ------------------------------------------------------------------------------------------------------
@@ -177,17 +179,29 @@ class Inclusion:
 
     # -- gaps and rollbacks -------------------------------------------------------------------------------------------
 
-    def _fill_gap(self, opened: Sequence[OpenNonce], head: Block, confirmed: int) -> None:
-        """A nonce that is neither mined nor ours to re-send would block all after it: cancel it."""
-        highest = opened[-1].nonce if opened else confirmed
+    def _fill_gap(self, head: Block, confirmed: int) -> list[LeafKey]:
+        """A nonce that is neither mined nor ours to re-send would block all after it: cancel it.
+
+        One that is far out of reach was bound while an endpoint lied about the confirmed one: it is void.
+        """
+        opened, ended = self._journal.open_nonces(), []
+        for one in opened:
+            if one.nonce > confirmed + GAP_MAX:
+                self._journal.void(one.nonce, one.key)
+                ended += [] if one.key is None else [one.key]
+                log.warning("void", extra={"domain": self._sender.place.domain, "nonce": one.nonce})
+        highest = max((one.nonce for one in opened if one.nonce <= confirmed + GAP_MAX), default=confirmed)
         for nonce in self._journal.unknown_nonces(confirmed, highest):
+            market = self._chain.fees()
+            fees = Fees(*(min(fee, self._limits.max_fee_wei) for fee in (market.max_fee_wei, market.priority_fee_wei)))
             filler = sign_variant(
                 self._sender, nonce=nonce, recipient=self._sender.address, calldata=b"", gas=CANCEL_GAS,
-                fees=self._chain.fees(), key=None, valid_until_s=0, head_number=head.number,
+                fees=fees, key=None, valid_until_s=0, head_number=head.number,
             )
             self._journal.sign(filler)
             self._hand_over(filler, head)
             log.warning("gap", extra={"domain": self._sender.place.domain, "nonce": nonce, "tx": filler.hash})
+        return ended
 
     def _require_no_rollback(self, confirmed: int) -> None:
         """Where the chain counts fewer transactions than we saw mined, for long, what we saw is open again."""

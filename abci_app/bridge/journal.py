@@ -42,7 +42,7 @@ CREATE TABLE transactions (
     recipient BLOB NOT NULL, calldata BLOB NOT NULL, gas INTEGER NOT NULL,
     max_fee_wei INTEGER NOT NULL, priority_fee_wei INTEGER NOT NULL,
     height INTEGER, leaf INTEGER, valid_until_s INTEGER NOT NULL, signed_block INTEGER NOT NULL,
-    state TEXT NOT NULL CHECK (state IN ('open', 'mined', 'replaced', 'lost')),
+    state TEXT NOT NULL CHECK (state IN ('open', 'mined', 'replaced', 'lost', 'void')),
     PRIMARY KEY (nonce, variant)
 ) WITHOUT ROWID;
 CREATE TABLE cursor (one INTEGER PRIMARY KEY CHECK (one = 1), height INTEGER NOT NULL);
@@ -197,12 +197,14 @@ class Journal:
         return tuple(OpenNonce(nonce, tuple(variants)) for nonce, variants in by_nonce.items())
 
     def next_nonce(self) -> int:
-        """One above every nonce ever used here; 0 for none."""
-        return int(self._db.execute("SELECT coalesce(max(nonce), -1) + 1 FROM transactions").fetchone()[0])
+        """One above every nonce ever used here, void ones not counted; 0 for none."""
+        query = "SELECT coalesce(max(nonce), -1) + 1 FROM transactions WHERE state != 'void'"
+        return int(self._db.execute(query).fetchone()[0])
 
     def unknown_nonces(self, first: int, end: int) -> tuple[int, ...]:
         """Nonces of [first, end) of which nothing is on record."""
-        rows = self._db.execute("SELECT DISTINCT nonce FROM transactions WHERE nonce >= ? AND nonce < ?", (first, end))
+        query = "SELECT DISTINCT nonce FROM transactions WHERE nonce >= ? AND nonce < ? AND state != 'void'"
+        rows = self._db.execute(query, (first, end))
         known = {row[0] for row in rows}
         return tuple(nonce for nonce in range(first, end) if nonce not in known)
 
@@ -231,6 +233,13 @@ class Journal:
             if key is not None:
                 self._finish(key, "nonce taken by another transaction", False)
 
+    def void(self, nonce: int, key: LeafKey | None) -> None:
+        """The nonce can never be reached: it was bound while an endpoint lied. Its leaf is planned again."""
+        with self._atomically():
+            self._db.execute("UPDATE transactions SET state = 'void' WHERE nonce = ?", (nonce,))
+            if key is not None:
+                self._db.execute(_PLANNED, (time.time(), key.height, key.index))
+
     def _finish(self, key: LeafKey, outcome: str, is_done: bool) -> None:
         if is_done:
             self._db.execute(_SETTLE, (key.height, key.index, outcome, time.time()))
@@ -239,7 +248,7 @@ class Journal:
 
     def reopen(self, nonce: int) -> None:
         """The chain has forgotten what it mined from this nonce on (a deep reorganisation): those are open again."""
-        self._db.execute("UPDATE transactions SET state = 'open' WHERE nonce >= ? AND state != 'open'", (nonce,))
+        self._db.execute("UPDATE transactions SET state = 'open' WHERE nonce >= ? AND state != 'void'", (nonce,))
 
     # -- cursor -------------------------------------------------------------------------------------------------------
 
@@ -280,6 +289,7 @@ _SENT = (
     "INSERT INTO submissions VALUES (?, ?, 'sent', '', 0, ?) ON CONFLICT (height, leaf)"
     " DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at"
 )
+_PLANNED = "UPDATE submissions SET state = 'planned', changed_at = ? WHERE height = ? AND leaf = ?"
 _AGAIN = (
     "UPDATE submissions SET state = 'planned', outcome = ?, failures = failures + 1, changed_at = ?"
     " WHERE height = ? AND leaf = ?"

@@ -30,6 +30,10 @@ _OPTIONS = (
 )
 
 
+REFUSABLE = ("Batch", "Execution")
+"""Questions that an honest node may refuse; whoever refuses another one is of no use."""
+
+
 class NodeRefused(Exception):
     """The node understood the question and says no; ``code`` is a name of machine/codes.py."""
 
@@ -73,7 +77,7 @@ class Nodes:
         self.generation += 1
 
     def batches(self, from_height: int) -> pb.BatchesResponse:
-        """Batches from a height on, attested or not, at most BATCHES_PER_CALL. Raises Retryable, NodeRefused."""
+        """Batches from a height on, attested or not, at most BATCHES_PER_CALL. Raises Retryable."""
         request = pb.BatchesRequest(from_height=from_height, limit=BATCHES_PER_CALL)
         answer: pb.BatchesResponse = self._call("Batches", request)
         self._require_growing(answer.height)
@@ -97,7 +101,7 @@ class Nodes:
             failed = cast(grpc.Call, error)  # what a stub raises is both
             metadata: Any = failed.trailing_metadata() or ()
             code, details = dict(metadata).get("code"), (failed.details() or "")[:200]
-            if code is not None and code != "NOT_READY":
+            if code is not None and name in REFUSABLE and code != "NOT_READY":
                 raise NodeRefused(str(code), details) from error
             address = self.address
             self.rotate()

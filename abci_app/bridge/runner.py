@@ -1,6 +1,7 @@
 """The loops: one thread a chain, each repeating bounded steps until told to stop, or until something is fatal."""
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ RETRY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
 """After failures in a row of one step; the last one repeats."""
 RELAY_POLL_S = 0.05
 """Between two looks for something to do; a look asks nobody while there is nothing."""
-STOP_S = 6.0
+STOP_S = 5.0
 """For threads to end after ``stop``: one call to a chain or node, with its deadline, may be under way. Threads that
 take longer are left behind: they may be cut off at any point."""
 ONCE_S = 120.0
@@ -138,6 +139,8 @@ class ChainRelay:
         """One step; None where it failed."""
         try:
             outcome = task.step()
+        except sqlite3.Error as error:
+            raise Fatal(f"journal of domain {self._config.place.domain}: {error}") from error
         except (Retryable, EvmError) as error:
             retryable = error if isinstance(error, Retryable) else raise_for(error)
             self._notices.say(retryable.cause, retryable.detail)

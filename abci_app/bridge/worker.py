@@ -86,18 +86,15 @@ class Worker:
 
     def relay(self) -> Next:
         """Confirm what is open, submit what is due. Raises Retryable, EvmError."""
-        opened = self._journal.open_nonces()
-        flying = {one.key for one in opened}
-        due = [leaf for leaf in self._follower.leaves.values() if leaf.key not in flying and self._is_due(leaf.key)]
         is_time = self._clock() - self._looked_s >= self._settings.poll_s
-        if not due and not (opened and is_time):
+        if not self._list_due() and not (is_time and self._journal.open_nonces()):
             return Next.PAUSE
         self._looked_s = self._clock()
         head, confirmed = self._chain.head(), self._chain.next_nonce(self._sender.address)
         self._confirm(head, confirmed)
+        due = self._list_due()
         if not due or self._inclusion.is_behind:
             return Next.PAUSE
-        due = sorted(due, key=lambda leaf: leaf.key)[:LEAVES_PER_STEP]
         chosen = self._plan(due, head)
         return Next.AGAIN if self._carry_out(chosen, due, head, confirmed) else Next.PAUSE
 
@@ -166,6 +163,7 @@ class Worker:
             self._hold(due, chosen)
         else:
             self._notices.clear("gas-money")
+            self._rest(due, chosen)
         fees = self._offer(head) if chosen.submissions else None
         refused: list[tuple[LeafKey, str]] = list(chosen.weak)
         opened = False
@@ -202,10 +200,24 @@ class Worker:
             if leaf.key not in doing:
                 self._pause(leaf.key)
 
-    # -- leaves -------------------------------------------------------------------------------------------------------
+    def _rest(self, due: list[AttestedLeaf], chosen: Plan) -> None:
+        """What waits for its turn, for the message layer or for capacity is looked at again with the next poll."""
+        doing = {submission.key for submission in chosen.submissions} | {key for key, _ in chosen.settled}
+        again_s = self._clock() + self._settings.poll_s
+        if chosen.wake_s is not None:
+            again_s = min(again_s, chosen.wake_s)
+        for leaf in due:
+            if leaf.key not in doing:
+                self._pauses[leaf.key] = (self._pauses.get(leaf.key, (0, 0.0))[0], again_s)
 
-    def _is_due(self, key: LeafKey) -> bool:
-        return self._clock() >= self._pauses.get(key, (0, 0.0))[1]
+    def _list_due(self) -> list[AttestedLeaf]:
+        """Leaves that are neither in flight nor paused, oldest first, as many as one step looks at."""
+        now_s, flying = self._clock(), {one.key for one in self._journal.open_nonces()}
+        leaves = self._follower.leaves.values()
+        due = [leaf for leaf in leaves if leaf.key not in flying and now_s >= self._pauses.get(leaf.key, (0, 0.0))[1]]
+        return sorted(due, key=lambda leaf: leaf.key)[:LEAVES_PER_STEP]
+
+    # -- leaves -------------------------------------------------------------------------------------------------------
 
     def _pause(self, key: LeafKey) -> None:
         tries = self._pauses.get(key, (0, 0.0))[0]

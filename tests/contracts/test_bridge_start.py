@@ -4,18 +4,21 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from abci_app.bridge.errors import Fatal
 from abci_app.bridge.home import locked
 from abci_app.cli.main import run
 from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.gate import deploy_gate, encode_creation, list_members
 from abci_app.evm.types import Address
-from tests.contracts.bridge_kit import Crossing, crossing, wait_for
+from tests.contracts.bridge_kit import Crossing, crossing, listening, relaying, wait_for
 from tests.contracts.gate_kit import ROOT, Scene, creation_of, open_scene, untouched
+from tests.rpc_proxy import RpcProxy
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +99,37 @@ def test_what_is_wrong_gets_one_line_and_changes_nothing(
     [line] = printed.err.splitlines()
     assert reason in line
     assert snapshot(home) == before
+
+
+def test_a_wrong_chain_that_only_shows_later_ends_it_with_nothing_written(world: Crossing) -> None:
+    """The endpoint was away when the relayer started; the first thing it says is wrong."""
+    edit(world, world.scene.gate.hex(), foreign_gate(world).hex())
+    with RpcProxy(world.scene.rpc.url) as proxy:
+        edit(world, world.scene.rpc.url, proxy.url)
+        before = snapshot(world.home().path)
+        proxy.faults.is_absent = True
+        with (
+            listening() as lines,
+            pytest.raises(Fatal, match="belongs to another consensus network"),
+            relaying(world.home()),
+        ):
+            wait_for(lambda: "chain-unavailable" in lines.causes(), "its line")
+            proxy.faults.behave()
+            wait_for(lambda: not any(thread.name == "relay-2222" for thread in threading.enumerate()), "its end")
+    assert snapshot(world.home().path) == before
+
+
+def test_a_journal_that_cannot_be_opened_is_one_line(world: Crossing, capfd: pytest.CaptureFixture[str]) -> None:
+    home = world.home()
+    home.journal_path(world.place.domain).mkdir(parents=True)
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert run(["relay", "--home", str(home.path), "--once"]) == 1
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    [line] = capfd.readouterr().err.splitlines()
+    assert "2222.sqlite: unable to open database file" in line
 
 
 def test_a_second_relayer_on_one_home_is_refused(world: Crossing, capfd: pytest.CaptureFixture[str]) -> None:

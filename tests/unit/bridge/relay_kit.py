@@ -118,6 +118,7 @@ class Bench:
     limits: Limits = Limits(confirm_blocks=1, replace_blocks=3, max_fee_wei=500 * GWEI)
     turn: Turn | None = None
     is_dry: bool = False
+    poll_s: float = 0.0
 
     def __post_init__(self) -> None:
         self.start()
@@ -131,7 +132,7 @@ class Bench:
         self.journal = Journal.open(self.folder / "journal.sqlite", {})
         self.nodes = DirectNodes(self.node)
         self.follower = make_follower(self.nodes, self.journal, self.clock)
-        settings = Settings(self.limits, 0.0, self.turn or Turn(self.account.address), self.is_dry)
+        settings = Settings(self.limits, self.poll_s, self.turn or Turn(self.account.address), self.is_dry)
         self.notices = Notices(PLACE.domain, self.clock)
         self.worker = Worker(
             self.follower, self.chain, self.journal, self.sender, settings, self.notices, self.clock

@@ -251,6 +251,44 @@ def test_a_gap_is_filled_with_a_cancellation(bench: Bench) -> None:
     assert bench.journal.open_nonces() == ()
 
 
+def test_a_nonce_that_an_endpoint_invented_poisons_nothing(bench: Bench) -> None:
+    """While it lies our transaction gets a number that is never reached; afterwards the leaf gets a real one."""
+    offers = [make_offer(), make_offer()]
+    bench.decide(offers[0])
+    bench.step()
+    honest = dict(bench.chain.ledger.nonces)
+    bench.chain.ledger.nonces[bench.account.address] = 1_000_000
+    bench.decide(offers[1])
+    bench.step(5, seconds=3)
+    assert max(one.nonce for one in bench.journal.open_nonces()) >= 1_000_000
+    bench.chain.ledger.nonces = honest
+    bench.step(40, seconds=2)
+    assert [one.nonce for one in bench.journal.open_nonces()] == [0, 1]
+    bench.chain.mine()
+    bench.step()
+    assert [one.nonce for one in mined(bench)] == [0, 1]
+    assert sorted(bench.chain.ledger.executed) == sorted(map(transfer_id_of, offers))
+    assert bench.journal.next_nonce() == 2
+
+
+def test_a_receipt_that_an_endpoint_invented_is_found_out(bench: Bench) -> None:
+    bench.decide(make_offer())
+    bench.step()
+    bench.chain.mine()
+    invented = bench.chain.ledger
+    bench.chain.take_back(1)
+    real, bench.chain.ledger = bench.chain.ledger, invented
+    bench.step()
+    assert bench.journal.open_nonces() == ()
+    bench.chain.ledger = real
+    bench.decide(make_offer())
+    bench.step(4, seconds=FORGOTTEN_AFTER_S / 2)
+    bench.chain.mine()
+    bench.step()
+    assert [one.nonce for one in mined(bench)] == [0, 1]
+    assert len(bench.chain.ledger.executed) == 2
+
+
 def own_variant(bench: Bench, nonce: int) -> SignedVariant:
     return sign_variant(
         bench.sender, nonce=nonce, recipient=bench.account.address, calldata=b"", gas=21_000,

@@ -83,6 +83,16 @@ def test_unknown_nonces_are_those_of_which_nothing_is_on_record(journal: Journal
     assert journal.unknown_nonces(7, 7) == ()
 
 
+def test_a_void_nonce_counts_for_nothing(journal: Journal) -> None:
+    journal.sign(variant(3))
+    journal.sign(variant(1_000_000, LeafKey(8, 0), b"b"))
+    journal.void(1_000_000, LeafKey(8, 0))
+    assert (journal.next_nonce(), journal.has_ended(0), journal.failures(LeafKey(8, 0))) == (4, False, 0)
+    assert [one.nonce for one in journal.open_nonces()] == [3]
+    journal.reopen(0)
+    assert [one.nonce for one in journal.open_nonces()] == [3]
+
+
 def test_old_nonces_and_settled_leaves_are_forgotten_open_ones_never(journal: Journal) -> None:
     journal.sign(variant(0, None, b"z"))
     for nonce in range(1, 4):

@@ -52,6 +52,18 @@ def test_a_node_that_is_not_ready_is_left(first: FakeNode, second: FakeNode) -> 
         assert nodes.address == second.address
 
 
+@pytest.mark.parametrize("method", ["Status", "Batches"])
+def test_a_node_that_refuses_what_no_honest_one_refuses_is_left(
+    first: FakeNode, second: FakeNode, method: str
+) -> None:
+    first.refuse[method] = ("EXPIRED", "no")
+    with closing(Nodes((first.address, second.address), CHAIN_ID)) as nodes:
+        with pytest.raises(Retryable, match="node-unavailable"):
+            nodes.batches(1)
+        nodes.batches(1)
+        assert nodes.address == second.address
+
+
 def test_the_list_is_walked_in_order_and_again(first: FakeNode, second: FakeNode) -> None:
     first.stop()
     second.stop()

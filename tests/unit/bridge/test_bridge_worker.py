@@ -5,16 +5,19 @@ from pathlib import Path
 
 import pytest
 
+from abci_app.bridge.chain import EvmChain
 from abci_app.bridge.errors import Retryable
 from abci_app.bridge.inclusion import Limits
 from abci_app.bridge.plan import Turn
 from abci_app.bridge.worker import OPEN_NONCES_MAX, PAID_FAILURES_MAX, Next
-from abci_app.evm.connext import DestinationStatus
+from abci_app.evm.connext import Connext, DestinationStatus
 from abci_app.evm.errors import RpcMalformed, RpcUnavailable
+from abci_app.evm.rpc import Rpc
+from abci_app.evm.types import Block
 from abci_app.machine.codec import Address
 from tests.unit.bridge.fake_gate_chain import GWEI
 from tests.unit.bridge.fake_node import transfer_id_of
-from tests.unit.bridge.relay_kit import Bench, make_offer
+from tests.unit.bridge.relay_kit import PLACE, Bench, make_offer
 
 
 @pytest.fixture
@@ -160,7 +163,7 @@ def test_money_that_open_transactions_may_take_is_not_spent_twice(bench: Bench) 
     bench.decide(make_offer())
     bench.step()
     [one] = bench.journal.open_nonces()
-    bench.chain.balances[bench.account.address] = one.newest.gas * one.newest.fees.max_fee_wei
+    bench.chain.balances[bench.account.address] = one.newest.gas * one.newest.fees.max_fee_wei * 3 // 2
     bench.decide(make_offer())
     bench.step(5)
     assert len(bench.chain.pool) == 1
@@ -218,6 +221,21 @@ def test_a_call_that_fails_leaves_nothing_half_done(bench: Bench, method: str, e
     assert bench.worker.is_idle
 
 
+def test_numbers_that_no_chain_has_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would not fit the journal; a status that Connext does not have means nothing."""
+    chain = EvmChain("http://127.0.0.1:1", PLACE)
+    monkeypatch.setattr(Rpc, "request", lambda self, method, params: hex(2**62))
+    with pytest.raises(RpcMalformed, match="nonce"):
+        chain.next_nonce(Address(bytes(20)))
+    monkeypatch.setattr(Rpc, "block", lambda self, tag: Block(2**62, bytes(32), bytes(32), 1, 1))
+    with pytest.raises(RpcMalformed, match="block number"):
+        chain.head()
+    monkeypatch.setattr(EvmChain, "connext", Connext(Rpc("http://127.0.0.1:1"), b"\x01" * 20))
+    monkeypatch.setattr(Rpc, "call", lambda self, to, data, **_: (9).to_bytes(32, "big"))
+    with pytest.raises(RpcMalformed, match="transferStatus"):
+        chain.status(bytes(32))
+
+
 def test_a_dry_run_sends_nothing_and_settles_each_leaf_once(tmp_path: Path) -> None:
     bench = Bench(tmp_path, is_dry=True)
     for _ in range(3):
@@ -226,6 +244,15 @@ def test_a_dry_run_sends_nothing_and_settles_each_leaf_once(tmp_path: Path) -> N
     assert bench.chain.sent == []
     assert bench.chain.calls.count("simulate_batch") == 3
     assert bench.worker.is_idle
+
+
+def test_waiting_for_a_turn_asks_the_chain_seldom(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, poll_s=1.0)
+    bench.turn = Turn(bench.account.address, tuple(Address(bytes([index]) * 20) for index in range(1, 200)), 1.0)
+    bench.start()
+    bench.decide(make_offer())
+    bench.step(50)
+    assert bench.chain.calls.count("head") <= 6
 
 
 def test_a_restart_goes_on_where_it_was(bench: Bench) -> None:
