@@ -29,8 +29,12 @@ def relay(
     rank_stagger: Annotated[float | None, typer.Option(
         help="Seconds that each relayer of stagger.relayers waits for the one before it, instead of config.toml's.",
     )] = None,
-    once: Annotated[bool, typer.Option(help="Relay what is attested now, wait until it is settled, end.")] = False,
-    dry_run: Annotated[bool, typer.Option(help="Send nothing and write nothing: say what would be sent.")] = False,
+    once: Annotated[bool, typer.Option(
+        "--once", help="Relay what is attested now, wait until it is settled, end.",
+    )] = False,
+    dry_run: Annotated[bool, typer.Option(
+        "--dry-run", help="Send nothing and write nothing: say what would be sent.",
+    )] = False,
 ) -> None:
     """Run the relayer; JSON lines go to standard output or to the file that config.toml names."""
     try:

@@ -26,7 +26,7 @@ class Interrupted(BaseException):
 
 def register(app: typer.Typer) -> None:
     """Add the group of commands."""
-    group = typer.Typer(help="A local network of real validators, chains, routers and a relayer.", no_args_is_help=True)
+    group = typer.Typer(help="A local network of real validators, chains, routers and a relayer.")
     for command in (up, status, down, stop, start, settle, demo):
         group.command(command.__name__)(command)
     app.add_typer(group, name="testnet")

@@ -53,7 +53,7 @@ def test_keys_show_proves_possession(tmp_path: Path, capsys: pytest.CaptureFixtu
     (("fly",), 2, "No such command"),
     (("init",), 2, "Missing option"),
     (("init", "--home"), 2, "requires an argument"),
-    (("keys",), 2, "Missing command"),
+    (("keys",), 2, "Missing command"), (("testnet",), 2, "Missing command"),
     (("keys", "show", "--home", "{}/none"), 1, "config.toml is missing"),
     (("init", "--home", "{}/n", "--chain-id", "a b"), 1, "chain_id"),
     (("init", "--home", "{}/n", "--chain-id", "c", "--chain", "1111"), 1, "use DOMAIN=URL"),
