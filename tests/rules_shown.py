@@ -288,6 +288,10 @@ SHOWN: dict[str, tuple[str, str]] = {
         _NODE + "test_node_prepare.py::test_order_is_commit_segments_awaited_bids_the_rest",
         _MACHINE + "test_block.py::test_injected_kinds_out_of_place_have_a_code_and_no_effect",
     ),
+    "COM-4": (
+        _NODE + "test_node_block_size.py::test_a_block_of_that_many_is_taken",
+        _NODE + "test_node_block_size.py::test_one_more_is_refused",
+    ),
     "BAT-1": (
         _MACHINE + "test_batches.py::test_leaves_stand_by_domain_and_decisions_by_sequence",
         _MACHINE + "test_batches.py::test_leaves_are_cut_by_entries_and_gas",

@@ -6,6 +6,9 @@ from abci_app.machine.codec import U8, U16, U32, U64, Address, DomainId
 
 TX_BYTES_MAX = 96 * 1024
 """A user transaction: a TransferInfo with 64 KiB of callData, ABI-encoded, fits with room to spare."""
+BLOCK_TXS_MAX = 8192
+"""Transactions of one block, injected ones too: twice what a second of full load brings. Without it a proposer may fill
+a block with 700,000 transactions of one byte, which keep every node busy for seconds."""
 BUNDLE_BIDS_MAX = 64
 """Bids in one bundle: 64 × 3 signatures take ≈ 8 ms to recover, a tenth of a block's budget."""
 PATH_LENGTHS = (1, 2, 4)
@@ -33,6 +36,8 @@ GAS_LIMIT_MAX = 13_000_000
 SLOW_CALL_DATA_GAS_MIN = 6_000_000
 """Connext swallows a failing call on the slow path, so a starved call would be lost for ever."""
 CHARGE_SCALE = 1 << 32
+RECENT_PROPOSERS_MAX = 8
+"""Proposers that the state remembers: as long as an auction may wait for a second one (ASN-1)."""
 FAULTS_MAX = 10
 INDEX_WHOLE_BLOCK = (1 << 32) - 1
 """Log index of a position that holds the whole block."""

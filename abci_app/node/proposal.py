@@ -11,6 +11,7 @@ from abci_app.abci import tx_bytes_in_block, txs_within
 from abci_app.machine.bids import check_accepted, list_unknown_bids
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.extension import INJECTED_SEGMENT, InjectedCommit, encode_commit
+from abci_app.machine.params import BLOCK_TXS_MAX
 from abci_app.machine.reports import check_segments, process_commit
 from abci_app.machine.state import StateDelta, StateView
 from abci_app.node.block_parts import check_placement, is_injected, split_block
@@ -27,7 +28,7 @@ def is_commit_due(height: int, extensions_from: int) -> bool:
 def prepare_block(
     view: StateView, extensions_from: int, observation: Observation, request: pb.RequestPrepareProposal
 ) -> list[bytes]:
-    """Return the transactions of this validator's proposal, within ``max_tx_bytes`` (COM-3)."""
+    """Return the transactions of this validator's proposal, within ``max_tx_bytes`` (COM-3, COM-4)."""
     committed = StateDelta(view)
     counted = committed.fork()
     block: list[bytes] = []
@@ -43,7 +44,7 @@ def prepare_block(
     segments = choose_segments(counted, observation, request.height, room)
     block += [INJECTED_SEGMENT + raw for raw in segments]
     room -= sum(map(tx_bytes_in_block, block[-len(segments):] if segments else []))
-    return block + txs_within(order_txs(committed, request.txs, segments), room)
+    return (block + txs_within(order_txs(committed, request.txs, segments), room))[:BLOCK_TXS_MAX]
 
 
 def order_txs(committed: StateDelta, txs: Sequence[bytes], segments: Sequence[bytes]) -> list[bytes]:
@@ -63,6 +64,8 @@ def order_txs(committed: StateDelta, txs: Sequence[bytes], segments: Sequence[by
 
 def check_block(view: StateView, extensions_from: int, request: pb.RequestProcessProposal) -> None:
     """Raise ``Rejected`` with the code of the first rule that a proposed block breaks."""
+    if len(request.txs) > BLOCK_TXS_MAX:
+        raise Rejected(Code.BLOCK_TOO_MANY_TXS, f"{len(request.txs)} transactions, at most {BLOCK_TXS_MAX}")
     committed = StateDelta(view)
     counted = committed.fork()
     parts = split_block(request.txs)

@@ -1,16 +1,21 @@
 """Wrong proposals that are no reason to refuse a block: each must be without effect."""
 
 import os
+from dataclasses import replace
+from functools import lru_cache
 
-from abci_app.abci import tx_bytes_in_block
-from abci_app.machine.codec import DomainId
+from abci_app.machine.codec import DomainId, TransferId
+from abci_app.machine.codes import Rejected
 from abci_app.machine.extension import CommitEntry, DomainReport, encode_extension
-from abci_app.machine.params import TX_BYTES_MAX
+from abci_app.machine.params import BLOCK_TXS_MAX, BUNDLE_BIDS_MAX, PATH_LENGTHS, TX_BYTES_MAX
+from abci_app.machine.tx import decode_tx, encode_bundle
 from abci_app.node.injected_commit import prune
 from tests.byzantine.segment_faults import Fault
 from tests.byzantine.stage import FORGED, Stage
+from tests.unit.machine.small_world import valid_bid
 
-BLOCK_SLACK_BYTES = 4096
+JUNK_BYTES = 100
+COSTLY_BUNDLES = 20
 
 
 def add_junk(stage: Stage) -> list[bytes]:
@@ -20,11 +25,39 @@ def add_junk(stage: Stage) -> list[bytes]:
 
 
 def fill_with_junk(stage: Stage) -> list[bytes]:
-    """As many small transactions as the block holds."""
+    """As many transactions as a block may hold."""
     block = stage.block()
-    room = stage.request.max_tx_bytes - sum(map(tx_bytes_in_block, block)) - BLOCK_SLACK_BYTES
-    size = 200
-    return [*block, *(b"\xff" + os.urandom(size - 1) for _ in range(room // (size + 4) // 4))]
+    return [*block, *(b"\xff" + os.urandom(JUNK_BYTES) for _ in range(BLOCK_TXS_MAX - len(block)))]
+
+
+def add_costly_bundles(stage: Stage) -> list[bytes] | None:
+    """Thousands of signatures, all to be recovered before the last one of each bundle proves to be somebody else's."""
+    known = [
+        bid.transfer_id for raw in stage.memory.txs for bid in getattr(read_tx(raw), "bids", ())
+    ]
+    if not known:
+        return None
+    return [*stage.block(), *(make_costly_bundle(known[-1], seed) for seed in range(COSTLY_BUNDLES))]
+
+
+def read_tx(raw: bytes) -> object:
+    """A transaction, or nothing for what is none."""
+    try:
+        return decode_tx(raw)
+    except Rejected:
+        return None
+
+
+@lru_cache(maxsize=COSTLY_BUNDLES)
+def make_costly_bundle(transfer_id: TransferId, seed: int) -> bytes:
+    """64 strangers' bids of three signatures each; the last bidder's are another one's."""
+    private_keys = [(1 + seed * BUNDLE_BIDS_MAX + index).to_bytes(32, "big") for index in range(BUNDLE_BIDS_MAX)]
+    bids = sorted(
+        (valid_bid(transfer_id, private_key, PATH_LENGTHS) for private_key in private_keys),
+        key=lambda bid: bid.router,
+    )
+    bids[-1] = replace(bids[-1], signatures=bids[0].signatures)
+    return encode_bundle(bids)
 
 
 def repeat_transactions(stage: Stage) -> list[bytes] | None:
@@ -57,6 +90,7 @@ def say_junk(stage: Stage) -> list[bytes]:
 ACCEPTED_FAULTS: dict[str, Fault] = {
     "junk transactions": add_junk,
     "a block full of junk": fill_with_junk,
+    "bundles that cost most": add_costly_bundles,
     "transactions repeated": repeat_transactions,
     "everything withheld": prune_all,
     "absurd words of its own": say_absurd,

@@ -13,7 +13,7 @@ from abci_app.machine.extension import (
     VoteFlag,
     encode_extension,
 )
-from abci_app.machine.params import EXTENSION_BYTES_MAX
+from abci_app.machine.params import BLOCK_TXS_MAX, EXTENSION_BYTES_MAX
 from abci_app.machine.tx import encode_bundle
 from tests.byzantine.segment_faults import Fault
 from tests.byzantine.stage import FORGED, Stage
@@ -135,8 +135,14 @@ def bid_for_nothing(stage: Stage) -> list[bytes]:
     return [*stage.block(), encode_bundle([valid_bid(transfer_id)])]
 
 
+def crumble(stage: Stage) -> list[bytes]:
+    """Many times as many transactions as a block may hold, and still few bytes."""
+    return [*stage.block(), *[b"\xff"] * (4 * BLOCK_TXS_MAX)]
+
+
 TX_FAULTS: dict[str, tuple[Code, Fault]] = {
     "bid for an unknown transfer": (Code.BID_NOT_ACCEPTED_YET, bid_for_nothing),
+    "crumbs without number": (Code.BLOCK_TOO_MANY_TXS, crumble),
     "commit among the transactions": (
         Code.INJECTED_MISPLACED, lambda stage: [*stage.block(), b"\xff", INJECTED_COMMIT + b"anything"],
     ),

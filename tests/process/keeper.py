@@ -15,7 +15,7 @@ from testnet.errors import FAILURES
 
 
 def main(home: Path, base_port: int) -> int:
-    """Up, wait, down, and the home is removed."""
+    """Up, wait, down, and the folder that holds the home is removed."""
     try:
         network.up(home, base_port, None, lambda line: None)
     except FAILURES as error:
@@ -26,7 +26,7 @@ def main(home: Path, base_port: int) -> int:
         sys.stdin.read()
     finally:
         network.down(home)
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(home.parent, ignore_errors=True)
     return 0
 
 

@@ -57,13 +57,13 @@ class Validator:
     def __init__(self, layout: Layout, place: NodePlace) -> None:
         self.name, self.place = place.name, place
         self._layout = layout
-        self._channel = grpc.insecure_channel(place.grpc)
-        self.query = query_pb2_grpc.QueryStub(self._channel)
+        self.channel = grpc.insecure_channel(place.grpc)
+        self.query = query_pb2_grpc.QueryStub(self.channel)
         self.address = consensus_key(place.engine_home).address.hex()
         """CometBFT's address of the consensus key, as in logs."""
 
     def close(self) -> None:
-        self._channel.close()
+        self.channel.close()
 
     def rpc(self, method: str, **params: Any) -> Any:
         """A call of CometBFT's JSON-RPC."""
