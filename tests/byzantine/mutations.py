@@ -5,7 +5,8 @@ from random import Random
 from abci_app.machine.extension import INJECTED_COMMIT, INJECTED_SEGMENT
 
 ADDED = (
-    b"", b"\0", b"\0\1", b"\0\2", b"\0\3", b"\xff", b"\x0a\x00", INJECTED_COMMIT + bytes(7), INJECTED_SEGMENT + bytes(99),
+    b"", b"\0", b"\0\1", b"\0\2", b"\0\3", b"\xff", b"\x0a\x00",
+    INJECTED_COMMIT + bytes(7), INJECTED_SEGMENT + bytes(99),
 )
 CHANGES_MAX = 3
 
