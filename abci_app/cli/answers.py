@@ -97,7 +97,7 @@ def show_auction(answer: pb.AuctionResponse) -> None:
     places = {winner.router: place for place, winner in enumerate(answer.winners, start=1)}
     print_fields([
         ("transfer", show_hex(answer.transfer_id)), ("attempt", answer.attempt),
-        ("state", f"decided in block {answer.height}" if answer.recorded else f"open at block {answer.height}"),
+        ("state", f"{_describe_auction(answer)} block {answer.height}"),
         ("amount", answer.amount),
         ("path", f"{answer.path_length} of at most {answer.max_routers}" if answer.path_length else "none"),
         ("share", answer.share), ("winners", " ".join(map(show_short, places)) or "-"),
@@ -117,6 +117,12 @@ def show_auction(answer: pb.AuctionResponse) -> None:
     ))
     if answer.candidates:
         print("\nturn: start tag above the queue's virtual time; the least go first")
+
+
+def _describe_auction(answer: pb.AuctionResponse) -> str:
+    if not answer.recorded:
+        return "open at"
+    return "decided in" if answer.path_length else "nobody could serve it; so since"
 
 
 def show_router(answer: pb.RouterResponse) -> None:

@@ -14,25 +14,32 @@ from abci_app.machine.state import StateDelta
 from abci_app.machine.transfers import UNDECIDED, is_fee_there
 from abci_app.pb import query_pb2 as pb
 
+NOBODY_FEASIBLE = "no path length has enough feasible routers"
+
 
 def build_answer(
     committed: Committed, state: StateDelta, transfer: records.Transfer, attempt: int
 ) -> pb.AuctionResponse:
-    """Return the auction of ``attempt``; 0 asks for the undecided one or, where there is none, the newest.
+    """Return the auction of ``attempt``; 0 asks for the undecided one or, where there is none, the newest that
+    somebody won, or else the one that says why nobody could (path length 0).
 
-    Raises QueryError(NOT_FOUND) where none was held: a renewed attempt keeps the routers of the one before, a slow one
-    has none.
+    Raises QueryError(NOT_FOUND) where none was held: a renewed attempt keeps the routers of the one before, and
+    without a bid there is nothing to record.
     """
     undecided = transfer.status in UNDECIDED
     number = attempt or len(transfer.attempts) + undecided
     if undecided and number == len(transfer.attempts) + 1:
         return _judge_now(committed, state, transfer)
     found = [record for _, record in state.scan(keys.auctions(transfer.transfer_id), records.Auction)]
-    held = [record for record in found if record.path_length and record.attempt <= number]
-    if not held or (attempt and held[-1].attempt != attempt):
-        reason = f"no auction was held for attempt {number}: it renewed another, was slow, or never was"
+    asked = [record for record in found if not attempt or record.attempt == attempt]
+    held = [record for record in asked if record.path_length] or asked
+    if not held:
+        reason = f"no auction was held for attempt {number}: it renewed another, was slow, or nobody bid in time"
         raise QueryError(Code.NOT_FOUND, reason)
-    return answers.build_auction(held[-1], recorded=True)
+    answer = answers.build_auction(held[-1], recorded=True)
+    if not held[-1].path_length:
+        answer.reason = NOBODY_FEASIBLE
+    return answer
 
 
 def _judge_now(committed: Committed, state: StateDelta, transfer: records.Transfer) -> pb.AuctionResponse:
@@ -54,5 +61,5 @@ def explain_delay(scope: Scope, transfer: records.Transfer, record: records.Auct
     if not record.candidates:
         return "nobody bids"
     if not record.winners:
-        return "no path length has enough feasible routers"
+        return NOBODY_FEASIBLE
     return "the auction is still open; as things stand these would win"

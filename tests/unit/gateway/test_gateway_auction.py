@@ -151,6 +151,26 @@ def test_an_undecided_transfer_is_judged_as_things_stand(served: Served) -> None
     assert final.recorded and [bytes(one.router) for one in final.winners] == [FIRST]
 
 
+def test_why_nobody_could_serve_it_is_told_after_it_went_slow(served: Served) -> None:
+    network = served.node.network
+    for router in (FIRST, SECOND):
+        network.change(keys.liquidity(B, local_of(B), Address(router)), Liquidity, balance=1)
+    transfer_id = network.accept(amount=1000)
+    network.block(txs=[bundle(transfer_id, FIRST), bundle(transfer_id, SECOND)])
+    for _ in range(network.params.decision_deadline_blocks):
+        network.block()
+    assert network.status(transfer_id) == "SLOW"
+    for attempt in (0, 1):
+        answer = ask(served, transfer_id, attempt)
+        check(answer)
+        assert (answer.recorded, answer.path_length, answer.reason) == (
+            True, 0, "no path length has enough feasible routers"
+        )
+        assert {one.code_name for one in answer.candidates} == {"INFEASIBLE_LIQUIDITY_SHORT"}
+    with pytest.raises(grpc.RpcError):
+        ask(served, transfer_id, 2)
+
+
 def test_a_renewal_shows_the_auction_it_goes_on_from(served: Served) -> None:
     network = served.node.network
     transfer_id = network.assign(FIRST)
