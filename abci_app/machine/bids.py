@@ -140,12 +140,13 @@ def process_bid(delta: StateDelta, bid: SubmittedBid, height: int) -> BlockEvent
 def process_withdraw(delta: StateDelta, withdraw: Withdraw, height: int) -> TxResult:
     """Mark the router's bid withdrawn, for ever; its current attempt goes on (BID-5). Signature is checked before."""
     transfer = _require_unfinished(delta, withdraw.transfer_id)
-    _require_approved(delta, withdraw.router, transfer.destination)
     key = keys.bid(withdraw.transfer_id, withdraw.router)
     known = delta.read(key, Bid)
     if known is not None and known.withdrawn:
         raise Rejected(Code.WITHDRAW_DUPLICATE, "withdrawn already")
     if known is None:
+        # A router that lost its approval may still take back what it signed: approval can come again.
+        _require_approved(delta, withdraw.router, transfer.destination)
         _require_room(delta, transfer)
 
     if known is None:

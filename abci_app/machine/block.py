@@ -14,6 +14,7 @@ from abci_app.machine.events import process_event
 from abci_app.machine.extension import INJECTED_COMMIT, INJECTED_SEGMENT, decode_commit
 from abci_app.machine.holds import update_holds
 from abci_app.machine.leases import process_deadlines, process_due
+from abci_app.machine.params import RECENT_PROPOSERS_MAX
 from abci_app.machine.prune import process_removals
 from abci_app.machine.records import ChainState, Domain
 from abci_app.machine.reports import list_agreed_segments, process_commit
@@ -22,8 +23,6 @@ from abci_app.machine.scope import Scope
 from abci_app.machine.segments import ChainedSegment
 from abci_app.machine.state import StateDelta, StateView
 from abci_app.machine.tree import Tree
-
-RECENT_PROPOSERS_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)

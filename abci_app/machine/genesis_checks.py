@@ -7,7 +7,7 @@ from abci_app.machine.codes import Rejected
 from abci_app.machine.connext import FEE_DENOMINATOR, hash_personal, keccak, recover_address
 from abci_app.machine.genesis_form import Genesis
 from abci_app.machine.genesis_json import refuse
-from abci_app.machine.params import GAS_LIMIT_MAX, SEGMENT_BYTES_MAX, Params
+from abci_app.machine.params import GAS_LIMIT_MAX, RECENT_PROPOSERS_MAX, SEGMENT_BYTES_MAX, Params
 from abci_app.machine.records import EMPTY_ADDRESS, EMPTY_HASH
 from abci_app.machine.stream import STREAM_VERSION
 
@@ -15,6 +15,8 @@ CHAIN_ID_LENGTH_MAX = 50
 """CometBFT's own limit, in characters."""
 TOTAL_POWER_MAX = ((1 << 63) - 1) // 8
 """CometBFT's own limit."""
+MEMBERS_MAX = 256
+"""What a gate's set and its bitmap of signers hold."""
 DOUBLINGS_MAX = 16
 """Gas doubles with each fast attempt, spacing with each slow one: more of them would leave 64 bits."""
 SEGMENTS_BYTES_MIN = SEGMENT_BYTES_MAX + 1024
@@ -59,6 +61,11 @@ def _check_params(params: Params) -> None:
         _require(getattr(params, name) <= GAS_LIMIT_MAX, f"{at}.{name}", f"must be at most {GAS_LIMIT_MAX}")
     for name in ("attempts_max", "slow_attempts"):
         _require(getattr(params, name) <= DOUBLINGS_MAX, f"{at}.{name}", f"must be at most {DOUBLINGS_MAX}")
+    blocks = params.auction_window_blocks + params.auction_extra_blocks
+    _require(
+        params.auction_extra_blocks == 0 or blocks <= RECENT_PROPOSERS_MAX, f"{at}.auction_extra_blocks",
+        f"an auction may wait for a second proposer up to block {RECENT_PROPOSERS_MAX}, not {blocks}",
+    )
     _require(
         params.segments_bytes >= SEGMENTS_BYTES_MIN, f"{at}.segments_bytes", f"must be at least {SEGMENTS_BYTES_MIN}"
     )
@@ -123,7 +130,7 @@ def _check_routers(genesis: Genesis) -> None:
 def _check_validators(genesis: Genesis, chain_id: str, validators: Sequence[tuple[bytes, int]]) -> None:
     """Refuse other validators than CometBFT's, and an attestation key that its owner does not prove to hold (GEN-2)."""
     at = "app_state.validators"
-    _require(bool(genesis.validators), at, "there must be one")
+    _require(0 < len(genesis.validators) <= MEMBERS_MAX, at, f"there must be 1 to {MEMBERS_MAX}")
     _require_unique((each.consensus_key for each in genesis.validators), at, "a consensus key")
     _require_unique((each.attestation for each in genesis.validators), at, "an attestation address")
     own = sorted((bytes(each.consensus_key), each.power) for each in genesis.validators)
