@@ -11,7 +11,7 @@ from rich.table import Table
 
 from testnet.tracker import Progress
 
-COLUMNS = ("transfer", "lane", "seq", "routers", "reports", "sigs", "status", "gas", "secs")
+COLUMNS = ("transfer", "lane", "seq", "router", "seen", "sigs", "status", "gas", "secs")
 STEP_WORDS = {
     "accepted": "accepted: > 2/3 report the same segment",
     "decided": "decided",
@@ -74,7 +74,7 @@ def plain_table() -> Table:
 
 
 def make_table(rows: list[Progress], validators: int) -> Table:
-    """Return the live table, 78 columns wide."""
+    """Return the live table, at most 80 columns wide: routers of one transfer stand below each other."""
     table = plain_table()
     for heading in COLUMNS:
         justify: JustifyMethod = "right" if heading in ("seq", "gas", "secs") else "left"
@@ -84,7 +84,7 @@ def make_table(rows: list[Progress], validators: int) -> Table:
         reports = "agreed" if "accepted" in row.seen_s else f"{row.reports}/{validators}"
         table.add_row(
             name_transfer(row), f"{order.origin}→{order.destination}", str(row.lane_sequence or ""),
-            " ".join(router.hex()[:6] for router in row.routers), reports, f"{row.signatures}/{validators}",
+            "\n".join(router.hex()[:6] for router in row.routers), reports, f"{row.signatures}/{validators}",
             row.status.lower(), f"{row.gas:,}" if row.gas else "", f"{seconds:.1f}" if seconds is not None else "",
         )
     return table
