@@ -13,7 +13,9 @@ from abci_app.cli.failure import Failure
 
 R = TypeVar("R")
 HOME = Annotated[Path, typer.Option(help="Folder of the network.")]
-BASE_PORT = Annotated[int | None, typer.Option(help="First of the ports on 127.0.0.1. Default: 27600.")]
+BASE_PORT = Annotated[int | None, typer.Option(
+    help="First of the ports on 127.0.0.1, best below 32768, where outgoing connections begin. Default: 27600.",
+)]
 VALIDATORS = Annotated[int | None, typer.Option(help="Pairs of application and CometBFT. Default: 4.")]
 NAME = Annotated[str, typer.Argument(help="node0 …, router0 …, relayer, chain1111, chain2222.")]
 DEFAULT_HOME, DEMO_HOME = Path(".testnet"), Path("build/demo")
