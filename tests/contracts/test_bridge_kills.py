@@ -82,6 +82,7 @@ class Nursery:
     def stop(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
+        self._process.kill()
         self._process.wait(60)
         self._process.stdout.close()
 
