@@ -26,7 +26,7 @@ from abci_app.node.run import run_node
 from abci_app.node.view import list_domains
 from testnet.cometbft import consensus_key
 from testnet.processes import write_atomically
-from tests.byzantine.accepted_faults import ACCEPTED_FAULTS, overfill
+from tests.byzantine.accepted_faults import ACCEPTED_FAULTS, overfill, read_tx
 from tests.byzantine.commit_faults import COMMIT_FAULTS, TX_FAULTS
 from tests.byzantine.extension_faults import EXTENSION_FAULTS, Voice
 from tests.byzantine.segment_faults import SEGMENT_FAULTS, Fault
@@ -147,7 +147,7 @@ class FaultyApplication(RoutingApplication):
 
     def finalize_block(self, request: pb.RequestFinalizeBlock) -> pb.ResponseFinalizeBlock:
         response = super().finalize_block(request)
-        self._memory.txs += split_block(list(request.txs)).rest
+        self._memory.txs += [tx for tx in split_block(list(request.txs)).rest if read_tx(tx) is not None]
         del self._memory.txs[:-100]
         if self.orders().lies_about_state:
             self.note(request.height, "app hash forged")

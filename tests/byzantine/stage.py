@@ -32,7 +32,7 @@ class Memory:
     entries: dict[int, CommitEntry] = field(default_factory=dict)
     """A complete entry of an earlier commit, by the validator's place."""
     txs: list[bytes] = field(default_factory=list)
-    """User transactions of committed blocks."""
+    """Users' well-formed transactions of committed blocks."""
 
 
 @dataclass(frozen=True)
