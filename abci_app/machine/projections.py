@@ -4,8 +4,9 @@ Fixed and bounded: no signatures, no return data, long callData and router lists
 and its fields are bytes that every observer must make alike.
 """
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, get_type_hints
 
 from abci_app.machine.codec import U16, U32, U64, Address, DomainId, Hash, Malformed, TransferId, decode, encode
 from abci_app.machine.params import CALL_DATA_INLINE_MAX, EVENT_BYTES_MAX, RELAYER_FEE_ASSETS_MAX, ROUTERS_INLINE_MAX
@@ -274,7 +275,8 @@ def decode_event(kind: int, raw: bytes) -> Event:
     if len(raw) > EVENT_BYTES_MAX:
         raise Malformed(f"event of {len(raw)} bytes, at most {EVENT_BYTES_MAX}")
     event: Event = decode(cls, raw)
-    if any(number >> 256 for number in _list_integers(event)):
+    nested = (event.info, *event.relayer_fees) if isinstance(event, XCalled) else ()
+    if not all(map(_is_within_words, (event, *nested))):
         raise Malformed("a number that no EVM word holds")
     if isinstance(event, XCalled):
         inline = event.call_data_hash is None
@@ -292,10 +294,11 @@ def decode_event(kind: int, raw: bytes) -> Event:
     return event
 
 
-def _list_integers(record: Any) -> list[int]:
-    """Return every integer of an event, those of its TransferInfo and fees included."""
-    values = [getattr(record, field.name) for field in fields(record)]
-    nested: list[Any] = [value for value in values if isinstance(value, TransferInfo)]
-    nested += [item for value in values if isinstance(value, tuple) for item in value if isinstance(item, RelayerFee)]
-    own = [value for value in values if isinstance(value, int)]
-    return own + [number for inner in nested for number in _list_integers(inner)]
+@cache
+def _list_words(cls: type) -> tuple[str, ...]:
+    """Return the names of a record's unbounded integers: those that an EVM word must hold."""
+    return tuple(name for name, kind in get_type_hints(cls, include_extras=True).items() if kind is int)
+
+
+def _is_within_words(record: Any) -> bool:
+    return not any(getattr(record, name) >> 256 for name in _list_words(type(record)))

@@ -136,17 +136,25 @@ class StateDelta:
         """
         self._file_keys()
         own = sorted(self._folders.get(prefix, ()))
-        if isinstance(self._base, StateDelta):
-            below: Iterator[bytes] = (key for key, _ in self._base.scan(prefix, cls))
-        else:
-            below = (key for key, _ in self._base.scan(prefix))
+        below = self._scan_below(prefix, cls)
         last = b""
-        for key in heapq.merge(own, below):
+        for key in heapq.merge(own, below) if own else below:
             if key != last:
                 record = self.read(key, cls)
                 last = key
                 if record is not None:
                     yield key, record
+
+    def _scan_below(self, prefix: bytes, cls: type[R]) -> Iterator[bytes]:
+        """Yield the base's keys; what a view gives beside a key is kept, so that it need not be asked again."""
+        if isinstance(self._base, StateDelta):
+            for key, _ in self._base.scan(prefix, cls):
+                yield key
+            return
+        for key, raw in self._base.scan(prefix):
+            if key not in self._records:
+                self._records[key] = (raw, _decode(cls, raw))
+            yield key
 
     def fork(self) -> "StateDelta":
         """Return a delta over this one; forget it to undo, ``absorb`` it to keep."""
