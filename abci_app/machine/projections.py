@@ -301,4 +301,4 @@ def _list_words(cls: type) -> tuple[str, ...]:
 
 
 def _is_within_words(record: Any) -> bool:
-    return not any(getattr(record, name) >> 256 for name in _list_words(type(record)))
+    return not any(getattr(record, name) >> 256 for name in _list_words(record.__class__))
