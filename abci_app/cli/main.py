@@ -4,6 +4,7 @@ A command's module has ``register(app)``, which adds the command to the applicat
 ``Failure`` or an exception listed in FAILURES to end with a non-zero status.
 """
 
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -51,10 +52,14 @@ def run(arguments: Sequence[str]) -> int:
     app = make_app(command)
     try:
         status = app(list(arguments) or ["--help"], standalone_mode=False)
+        sys.stdout.flush()
     except typer.TyperException as error:
         return fail(error.format_message(), error.exit_code)
     except FAILURES as error:
         return fail(str(error), 1)
+    except OSError as error:  # a full disk, a pipe that nobody reads: what commands expect is a Failure already
+        sys.stdout = io.StringIO()  # what is left in it must not fail once more when the interpreter ends
+        return fail(f"{error.strerror or error}", 1)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED_STATUS
     return status if isinstance(status, int) else 0

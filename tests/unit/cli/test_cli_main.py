@@ -82,6 +82,13 @@ def test_keys_show_refuses_what_is_no_key(tmp_path: Path, capsys: pytest.Capture
     assert status == 1 and "--consensus-key" in error and error.count("\n") == 1
 
 
+def test_an_output_that_takes_nothing_is_one_line() -> None:
+    with open("/dev/full", "w") as full:
+        command = [sys.executable, "-m", "abci_app.cli.main", "version"]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (1, "routerd: No space left on device\n")
+
+
 def test_help_lists_every_command_and_loads_none(capsys: pytest.CaptureFixture[str]) -> None:
     script = (
         "import sys; from abci_app.cli.main import run; run(['--help']); "
