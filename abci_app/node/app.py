@@ -40,6 +40,10 @@ from abci_app.observer.snapshot import Observation
 APP_VERSION = 1
 """Of the rules; the engine puts it into every header."""
 FIRST_HEIGHT = 1
+CHECKS_PER_MEMORY = 50_000
+"""Transactions after which CheckTx forgets what it read: in an engine that stands still no commit would ever do so."""
+FREQUENT_EVENTS = ("bid", "withdrawn")
+"""Kinds of which a block may hold thousands: in the log for those who ask for debug only."""
 
 log = logging.getLogger(__name__)
 
@@ -78,6 +82,7 @@ class RoutingApplication(Application):
         self._early = EarlyBids()
         self._records = StateDelta(MemoryState())
         """The committed records that CheckTx reads, each decoded once a height."""
+        self._checks = 0
         self._listeners: list[Callable[[CommittedBlock], None]] = []
         if store.head is not None:
             self._publish(Committed(store.head.height, store.head.app_hash, store.view(), store.load_tree()))
@@ -105,6 +110,9 @@ class RoutingApplication(Application):
         committed = self.published.latest()
         if committed is None:
             return pb.ResponseCheckTx(code=Code.NOT_READY, log="no genesis yet")
+        self._checks += 1
+        if self._checks % CHECKS_PER_MEMORY == 0:
+            self._records = StateDelta(committed.view)
         transfers = self.observer.observation().transfers
         answer = check_tx(self._records, request.tx, lambda transfer_id: transfer_id in transfers)
         code, reason = answer.code, answer.log
@@ -260,5 +268,7 @@ def log_block(height: int, result: BlockResult, commit_s: float) -> None:
         "commit_ms": round(commit_s * 1000, 1),
     })
     for event in (*(event for each in result.results for event in each.events), *result.events):
-        level = logging.WARNING if event.kind == "alarm" else logging.INFO
-        log.log(level, event.kind, extra={"height": height, "attributes": dict(event.attributes)})
+        level = logging.DEBUG if event.kind in FREQUENT_EVENTS else logging.INFO
+        level = logging.WARNING if event.kind == "alarm" else level
+        if log.isEnabledFor(level):
+            log.log(level, event.kind, extra={"height": height, "attributes": dict(event.attributes)})
