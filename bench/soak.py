@@ -29,7 +29,7 @@ from bench.soak_meter import Figure, Meter, block_seconds, count_tracebacks, sum
 from testnet import chains, checks, endpoints, network, settling
 from testnet.connext import connect
 from testnet.deployment import Deployment
-from testnet.layout import Layout
+from testnet.layout import Layout, NetworkError
 from testnet.traffic import Order, User
 
 SENDERS, RECIPIENT = 3, 4
@@ -180,7 +180,7 @@ def run(home: Path, base_port: int | None, minutes: float, seed: int) -> tuple[l
         problems += [*traffic.failures, *pauses.failures]
         problems += finish(layout, sum(traffic.sent.values()))
         meter.mark("finish")
-        transfers = list(list_transfers(layout))
+        transfers = list_transfers(layout)
         problems += check(layout, deployment)
         blocks = block_seconds(next(iter(layout.nodes())).rpc_url)
         meter.stop()
@@ -206,9 +206,20 @@ def finish(layout: Layout, sent: int) -> list[str]:
     return [f"transfers after {FINISH_S:.0f} s: {dict(states)} of {sent}"]
 
 
-def list_transfers(layout: Layout) -> Iterator[query_pb2.Transfer]:
-    """Yield every transfer that the first node knows."""
-    with grpc.insecure_channel(next(iter(layout.nodes())).grpc) as channel:
+def list_transfers(layout: Layout) -> list[query_pb2.Transfer]:
+    """Return every transfer that the network knows, from the first node that answers: one may just be starting."""
+    refusals = []
+    for node in layout.nodes():
+        try:
+            return list(ask_transfers(node.grpc))
+        except grpc.RpcError as error:
+            refusals.append(f"{node.name} {error.code().name}")
+    raise NetworkError(f"no node answers: {', '.join(refusals)}")
+
+
+def ask_transfers(address: str) -> Iterator[query_pb2.Transfer]:
+    """Yield every transfer that one node knows. Raises grpc.RpcError."""
+    with grpc.insecure_channel(address) as channel:
         stub, first = query_pb2_grpc.QueryStub(channel), 0
         while True:
             answer = stub.Transfers(query_pb2.TransfersRequest(from_acceptance=first, limit=500), timeout=CALL_S)

@@ -101,12 +101,18 @@ class Meter:
         stores = {node.name: sum_sizes(node.app_home) for node in self._layout.nodes()}
         stores |= {f"{node.name}-cometbft": sum_sizes(node.engine_home / "data") for node in self._layout.nodes()}
         logs = {path.name: path.stat().st_size for path in self._layout.logs.iterdir()}
-        url = next(iter(self._layout.nodes())).rpc_url
-        try:
-            height = int(cometbft.call_rpc(url, "status", CALL_S)["sync_info"]["latest_block_height"])
-        except OSError:
-            height = 0
-        return Sample(time.monotonic(), height, rss, cpu_s, logs, stores)
+        return Sample(time.monotonic(), self.read_height(), rss, cpu_s, logs, stores)
+
+    def read_height(self) -> int:
+        """Return the greatest height that a node tells; one that pauses, or is just starting, tells none or less."""
+        heights = [0]
+        for node in self._layout.nodes():
+            try:
+                status = cometbft.call_rpc(node.rpc_url, "status", CALL_S)
+            except OSError:
+                continue
+            heights.append(int(status["sync_info"]["latest_block_height"]))
+        return max(heights)
 
     def summarize(self) -> list[Figure]:
         """Figures of the phases."""
