@@ -9,7 +9,6 @@ when four routers bid for a quarter as many transfers. Medians over the rounds; 
 """
 
 import argparse
-import gc
 import json
 import shutil
 import statistics
@@ -71,6 +70,7 @@ from abci_app.machine.stream import (
 from abci_app.machine.tree import Tree
 from abci_app.machine.tx import SubmittedBid, encode_bundle
 from abci_app.node.app import RoutingApplication
+from abci_app.node.run import load
 from abci_app.node.signer import Signer
 from abci_app.node.store import Head, Store
 from abci_app.node.view import Published
@@ -145,9 +145,9 @@ class Node:
 
     def open(self) -> RoutingApplication:
         """Open the application on what is on disk."""
-        return RoutingApplication(
+        return load(lambda: RoutingApplication(
             CHAIN_ID, Store.open(self.path, CHAIN_ID), ATTESTATION, NoObserver(), Published()
-        )
+        ))
 
     @property
     def delta(self) -> StateDelta:
@@ -323,8 +323,6 @@ def measure(path: Path, filler: int, rounds: int, transfers: int, clock: Callabl
     start = clock()
     node = Node(path, clock)
     open_s = clock() - start
-    gc.collect()
-    gc.freeze()
     spent: dict[str, list[float]] = {}
     usual = f"{transfers:,} bids of 4 routers"
     for _ in range(rounds):

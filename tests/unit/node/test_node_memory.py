@@ -15,7 +15,7 @@ from abci_app.machine.tx import encode_bundle
 from abci_app.node import app as app_module
 from abci_app.node.app import log_block
 from abci_app.node.errors import StoreError
-from abci_app.node.run import load
+from abci_app.node.run import COLLECTOR_THRESHOLDS, load
 from tests.unit.machine.small_world import valid_bid
 from tests.unit.node.small_chain import Network
 
@@ -36,11 +36,19 @@ def test_checks_do_not_fill_the_memory_of_a_chain_that_stands_still(
     net.close()
 
 
-def test_loading_leaves_the_collector_on() -> None:
-    assert gc.isenabled()
+def test_loading_leaves_the_collector_on(tmp_path: Path) -> None:
+    before = gc.get_threshold()
     with pytest.raises(StoreError):
         load(lambda: (_ for _ in ()).throw(StoreError("damaged")))
-    assert gc.isenabled()
+    assert gc.isenabled() and gc.get_threshold() == before
+    net = Network(tmp_path)
+    try:
+        assert load(lambda: net.validators[0].app) is net.validators[0].app
+        assert gc.isenabled() and gc.get_threshold() == COLLECTOR_THRESHOLDS
+    finally:
+        gc.set_threshold(*before)
+        gc.unfreeze()
+        net.close()
 
 
 @pytest.mark.parametrize("level, kinds", [
