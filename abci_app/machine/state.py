@@ -10,10 +10,9 @@ from functools import lru_cache
 from typing import Any, Protocol, TypeVar, cast
 
 from abci_app.machine.codec import decode, encode
-from abci_app.machine.codes import invariant
+from abci_app.machine.codes import invariant, unreachable
 
 R = TypeVar("R")
-_ABSENT = object()
 DECODED_MAX = 1 << 15
 DECODED_BYTES_MAX = 1024
 """Remembered decodings, ≈ 50 MB: open transfers are looked at in every block and seldom change."""
@@ -81,9 +80,9 @@ class StateDelta:
 
     def __init__(self, base: "StateView | StateDelta") -> None:
         self._base = base
-        self._records: dict[bytes, tuple[bytes | None, object]] = {}
+        self._records: dict[bytes, tuple[bytes | None, Any]] = {}
         """Bytes and decoded records read from a view, so that each is read once a block."""
-        self._written: dict[bytes, object | None] = {}
+        self._written: dict[bytes, Any] = {}
         self._folders: dict[bytes, list[bytes]] = {}
         """Written keys under each of their prefixes that end in a slash, so that a scan looks at its own only."""
         self._loose: list[bytes] = []
@@ -91,22 +90,25 @@ class StateDelta:
 
     def read(self, key: bytes, cls: type[R]) -> R | None:
         """Return the record under ``key``, or None."""
-        value = self._written.get(key, _ABSENT)
-        if value is not _ABSENT:
-            return cast("R | None", value)
-        if isinstance(self._base, StateDelta):
-            return self._base.read(key, cls)
-        known = self._records.get(key)
-        if known is None:
-            raw = self._base.get(key)
-            known = self._records[key] = (raw, None if raw is None else _decode(cls, raw))
-        return cast("R | None", known[1])
+        record: R | None
+        if key in self._written:
+            record = self._written[key]
+        elif isinstance(self._base, StateDelta):
+            record = self._base.read(key, cls)
+        else:
+            known = self._records.get(key)
+            if known is None:
+                raw = self._base.get(key)
+                known = self._records[key] = (raw, None if raw is None else _decode(cls, raw))
+            record = known[1]
+        return record
 
     def must(self, key: bytes, cls: type[R]) -> R:
         """Return the record under ``key``; its absence is a bug."""
         record = self.read(key, cls)
-        invariant(record is not None, f"no record under {key!r}")
-        return cast(R, record)
+        if record is None:
+            unreachable(f"no record under {key!r}")
+        return record
 
     def write(self, key: bytes, record: object) -> None:
         """Put ``record`` under ``key``."""
