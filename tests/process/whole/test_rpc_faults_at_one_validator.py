@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,7 +10,7 @@ import pytest
 from abci_app.evm.connext_events import TOPICS
 from abci_app.machine.extension import decode_commit, parse_extension
 from testnet.chains import rpc_url
-from tests.process.local_network import FIRST, SECOND, LocalNetwork, Mark, Validator, running_network, wait_all
+from tests.process.local_network import FIRST, SECOND, LocalNetwork, Mark, Validator, wait_all
 from tests.rpc_proxy import Faults, RpcProxy
 
 VICTIM = 2
@@ -30,10 +29,9 @@ class Setting:
 
 
 @pytest.fixture(scope="module")
-def setting() -> Iterator[Setting]:
-    with ExitStack() as stack:
-        network = stack.enter_context(running_network())
-        proxy = stack.enter_context(RpcProxy(rpc_url(network.layout.chain_port(FIRST))))
+def setting(network: LocalNetwork) -> Iterator[Setting]:
+    """Last of this folder: the proxy goes with this module, and the eyes of two validators with it."""
+    with RpcProxy(rpc_url(network.layout.chain_port(FIRST))) as proxy:
         network.restart(VICTIM, rpc_urls={FIRST: [proxy.url]})
         network.wait_height(network.height() + 1, [VICTIM])
         yield Setting(network, proxy)
@@ -56,10 +54,6 @@ def change_hashes(faults: Faults) -> None:
     faults.changed_hashes = {number: f"0x{number:064x}" for number in range(BLOCKS_MAX)}
 
 
-def refuse(faults: Faults) -> None:
-    faults.refused_methods = {"eth_getLogs": -32000, "eth_getBlockByNumber": -32000}
-
-
 def go_away(faults: Faults) -> None:
     faults.is_absent = True
 
@@ -69,7 +63,6 @@ FAULTS: dict[str, tuple[Callable[[Faults], None], set[str]]] = {
     "lies in logs": (lie_in_logs, {"log-not-in-receipts"}),
     "drops a log": (drop_logs, {"log-missing"}),
     "changes final hashes": (change_hashes, {"final-hash-changed", "cursor-not-canonical"}),
-    "refuses": (refuse, {"rpc-refused"}),
     "hangs": (Faults.hang, {"rpc-unavailable"}),
     "is away": (go_away, {"rpc-unavailable"}),
 }

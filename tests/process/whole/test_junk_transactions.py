@@ -5,7 +5,7 @@ import http.client
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -16,8 +16,8 @@ from abci_app.machine.codec import TransferId
 from abci_app.machine.tx import decode_tx
 from abci_app.pb import query_pb2
 from testnet.deployment import dev_account
-from tests.process.junk import list_kinds
-from tests.process.local_network import LocalNetwork, Validator, running_network
+from tests.process.local_network import LocalNetwork, Validator
+from tests.process.whole.junk import list_kinds
 
 COUNT = 10_000
 RARE = {"too large": 50, "an empty bundle": 1}
@@ -33,12 +33,6 @@ ANSWERS = {
 }
 """INTERNAL is the server library's word for bytes that are no message of the method."""
 ALL = range(4)
-
-
-@pytest.fixture(scope="module")
-def network() -> Iterator[LocalNetwork]:
-    with running_network() as made:
-        yield made
 
 
 class Door:

@@ -1,0 +1,1 @@
+"""A whole network: chains, validators, routers, relayer; what it survives."""
