@@ -18,6 +18,7 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, to_hex
 from abci_app.evm.wallet import Wallet
 from testnet.deployment import dev_account
+from testnet.ports import find_free_ports
 from testnet.processes import uninterrupted
 
 ANVIL_VERSION = "1.7.1"
@@ -102,10 +103,7 @@ def find_anvil(root: Path) -> Path:
 
 def find_free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    return find_free_ports(1)[0]
 
 
 def require_free_port(port: int) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from testnet.ports import find_free_ports
+
 ROOT = Path(__file__).resolve().parents[2]
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.02
@@ -98,13 +100,8 @@ def wait_until(holds: Callable[[], bool], timeout_s: float, failure: str, *proce
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that are free now, all different."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for probe in probes:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", 0))
-        return [int(probe.getsockname()[1]) for probe in probes]
+    """Ports of 127.0.0.1 that are free now, all different, and stay so."""
+    return find_free_ports(count)
 
 
 def accepts(path: str) -> bool:

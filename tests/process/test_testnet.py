@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -13,21 +14,18 @@ from pathlib import Path
 
 import pytest
 
+from testnet.ports import is_port_free
+
 ROUTERD = [sys.executable, "-m", "abci_app.cli.main", "testnet"]
 DEMO_S, COMMAND_S, GONE_S = 240, 150, 10
 
 
 def free_base_port():
-    """A base port whose hundred followers are free now."""
-    for base in range(30_000 + os.getpid() % 97 * 100, 64_000, 100):
-        try:
-            for port in (*range(base, base + 2), *range(base + 20, base + 65)):
-                with socket.socket() as probe:
-                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                    probe.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-        return base
+    """A base port whose hundred followers are free now, below the kernel's range for outgoing connections."""
+    for _ in range(200):
+        base = 10_000 + random.SystemRandom().randrange(160) * 100
+        if all(map(is_port_free, (base, base + 1, *range(base + 20, base + 65)))):
+            return base
     raise AssertionError("no free ports")
 
 

@@ -5,7 +5,6 @@ The engine checks transactions with the machine's own rules and holds them until
 
 import base64
 import json
-import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +26,7 @@ from abci_app.machine.stream import Event
 from abci_app.node.signer import Signer
 from abci_app.node.view import CommittedBlock
 from abci_app.pb import query_pb2_grpc, tx_service_pb2_grpc
+from testnet.ports import find_free_ports
 from tests.unit.machine.driver import Network
 
 CALL_S = 20.0
@@ -172,11 +172,8 @@ def serving(answer: Callable[[dict[str, Any]], bytes]) -> Iterator[str]:
 
 
 def find_free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 that nobody listens on."""
+    return find_free_ports(1)[0]
 
 
 @dataclass(frozen=True)
