@@ -1,19 +1,23 @@
 """A faulty proposer among four real validators: refused with the right code, or taken without effect; all goes on."""
 
+import base64
 from collections.abc import Mapping
 from functools import partial
 
 import pytest
 
 from abci_app.machine.codes import Code
+from testnet.deployment import dev_account
 from tests.byzantine.accepted_faults import ACCEPTED_FAULTS
 from tests.byzantine.commit_faults import COMMIT_FAULTS, TX_FAULTS
 from tests.byzantine.faulty_network import FaultyNetwork, Watch
 from tests.byzantine.faulty_node import OVERSIZED, Orders
 from tests.byzantine.segment_faults import SEGMENT_FAULTS, Fault
 from tests.process.local_network import Validator, wait_all
+from tests.process.whole.junk import list_kinds, make_id
 
 REFUSALS_TIMEOUT_S = 100.0
+GOSSIPED = 200
 GROUPS = {"segments": SEGMENT_FAULTS, "commits": COMMIT_FAULTS, "transactions": TX_FAULTS}
 
 
@@ -76,3 +80,38 @@ def codes_of(network: FaultyNetwork, height: int) -> list[int]:
     codes = [[each["code"] for each in result] for result in results]
     assert codes[0] == codes[1] == codes[2]
     return codes[0]
+
+
+def test_junk_that_a_faulty_node_hands_on_is_refused_at_every_other_door(network: FaultyNetwork) -> None:
+    """Its own door is open, so its engine gossips everything; its own blocks hold it, without effect."""
+    watch = network.order(Orders(admits_all=True))
+    before = {node.name: count_refused(node) for node in network.honest}
+    router = dev_account("router-0")
+    kinds = list_kinds(router, make_id(0), make_id(1))
+    makers = [make for name, (_, make) in kinds.items() if name not in ("too large", "an empty bundle")]
+    for number in range(GOSSIPED):
+        tx = base64.b64encode(makers[number % len(makers)](number)).decode()
+        network.faulty.rpc("broadcast_tx_async", tx=tx)
+    transfer = network.network.send("USDC", 8)
+    expected = {
+        f"refused at {node.name}": partial(has_refused, node, before[node.name] + GOSSIPED // 2)
+        for node in network.honest
+    }
+    wait_all(expected, REFUSALS_TIMEOUT_S, network.network.tails)
+    network.network.wait_step(transfer, "executed")
+    watch.check_agreement()
+    assert watch.wrongly_refused() == []
+    for node in network.honest:
+        assert watch.refusals(node) == {}
+        assert node.rpc("num_unconfirmed_txs")["total"] == "0"
+
+
+def count_refused(node: Validator) -> int:
+    """How many transactions a node's CheckTx has refused."""
+    checked = {name: count for name, count in node.counters().items() if name.startswith("txs_checked_")}
+    return sum(checked.values()) - checked.get("txs_checked_OK", 0)
+
+
+def has_refused(node: Validator, count: int) -> bool:
+    """Whether it has refused that many."""
+    return count_refused(node) >= count
