@@ -27,7 +27,8 @@ def test_an_extension_that_is_not_canonical_costs_its_own_vote_only(network: Fau
 
 
 def test_absurd_content_and_silence_are_taken_and_count_for_nothing(network: FaultyNetwork) -> None:
-    watch = network.order(Orders(extensions=["absurd content", "absurd content", "nothing"]))
+    silence = ["everything withheld"]
+    watch = network.order(Orders(silence, extensions=["absurd content", "absurd content", "nothing"]))
     transfer = network.network.send("DAI", 12)
     network.network.wait_step(transfer, "executed")
     watch.check_agreement()

@@ -16,10 +16,10 @@ from tests.byzantine.mutations import mutate
 from tests.unit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, valid_bid
 from tests.unit.node.small_chain import Network, make_info, make_xcalled
 
-HEIGHTS = 25
+HEIGHTS = 30
 MUTATIONS = 12
 """Spoilt blocks a height, before the one that is committed."""
-SEEDS = range(2)
+SEEDS = range(1)
 
 
 class Play:

@@ -1,11 +1,13 @@
-"""Outages that end no process at once: a node or a chain that stands still, a disk that is full."""
+"""Outages of other kinds: a node or a chain that stands still, a disk that is full, a store from a backup."""
 
 import os
+import shutil
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 
+from abci_app.pb import query_pb2
 from testnet.processes import load_identities
 from tests.process.local_network import FIRST, SECOND, LocalNetwork, Mark, wait_all
 from tests.process.whole.full_disk_node import ENDED
@@ -66,6 +68,29 @@ def test_a_full_disk_ends_a_node_and_spoils_nothing(network: LocalNetwork) -> No
     network.restart(3)
     wait_all({"it starts": partial(has_started, mark, network)}, TIMEOUT_S, network.tails)
     check_all_agree(network)
+
+
+def test_an_older_copy_of_the_state_is_brought_up_to_date(network: LocalNetwork) -> None:
+    """The store from a backup, the engine's from now: the blocks in between are executed again, alike."""
+    node = network.nodes[3]
+    data, copy = node.place.app_home / "data", node.place.home / "backup"
+    network.command("stop", node.name)
+    shutil.copytree(data, copy)
+    network.command("start", node.name)
+    transfer = network.send("DAI", 75)
+    network.wait_step(transfer, "executed")
+    network.wait_height(network.height(), [3])
+    network.command("stop", node.name)
+    shutil.rmtree(data)
+    copy.rename(data)
+    mark = Mark.now(network)
+    network.command("start", node.name)
+    check_all_agree(network)
+    started = mark.since(node, "node started")[0]["height"]
+    assert started < transfer.decided_height  # what it executed again holds the decision
+    request = query_pb2.TransferRequest(transfer_id=transfer.sent.transfer_id)
+    own, others = (each.query.Transfer(request, timeout=5).transfer for each in (node, network.nodes[0]))
+    assert own == others and own.attempts[0].decided_height == transfer.decided_height
 
 
 def has_started(mark: Mark, network: LocalNetwork) -> bool:
