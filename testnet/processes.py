@@ -147,6 +147,7 @@ def end(identities: Iterable[Identity], term_grace_s: float = TERM_GRACE_S) -> l
         while left and time.monotonic() < deadline:
             time.sleep(0.02)
             left = [identity for identity in left if is_running(identity)]
+    _STARTED[:] = [process for process in _STARTED if process.poll() is None]
     return left
 
 
