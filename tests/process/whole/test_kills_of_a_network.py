@@ -82,16 +82,6 @@ def test_a_supervisor_is_killed(network: LocalNetwork) -> None:
     before.check_kept()
 
 
-def test_a_validator_is_stopped_and_catches_up(network: LocalNetwork) -> None:
-    before = Before(network)
-    network.command("stop", "node3")
-    transfer = network.send("USDC", 34)
-    network.wait_step(transfer, "executed")
-    network.command("start", "node3")
-    before.check_kept()
-    assert read_decisions(network.nodes[3]) == read_decisions(network.nodes[0])
-
-
 @pytest.mark.parametrize("moment", ["bid", "decided"])
 def test_all_eight_are_killed_at_once(network: LocalNetwork, moment: str) -> None:
     """Mempools are gone with them; what was signed or decided before is carried on, none of it twice."""
