@@ -130,10 +130,10 @@ def read_causes(mark: Mark, victim: Validator) -> set[str]:
 
 def speaks(setting: Setting, height: int) -> bool:
     """Whether a block above height carries the victim's report for the first chain, and another's of the same."""
-    network = setting.network
-    for at in range(height + 1, network.height() + 1):
-        said = read_reports(network.nodes[0], at)
-        own = said.pop(network.nodes[VICTIM].address, set())
+    reader, victim = setting.network.nodes[0], setting.network.nodes[VICTIM]
+    for at in range(height + 1, reader.height() + 1):  # no higher: its engine would have no such block yet
+        said = read_reports(reader, at)
+        own = said.pop(victim.address, set())
         if any(own & other for other in said.values()):
             return True
     return False
