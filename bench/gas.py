@@ -25,10 +25,11 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, Receipt, to_hex
 from abci_app.evm.wallet import Wallet
 from bench.quorum import Plan, attest, make_quorum, make_transfer, sign_execution
-from testnet.chains import ChainConfig, find_anvil, find_free_port, save_state, start_anvil
+from testnet.chains import ChainConfig, find_anvil, save_state, start_anvil
 from testnet.connext import default_params
 from testnet.connext_contracts import CHAIN_IDS, HUB_DOMAIN, SPOKE_DOMAIN
 from testnet.deployment import DomainDeployment, dev_account
+from testnet.ports import find_free_port
 from testnet.state_cache import start_deployed
 from testnet.supply import user_address
 

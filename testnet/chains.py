@@ -6,7 +6,6 @@ time warp: after one, or after a reload of its state, timestamps stand far ahead
 
 import gzip
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,7 +17,7 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, to_hex
 from abci_app.evm.wallet import Wallet
 from testnet.deployment import dev_account
-from testnet.ports import find_free_ports
+from testnet.ports import is_port_free
 from testnet.processes import uninterrupted
 
 ANVIL_VERSION = "1.7.1"
@@ -34,6 +33,9 @@ DUMP_S = 60.0
 
 MINER_BALANCE_WEI = 10**20
 EMPTY_GAS = 21_000
+
+BLOCK_SECONDS = 1
+"""Between two blocks of a chain in a running network."""
 
 STATES_MAX = 200
 """States of this many recent blocks can be called; each takes memory. Blocks and logs are kept for ever."""
@@ -101,21 +103,6 @@ def find_anvil(root: Path) -> Path:
     return Path(found)
 
 
-def find_free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
-    return find_free_ports(1)[0]
-
-
-def require_free_port(port: int) -> None:
-    """Raise ChainFailed if somebody listens there: their answers must not be taken for those of our process."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise ChainFailed(f"port {port} of 127.0.0.1 is in use") from error
-
-
 def rpc_url(port: int) -> str:
     """URL of a local chain."""
     return f"http://127.0.0.1:{port}"
@@ -136,7 +123,8 @@ def start_anvil(anvil: Path, config: ChainConfig, register: Callable[[int], None
 
     `register` gets the PID at once, before an interruption can come between.
     """
-    require_free_port(config.port)
+    if not is_port_free(config.port):  # whoever listens there would be taken for our process
+        raise ChainFailed(f"port {config.port} of 127.0.0.1 is in use")
     config.log_file.parent.mkdir(parents=True, exist_ok=True)
     chain: Anvil | None = None
     try:

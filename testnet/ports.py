@@ -12,6 +12,11 @@ FIRST, END = 10_000, 27_000
 _given: set[int] = set()
 
 
+def find_free_port() -> int:
+    """One port of `find_free_ports`."""
+    return find_free_ports(1)[0]
+
+
 def find_free_ports(count: int) -> list[int]:
     """Ports of 127.0.0.1 that nobody listens on, all different, none handed out by this process before."""
     start = secrets.randbelow(END - FIRST)

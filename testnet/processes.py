@@ -66,7 +66,7 @@ def interrupt(interruption: BaseException) -> None:
 def spawn_known(folder: Path, name: str, command: Sequence[str], log_file: Path) -> Identity:
     """Start a process and save its identity in ``folder``, both or neither. Raises OSError."""
     with uninterrupted():
-        process = spawn(name, command, log_file)
+        process = spawn(command, log_file)
         _STARTED.append(process)
         identity = identify(name, process.pid)
         save_identity(folder, identity)
@@ -74,7 +74,6 @@ def spawn_known(folder: Path, name: str, command: Sequence[str], log_file: Path)
 
 
 def spawn(
-    name: str,
     command: Sequence[str],
     log_file: Path,
     environment: Mapping[str, str] | None = None,

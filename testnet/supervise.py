@@ -88,7 +88,7 @@ class Supervisor:
             _end(application)
 
     def _start(self, part: str, command: list[str], log: str) -> subprocess.Popen[bytes]:
-        process = spawn(part, command, Path(log), dies_with_parent=True)
+        process = spawn(command, Path(log), dies_with_parent=True)
         save_identity(Path(self._pair.pids), identify(f"{self._pair.name}-{part}", process.pid))
         renew_pid(Path(self._pair.pids).parent, self._pair.name, part, process.pid)
         _log("started", part=part, pid=process.pid)

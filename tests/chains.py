@@ -15,9 +15,10 @@ from abci_app.evm.types import ZERO_ADDRESS, Address, Receipt
 from abci_app.evm.wallet import Wallet
 from abci_app.machine.connext import compute_bid_digest, compute_sequencer_digest, compute_transfer_id
 from abci_app.machine.records import TransferInfo
-from testnet.chains import Anvil, find_free_port
+from testnet.chains import Anvil
 from testnet.connext import default_params
 from testnet.deployment import Deployment, Token, dev_account
+from testnet.ports import find_free_port
 from testnet.state_cache import start_deployed
 from testnet.supply import TOKEN, UNLIMITED
 

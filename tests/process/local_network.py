@@ -9,7 +9,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -30,6 +29,7 @@ from testnet.cometbft import CometBFTError, call_rpc, consensus_key
 from testnet.connext import connect
 from testnet.layout import CHAIN_DOMAINS, Layout, Manifest, NodePlace
 from testnet.network import load_deployment
+from testnet.ports import is_port_free
 from testnet.processes import identify, is_running, load_identities, save_identity
 from testnet.supervise import load_pair, save_pair
 from testnet.tracker import Progress, Tracker
@@ -312,21 +312,9 @@ def find_base_port() -> int:
     """The first base port of which all of a network's ports are free; test runs beside each other start apart."""
     offset = os.getpid() % len(BASE_PORTS)
     for base_port in (*BASE_PORTS[offset:], *BASE_PORTS[:offset]):
-        if are_free(Layout(Path("/nowhere"), Manifest(base_port, 4)).ports()):
+        if all(map(is_port_free, Layout(Path("/nowhere"), Manifest(base_port, 4)).ports())):
             return base_port
     raise AssertionError("no free ports for a network")
-
-
-def are_free(ports: Iterable[int]) -> bool:
-    """Whether nobody listens at any of these ports."""
-    for port in ports:
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                return False
-    return True
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from abci_app.machine.stream import Event
 from abci_app.node.signer import Signer
 from abci_app.node.view import CommittedBlock
 from abci_app.pb import query_pb2_grpc, tx_service_pb2_grpc
-from testnet.ports import find_free_ports
+from testnet.ports import find_free_port as find_free_port
 from tests.unit.machine.driver import Network
 
 CALL_S = 20.0
@@ -169,11 +169,6 @@ def serving(answer: Callable[[dict[str, Any]], bytes]) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join(5)
-
-
-def find_free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    return find_free_ports(1)[0]
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def wait_for(condition, seconds=20.0):
 
 
 def test_a_spawned_process_is_known_and_ended(tmp_path):
-    process = spawn("sleeper", SLEEP, tmp_path / "log")
+    process = spawn(SLEEP, tmp_path / "log")
     identity = identify("sleeper", process.pid)
     assert is_running(identity)
     assert end([identity]) == []
@@ -49,14 +49,14 @@ def test_a_spawned_process_is_known_and_ended(tmp_path):
 
 
 def test_a_process_deaf_to_sigterm_is_killed(tmp_path):
-    process = spawn("deaf", STUBBORN, tmp_path / "log")
+    process = spawn(STUBBORN, tmp_path / "log")
     wait_for(lambda: "deaf" in (tmp_path / "log").read_text())
     assert end([identify("deaf", process.pid)], term_grace_s=0.2) == []
     assert process.wait(5) == -signal.SIGKILL
 
 
 def test_somebody_elses_pid_is_left_alone(tmp_path):
-    process = spawn("other", SLEEP, tmp_path / "log")
+    process = spawn(SLEEP, tmp_path / "log")
     ours = Identity("ours", process.pid, start_ticks(process.pid) + 1)
     try:
         assert not is_running(ours)
@@ -68,7 +68,7 @@ def test_somebody_elses_pid_is_left_alone(tmp_path):
 
 
 def test_a_gone_process_is_not_running(tmp_path):
-    process = spawn("short", [sys.executable, "-c", ""], tmp_path / "log")
+    process = spawn([sys.executable, "-c", ""], tmp_path / "log")
     process.wait(20)
     assert not is_running(identify("short", process.pid))
     assert start_ticks(2**22 + 1) is None
@@ -84,7 +84,7 @@ def test_a_child_dies_with_its_killed_parent(tmp_path):
     """The chain of custody a supervisor relies on: SIGKILL of the parent ends the child."""
     code = (
         "import sys, time; from pathlib import Path; from testnet.processes import spawn\n"
-        "child = spawn('child', [sys.executable, '-c', 'import time; time.sleep(60)'], Path(sys.argv[1]),"
+        "child = spawn([sys.executable, '-c', 'import time; time.sleep(60)'], Path(sys.argv[1]),"
         " dies_with_parent=True)\nprint(child.pid, flush=True); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "log")], stdout=subprocess.PIPE, text=True)
