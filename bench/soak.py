@@ -26,10 +26,11 @@ from abci_app.evm.rpc import Rpc
 from abci_app.pb import query_pb2, query_pb2_grpc
 from abci_app.router.ledger import BidState
 from bench.soak_meter import Figure, Meter, block_seconds, count_tracebacks, sum_sizes
-from testnet import chains, checks, endpoints, network, settling
+from testnet import network, settling
+from testnet.audit import audit
 from testnet.connext import connect
 from testnet.deployment import Deployment
-from testnet.layout import Layout, NetworkError
+from testnet.layout import ROOT, Layout, NetworkError
 from testnet.traffic import Order, User
 
 SENDERS, RECIPIENT = 3, 4
@@ -165,7 +166,7 @@ def run(home: Path, base_port: int | None, minutes: float, seed: int) -> tuple[l
     try:
         with connected(deployment) as rpcs:
             owner = User(deployment, rpcs, SENDERS)
-            refuser = {domain: owner.create(domain, load_own_artifact(network.ROOT, "Refuser").creation_code())
+            refuser = {domain: owner.create(domain, load_own_artifact(ROOT, "Refuser").creation_code())
                        for domain in rpcs}
         meter.start()
         time.sleep(IDLE_S)
@@ -231,16 +232,7 @@ def ask_transfers(address: str) -> Iterator[query_pb2.Transfer]:
 
 def check(layout: Layout, deployment: Deployment) -> list[str]:
     """Was everybody paid: from the chains' raw logs."""
-    gates = endpoints.load_gates(layout)
-    places = {
-        deployed.domain: checks.Place(
-            deployed.domain, chains.rpc_url(deployed.rpc_port), "0x" + deployed.connext.hex(),
-            "0x" + gates[deployed.domain].hex(),
-            {symbol: "0x" + token.address.hex() for symbol, token in deployed.tokens.items()},
-        )
-        for deployed in deployment.domains
-    }
-    report = checks.check_network(places, {name: one.canonical_domain for name, one in deployment.hub.tokens.items()})
+    report = audit(layout, deployment)
     say(f"{report.checked} checks from raw logs, {len(report.problems)} failed")
     return report.problems
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.rpc import Rpc
-from testnet import chains, checks, endpoints, message_layer, network
+from testnet import chains, message_layer, network
+from testnet.audit import audit
 from testnet.connext import connect
 from testnet.demo_view import View, name_routers, name_transfer, plain_table
 from testnet.deployment import Deployment
-from testnet.layout import Layout, NetworkError
+from testnet.layout import ROOT, Layout, NetworkError
 from testnet.tracker import Progress, Tracker
 from testnet.traffic import Order, User
 
@@ -65,7 +66,7 @@ class Demo:
         """Three transfers for the whole network, two for the one with a validator less."""
         one, two = (deployed.domain for deployed in self._deployment.domains)
         recipient = User(self._deployment, self._rpcs, RECIPIENT).address
-        recorder = user.create(two, load_own_artifact(network.ROOT, "Recorder").creation_code())
+        recorder = user.create(two, load_own_artifact(ROOT, "Recorder").creation_code())
         usdc, dai = (self._deployment.domain(one).tokens[symbol].unit for symbol in ("USDC", "DAI"))
         shared = self._deployment.router_liquidity_units * 3 // 2
         return (
@@ -118,17 +119,7 @@ class Demo:
         self._view.say(f"{len(settled.processed)} messages processed, {len(settled.failures)} failed")
 
     def _check(self) -> list[str]:
-        gates = endpoints.load_gates(self._layout)
-        places = {
-            deployed.domain: checks.Place(
-                deployed.domain, chains.rpc_url(deployed.rpc_port), "0x" + deployed.connext.hex(),
-                "0x" + gates[deployed.domain].hex(),
-                {symbol: "0x" + token.address.hex() for symbol, token in deployed.tokens.items()},
-            )
-            for deployed in self._deployment.domains
-        }
-        homes = {symbol: token.canonical_domain for symbol, token in self._deployment.hub.tokens.items()}
-        report = checks.check_network(places, homes)
+        report = audit(self._layout, self._deployment)
         self._view.say(f"{report.checked} checks from raw logs, {len(report.problems)} failed")
         for problem in report.problems:
             self._view.say(f"FAILED {problem}")

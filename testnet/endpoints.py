@@ -10,7 +10,7 @@ import grpc
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.codec import Address
 from abci_app.pb import query_pb2, query_pb2_grpc
-from testnet import chains
+from testnet import chains, parties
 from testnet.deployment import Deployment, dev_account, from_json
 from testnet.layout import CHAIN_DOMAINS, Layout, NetworkError, NodePlace
 from testnet.pids import locked
@@ -51,12 +51,12 @@ def _describe(layout: Layout) -> dict[str, Any]:
         "validators": [_describe_validator(node, found) for node in nodes],
         "routers": [
             {
-                "name": name, "address": "0x" + dev_account(f"router-{index}").address.hex(),
+                "name": name, "address": "0x" + parties.router_account(index).address.hex(),
                 "grpc_node": nodes[index % len(nodes)].grpc, "pid": found.get(name), "home": str(home.absolute()),
             }
             for index, (name, home) in enumerate(layout.routers())
         ],
-        "relayer": {"address": "0x" + dev_account("bridge-relayer").address.hex(), "pid": found.get("relayer")},
+        "relayer": {"address": "0x" + parties.relayer_account().address.hex(), "pid": found.get("relayer")},
     }
 
 
@@ -115,4 +115,3 @@ def _what_is_missing(layout: Layout, node: NodePlace, height_min: int) -> str:
         if final - domain.cursor_block > domain.idle_blocks:
             return f"domain {domain.domain}: cursor at {domain.cursor_block}, finalized is {final}"
     return ""
-

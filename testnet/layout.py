@@ -5,19 +5,23 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from testnet.connext_contracts import CHAIN_IDS
 from testnet.processes import write_atomically
 
-CHAIN_DOMAINS = (1111, 2222)
-DEFAULT_HOME = Path(".testnet")
+ROOT = Path(__file__).resolve().parents[1]
+"""The checkout."""
+ENGINE = ROOT / "build" / "bin" / "cometbft"
+CHAIN_DOMAINS = tuple(CHAIN_IDS)
+CHAIN_ID = "routing-local-1"
 DEFAULT_BASE_PORT = 27600
 DEFAULT_VALIDATORS = 4
 ROUTERS = 3
 VALIDATORS_MAX = 16
+PORT_MIN, PORT_MAX = 1024, 65_000
 NODE_PORTS = 10
 FIRST_NODE_PORT = 20
 """Offset of the first validator's ports; chains and what may come lie below."""
 UNIX_PATH_BYTES_MAX = 100
-CHAIN_ID = "routing-local-1"
 
 
 class NetworkError(Exception):
@@ -99,6 +103,10 @@ class Layout:
         """The Connext deployment."""
         return self.home / "deployment.json"
 
+    def chains(self) -> dict[str, int]:
+        """Name and domain of each chain."""
+        return {f"chain{domain}": domain for domain in CHAIN_DOMAINS}
+
     def chain_port(self, domain: int) -> int:
         """RPC port of a chain."""
         return self.manifest.base_port + CHAIN_DOMAINS.index(domain)
@@ -140,6 +148,18 @@ class Layout:
             if node.abci.startswith("tcp://"):
                 ports.append(int(node.abci.rpartition(":")[2]))
         return ports
+
+
+def make_manifest(base_port: int | None, validators: int | None) -> Manifest:
+    """Return the manifest of a new network. Raises NetworkError for numbers that cannot be."""
+    count = DEFAULT_VALIDATORS if validators is None else validators
+    port = DEFAULT_BASE_PORT if base_port is None else base_port
+    if not 1 <= count <= VALIDATORS_MAX:
+        raise NetworkError(f"--validators must be 1 to {VALIDATORS_MAX}, not {count}")
+    last = PORT_MAX - FIRST_NODE_PORT - NODE_PORTS * count
+    if not PORT_MIN <= port <= last:
+        raise NetworkError(f"--base-port must be {PORT_MIN} to {last}")
+    return Manifest(port, count)
 
 
 def save_manifest(home: Path, manifest: Manifest) -> None:

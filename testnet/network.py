@@ -1,65 +1,48 @@
 """Up, down, stop, start: a local network of chains, validators, routers and one relayer, all under one home."""
 
 import shutil
-import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from abci_app.evm.compile import load_own_artifact
-from abci_app.evm.gate import deploy_gate, encode_creation, list_members
 from abci_app.evm.rpc import Rpc
-from abci_app.evm.wallet import Wallet
-from abci_app.machine.codec import Address, DomainId, Hash
-from abci_app.machine.genesis import order_members
-from abci_app.machine.records import Member, ValidatorSet
-from abci_app.node.config import Config, ObservedChain
-from abci_app.node.home import init_home, load_home
 from testnet import chains, cometbft, endpoints, parties
-from testnet.connext import add_sequencers, default_params, hand_over_to_gate
-from testnet.deployment import Deployment, dev_account, from_json, to_json
-from testnet.genesis import ValidatorKeys, read_genesis
-from testnet.layout import CHAIN_DOMAINS, Layout, NetworkError, NodePlace, load_layout, save_manifest
+from testnet.creation import Say, create
+from testnet.deployment import Deployment, from_json
+from testnet.layout import ENGINE, ROOT, Layout, NetworkError, NodePlace, load_layout, make_manifest
+from testnet.ports import is_port_free
 from testnet.processes import Identity, end, identify, is_running, load_identities, save_identity, spawn_known
-from testnet.state_cache import start_deployed
 from testnet.supervise import Pair, save_pair
 
-ROOT = Path(__file__).resolve().parents[1]
-ENGINE = ROOT / "build" / "bin" / "cometbft"
-BLOCK_SECONDS = 1
-POLL_MS = 200
 READY_S = 60.0
 READY_HEIGHT = 3
-EPOCH = 1
-
-Progress = Callable[[str], None]
 
 
-def up(home: Path, base_port: int | None, validators: int | None, progress: Progress) -> Layout:
+def up(home: Path, base_port: int | None, validators: int | None, say: Say) -> Layout:
     """Bring a network up, new or as it was left; return once ``endpoints.json`` is written. Raises NetworkError."""
     if (home / "manifest.json").exists():
         layout = load_layout(home)
         _refuse_other(layout, base_port, validators)
         _refuse_running(layout)
         _check_ports(layout)
-        progress(f"resuming the network in {home}")
+        say(f"resuming the network in {home}")
         with _undo(layout):
             _resume_chains(layout)
-            _start_all(layout, progress)
+            _start_all(layout, say)
         return layout
-    layout = Layout(home, parties.make_manifest(base_port, validators))
+    layout = Layout(home, make_manifest(base_port, validators))
     _check_ports(layout)
     if not ENGINE.exists():
         raise NetworkError(f"{ENGINE} is missing: run scripts/setup")
     with _undo(layout):
         try:
-            _create(layout, progress)
+            create(layout, say)
         except BaseException:
             _end_all(layout)
             shutil.rmtree(layout.home, ignore_errors=True)
             raise
-        _start_all(layout, progress)
+        _start_all(layout, say)
     return layout
 
 
@@ -85,8 +68,8 @@ def stop(home: Path, name: str) -> None:
     identity = load_identities(layout.pids).get(_known(layout, name))
     if identity is None or not is_running(identity):
         raise NetworkError(f"{name} does not run")
-    if name.startswith("chain"):
-        _save_chain(layout, int(name.removeprefix("chain")))
+    if name in layout.chains():
+        _save_chain(layout, layout.chains()[name])
     end([identity])
 
 
@@ -96,8 +79,8 @@ def start(home: Path, name: str) -> None:
     identity = load_identities(layout.pids).get(_known(layout, name))
     if identity is not None and is_running(identity):
         raise NetworkError(f"{name} runs already")
-    if name.startswith("chain"):
-        _resume_chain(layout, int(name.removeprefix("chain")))
+    if name in layout.chains():
+        _resume_chain(layout, name)
     elif name == "relayer":
         parties.start_relayer(layout)
     elif name.startswith("router"):
@@ -110,7 +93,7 @@ def start(home: Path, name: str) -> None:
 def names(layout: Layout) -> list[str]:
     """Names of all parts, in the order in which they start."""
     return [
-        *(f"chain{domain}" for domain in CHAIN_DOMAINS), *(node.name for node in layout.nodes()), "relayer",
+        *layout.chains(), *(node.name for node in layout.nodes()), "relayer",
         *(name for name, _ in layout.routers()),
     ]
 
@@ -123,88 +106,15 @@ def load_deployment(layout: Layout) -> Deployment:
         raise NetworkError(f"{layout.deployment} is missing or damaged: {error}") from error
 
 
-# -- a new network ----------------------------------------------------------------------------------------------------
-
-
-def _create(layout: Layout, progress: Progress) -> None:
-    """Keys → chains → Connext → gates → genesis, each on disk before the next."""
-    progress("keys: validators")
-    nodes = list(layout.nodes())
-    for node in nodes:
-        cometbft.init_home(ENGINE, node.engine_home)
-        init_home(node.app_home, _node_config(layout, node))
-    keys = [_read_keys(layout, node) for node in nodes]
-    progress("chains: two EVM chains with the complete Connext")
-    for folder in (layout.logs, layout.pids, layout.home / "chains"):
-        folder.mkdir(parents=True, exist_ok=True)
-    ports = {domain: layout.chain_port(domain) for domain in CHAIN_DOMAINS}
-    anvils, deployment = start_deployed(
-        ROOT, default_params(layout.manifest.routers), ports, layout.logs,
-        register=lambda domain, pid: save_identity(layout.pids, identify(f"chain{domain}", pid)),
-    )
-    rpcs = {domain: anvil.rpc for domain, anvil in anvils.items()}
-    progress("gates: the validators' quorum becomes the only relayer")
-    add_sequencers(ROOT, deployment, rpcs, [key.attestation for key in keys])
-    gates = {domain: _deploy_gate(layout, deployment, rpc, domain, keys) for domain, rpc in rpcs.items()}
-    hand_over_to_gate(ROOT, deployment, rpcs, gates)
-    parties.fund(layout, rpcs)
-    layout.deployment.write_text(to_json(deployment))
-    progress("genesis: balances, approvals and positions as the chains have them")
-    app_state = read_genesis(deployment, rpcs, gates, keys)
-    endpoints.save_gates(layout, gates)
-    cometbft.create_network(
-        ENGINE,
-        [cometbft.Node(node.name, node.engine_home, node.abci, node.rpc_port, node.p2p_port, node.metrics_port)
-         for node in nodes],
-        cometbft.Genesis(layout.manifest.chain_id, app_state=app_state),
-        {},
-    )
-    parties.create(layout, deployment, gates)
-    for rpc in rpcs.values():
-        chains.use_interval_mining(rpc, BLOCK_SECONDS)
-        rpc.close()
-    save_manifest(layout.home, layout.manifest)
-
-
-def _node_config(layout: Layout, node: NodePlace) -> Config:
-    return Config(
-        chain_id=layout.manifest.chain_id, abci_address=node.abci, grpc_address=node.grpc,
-        cometbft_rpc_url=node.rpc_url, poll_ms=POLL_MS,
-        chains=tuple(
-            ObservedChain(DomainId(domain), (chains.rpc_url(layout.chain_port(domain)),), 1)
-            for domain in CHAIN_DOMAINS
-        ),
-    )
-
-
-def _read_keys(layout: Layout, node: NodePlace) -> ValidatorKeys:
-    public_key = cometbft.consensus_key(node.engine_home).public_key
-    signer = load_home(node.app_home).signer
-    proof = signer.prove_possession(layout.manifest.chain_id, public_key)
-    return ValidatorKeys(public_key, 1, signer.address, proof)
-
-
-def _deploy_gate(
-    layout: Layout, deployment: Deployment, rpc: Rpc, domain: int, keys: list[ValidatorKeys]
-) -> Address:
-    members = order_members(Member(Hash(key.consensus_key), key.power, Address(key.attestation)) for key in keys)
-    creation = encode_creation(
-        load_own_artifact(ROOT, "ConsensusGate"), connext=deployment.domain(domain).connext,
-        chain_id=layout.manifest.chain_id, epoch=EPOCH, members=list_members(ValidatorSet(EPOCH, members)),
-        set_time_s=rpc.block("latest").timestamp_s,
-    )
-    return Address(deploy_gate(Wallet(rpc, dev_account("owner")), creation))
-
-
 # -- starting and ending ----------------------------------------------------------------------------------------------
 
 
-def _start_all(layout: Layout, progress: Progress) -> None:
-    progress(f"validators: {layout.manifest.validators} pairs of application and CometBFT")
+def _start_all(layout: Layout, say: Say) -> None:
+    say(f"validators: {layout.manifest.validators} pairs of application and CometBFT")
     for node in layout.nodes():
         _start_validator(layout, node)
     endpoints.wait_ready(layout, READY_HEIGHT, READY_S)
-    progress("relayer and routers")
+    say("relayer and routers")
     parties.start_all(layout)
     endpoints.refresh(layout)
 
@@ -225,12 +135,13 @@ def _start_validator(layout: Layout, node: NodePlace) -> None:
 
 
 def _resume_chains(layout: Layout) -> None:
-    for domain in CHAIN_DOMAINS:
-        _resume_chain(layout, domain)
+    for name in layout.chains():
+        _resume_chain(layout, name)
 
 
-def _resume_chain(layout: Layout, domain: int) -> None:
+def _resume_chain(layout: Layout, name: str) -> None:
     """Start a chain from its saved state; refuse where it did not end in order and so lost blocks."""
+    domain = layout.chains()[name]
     head_file = layout.chain_head(domain)
     if not head_file.exists() or not layout.chain_state(domain).exists():
         raise NetworkError(f"chain {domain} lost blocks: it did not stop in order; remove {layout.home}")
@@ -239,14 +150,14 @@ def _resume_chain(layout: Layout, domain: int) -> None:
         chain_id, layout.chain_port(domain), layout.logs / f"chain-{domain}.log", layout.chain_state(domain)
     )
     anvil = chains.start_anvil(
-        chains.find_anvil(ROOT), config, lambda pid: save_identity(layout.pids, identify(f"chain{domain}", pid))
+        chains.find_anvil(ROOT), config, lambda pid: save_identity(layout.pids, identify(name, pid))
     )
     found, saved = anvil.rpc.block("latest"), head_file.read_text().split()
     if [str(found.number), found.hash.hex()] != saved:
         anvil.stop()
         raise NetworkError(f"chain {domain} lost blocks: head {found.number} is not {saved[0]}; remove {layout.home}")
     head_file.unlink()
-    chains.use_interval_mining(anvil.rpc, BLOCK_SECONDS)
+    chains.use_interval_mining(anvil.rpc, chains.BLOCK_SECONDS)
     anvil.rpc.close()
 
 
@@ -264,15 +175,14 @@ def _end_all(layout: Layout) -> None:
     found = load_identities(layout.pids)
     # A supervisor ends its own children; those whose supervisor was killed are ended here.
     children = [identity for name, identity in found.items() if name.endswith(("-app", "-cometbft"))]
-    parts = [identity for name, identity in found.items() if identity not in children and not name.startswith("chain")]
-    end(parts)
+    anvils = [identity for name, identity in found.items() if name in layout.chains() and is_running(identity)]
+    end(identity for identity in found.values() if identity not in children and identity not in anvils)
     end(children)
-    anvils = [identity for name, identity in found.items() if name.startswith("chain") and is_running(identity)]
     for identity in anvils:
         try:
-            _save_chain(layout, int(identity.name.removeprefix("chain")))
+            _save_chain(layout, layout.chains()[identity.name])
         except Exception as error:  # whatever ails the chain, it must end; `up` will say that it lost blocks
-            print(f"chain {identity.name}: not saved: {error}", file=sys.stderr)
+            print(f"{identity.name}: not saved: {error}", file=sys.stderr)
     end(anvils)
 
 
@@ -305,16 +215,11 @@ def _refuse_running(layout: Layout) -> None:
 
 def _check_ports(layout: Layout) -> None:
     for port in layout.ports():
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError as error:
-                raise NetworkError(f"port {port} is in use; choose another --base-port") from error
+        if not is_port_free(port):
+            raise NetworkError(f"port {port} is in use; choose another --base-port")
 
 
 def _known(layout: Layout, name: str) -> str:
     if name not in names(layout):
         raise NetworkError(f"no {name!r} here; there are {', '.join(names(layout))}")
     return name
-

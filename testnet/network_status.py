@@ -8,7 +8,7 @@ from abci_app.evm.errors import EvmError
 from abci_app.evm.rpc import Rpc
 from abci_app.pb import query_pb2, query_pb2_grpc
 from testnet import chains, network
-from testnet.layout import CHAIN_DOMAINS, Layout, load_layout
+from testnet.layout import Layout, load_layout
 from testnet.processes import is_running, load_identities
 
 CALL_S = 2.0
@@ -48,10 +48,10 @@ def _read_nodes(layout: Layout) -> dict[str, str]:
 
 def _read_chains(layout: Layout) -> dict[str, str]:
     at = {}
-    for domain in CHAIN_DOMAINS:
+    for name, domain in layout.chains().items():
         with Rpc(chains.rpc_url(layout.chain_port(domain)), timeout_s=CALL_S, retry_delays_s=()) as rpc:
             try:
-                at[f"chain{domain}"] = f"block {rpc.block_number()}"
+                at[name] = f"block {rpc.block_number()}"
             except EvmError as error:
-                at[f"chain{domain}"] = str(error)[:100]
+                at[name] = str(error)[:100]
     return at

@@ -14,17 +14,7 @@ from abci_app.machine.codec import Address, DomainId
 from abci_app.router.config import RouterConfig, WatchedChain, save_home
 from testnet import chains
 from testnet.deployment import Deployment, dev_account
-from testnet.layout import (
-    CHAIN_DOMAINS,
-    DEFAULT_BASE_PORT,
-    DEFAULT_VALIDATORS,
-    FIRST_NODE_PORT,
-    NODE_PORTS,
-    VALIDATORS_MAX,
-    Layout,
-    Manifest,
-    NetworkError,
-)
+from testnet.layout import CHAIN_DOMAINS, Layout, NetworkError
 from testnet.processes import is_running, load_identities, spawn_known
 
 RELAYER_ROLE = "bridge-relayer"
@@ -33,18 +23,6 @@ RELAY_POLL_MS = 200
 RELAYER_READY, ROUTER_READY = "relaying", "started"
 """What each logs once it has checked everything and begun."""
 READY_S, POLL_S = 60.0, 0.05
-PORT_MIN, PORT_MAX = 1024, 65_000
-
-
-def make_manifest(base_port: int | None, validators: int | None) -> Manifest:
-    """Return the manifest of a new network. Raises NetworkError for numbers that cannot be."""
-    count = DEFAULT_VALIDATORS if validators is None else validators
-    port = DEFAULT_BASE_PORT if base_port is None else base_port
-    if not 1 <= count <= VALIDATORS_MAX:
-        raise NetworkError(f"--validators must be 1 to {VALIDATORS_MAX}, not {count}")
-    if not PORT_MIN <= port <= PORT_MAX - FIRST_NODE_PORT - NODE_PORTS * count:
-        raise NetworkError(f"--base-port must be {PORT_MIN} to {PORT_MAX - FIRST_NODE_PORT - NODE_PORTS * count}")
-    return Manifest(port, count)
 
 
 def relayer_account() -> Account:

@@ -140,5 +140,3 @@ class Tracker:
             return 0
         executed = sum(1 for log in receipt.logs if log.topics and log.topics[0] == TOPICS["Executed"])
         return receipt.gas_used // max(1, executed)
-
-

@@ -4,16 +4,14 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from abci_app.evm.codec import load_interface
 from abci_app.evm.connext import encode_xcall
 from abci_app.evm.connext_events import TOPICS
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.wallet import Wallet
 from testnet.deployment import Deployment, dev_account
+from testnet.supply import TOKEN, UNLIMITED
 
-ERC20 = load_interface("erc20")
 SLIPPAGE_BPS = 300
-UNLIMITED = 2**256 - 1
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ class User:
         deployed = self._deployment.domain(order.origin)
         token, wallet = deployed.tokens[order.symbol], self._wallets[order.origin]
         if (order.origin, order.symbol) not in self._approved:
-            wallet.send(token.address, ERC20.encode("approve", deployed.connext, UNLIMITED), gas=100_000)
+            wallet.send(token.address, TOKEN.encode("approve", deployed.connext, UNLIMITED), gas=100_000)
             self._approved.add((order.origin, order.symbol))
         data = encode_xcall(
             destination_domain=order.destination, to=order.to, asset=token.address, delegate=self.address,
