@@ -11,9 +11,9 @@ from abci_app.node.errors import HomeError
 from abci_app.node.home import init_home
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, summary: str) -> None:
     """Add the command."""
-    app.command("init", help="Make a node's home: config.toml and a new attestation key. Never overwrites.")(init)
+    app.command("init", help=summary)(init)
 
 
 def init(
@@ -25,7 +25,7 @@ def init(
     grpc: Annotated[str, typer.Option(help="host:port for routers and relayers.")] = GRPC_ADDRESS,
     cometbft_rpc: Annotated[str, typer.Option(help="RPC of the CometBFT beside the node.")] = COMETBFT_RPC_URL,
     chain: Annotated[list[str] | None, typer.Option(
-        help="A chain to observe: DOMAIN=URL[,URL…]; a majority of the URLs must agree.", metavar="DOMAIN=URLS",
+        help="A chain to observe, may be repeated; a majority of its URLs must agree.", metavar="DOMAIN=URL[,URL…]",
     )] = None,
 ) -> None:
     """Make the home and print the attestation address."""

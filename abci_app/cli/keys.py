@@ -11,16 +11,15 @@ from abci_app.node.home import load_home
 
 CONSENSUS_KEY_BYTES = 32
 
-keys = typer.Typer(help="Show a node's attestation address and its proof for the genesis.")
-keys.callback()(lambda: None)
 
-
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, summary: str) -> None:
     """Add the group."""
-    app.add_typer(keys, name="keys")
+    group = typer.Typer(help=summary)
+    group.callback()(lambda: None)
+    group.command("show")(show)
+    app.add_typer(group, name="keys")
 
 
-@keys.command("show")
 def show(
     home: Annotated[Path, typer.Option(help="The node's home.")],
     consensus_key: Annotated[str, typer.Option(

@@ -1,7 +1,7 @@
 """``routerd``: looks the command up in one table, imports its module only, ends every failure in one line.
 
-A command's module has ``register(app)``, which adds the command to the application; it raises ``typer.Exit``,
-``Failure`` or an exception listed in FAILURES to end with a non-zero status.
+A command's module has ``register(app, summary)``, which adds the command to the application; the command raises
+``typer.Exit``, ``Failure`` or an exception listed in FAILURES to end with a non-zero status.
 """
 
 import io
@@ -15,22 +15,20 @@ from abci_app.cli.failure import Failure
 from abci_app.node.errors import NodeError
 
 COMMANDS: dict[str, tuple[str, str]] = {
-    "init": ("abci_app.cli.init", "Make a node's home: config.toml and a new attestation key."),
-    "start": ("abci_app.cli.start", "Run a node beside its CometBFT."),
-    "status": ("abci_app.cli.status", "What a running node says of itself."),
+    "init": ("abci_app.cli.init", "Make a node's home: config.toml and a new attestation key. Never overwrites."),
+    "start": ("abci_app.cli.start", "Run a node beside its CometBFT, until SIGTERM."),
+    "status": ("abci_app.cli.status", "What a running node says of itself: height, validators, counters."),
     "keys": ("abci_app.cli.keys", "Show a node's attestation address and its proof for the genesis."),
-    "relay": ("abci_app.cli.relay", "Run a relayer: attested batches to the gates."),
-    "router": ("abci_app.cli.router", "Run a router: watch, check, bid."),
-    "query": ("abci_app.cli.query", "Ask a node what it committed."),
-    "tx": ("abci_app.cli.tx", "Submit bids and withdraws."),
-    "testnet": ("abci_app.cli.testnet", "A local network of real processes (from a checkout)."),
+    "relay": ("abci_app.cli.relay", "Run a relayer: attested batches to the gates, until SIGTERM."),
+    "router": ("abci_app.cli.router", "Run a router: watch, check, bid, until SIGTERM; or make its home."),
+    "query": ("abci_app.cli.query", "Ask a node what it committed: tables, or --json for programs."),
+    "tx": ("abci_app.cli.tx", "Submit a bid, a withdraw or a TransferInfo."),
+    "testnet": ("abci_app.cli.testnet", "A local network of real processes, from a checkout."),
     "version": ("abci_app.cli.version", "Print the version."),
 }
 """Command → (module, one line of help). Only the module of the command that is asked for is imported."""
 
-
 FAILURES = (Failure, NodeError)
-USAGE_STATUS = 2
 INTERRUPTED_STATUS = 130
 
 
@@ -39,7 +37,8 @@ def make_app(command: str | None) -> typer.Typer:
     app = typer.Typer(name="routerd", help="Consensus routing for cross-chain bridges.", add_completion=False)
     app.callback()(lambda: None)
     if command in COMMANDS:
-        import_module(COMMANDS[command][0]).register(app)
+        module, summary = COMMANDS[command]
+        import_module(module).register(app, summary)
         return app
     for name, (_, summary) in COMMANDS.items():
         app.command(name, help=summary)(lambda: None)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 A = TypeVar("A", bound=Message)
 
 NODE = Annotated[list[str] | None, typer.Option(
-    help=f"host:port of a node's gRPC; several are tried in order. Default: {GRPC_ADDRESS}.", show_default=False,
+    help=f"host:port of a node's gRPC; may be repeated, tried in order. Default: {GRPC_ADDRESS}.", show_default=False,
 )]
 JSON = Annotated[bool, typer.Option("--json", help="One JSON object: every field, bytes as 0x hex.")]
 

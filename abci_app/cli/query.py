@@ -21,9 +21,9 @@ FROM = Annotated[int, typer.Option("--from", help="First number to list.", min=0
 LIMIT = Annotated[int, typer.Option(help=f"Rows, at most {LIST_MAX}.", min=1, max=LIST_MAX)]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, summary: str) -> None:
     """Add the group."""
-    group = typer.Typer(help="Ask a node what it committed: tables, or --json for programs.")
+    group = typer.Typer(help=summary)
     for command in (status, domains, transfer, transfers, auction, router, decisions, batch, execution):
         group.command(command.__name__)(command)
     app.add_typer(group, name="query")
@@ -52,7 +52,9 @@ def transfer(transfer_id: TRANSFER_ID, node: NODE = None, as_json: JSON = False)
 
 
 def transfers(
-    status: Annotated[str, typer.Option(help="Only this one: ACCEPTED, ASSIGNED, WAITING, SLOW, EXECUTED …")] = "",
+    status: Annotated[str, typer.Option(
+        help="Only this one: ACCEPTED, ASSIGNED, WAITING, SLOW, EXECUTED, RECONCILED or COMPLETED.",
+    )] = "",
     first: FROM = 0, limit: LIMIT = 100, node: NODE = None, as_json: JSON = False,
 ) -> None:
     """Transfers in the order in which they were accepted."""

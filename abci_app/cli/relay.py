@@ -16,9 +16,9 @@ from abci_app.cli.failure import Failure
 from abci_app.node.log import start_logging
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, summary: str) -> None:
     """Add the command."""
-    app.command("relay", help="Run a relayer: attested batches to the gates, until SIGTERM.")(relay)
+    app.command("relay", help=summary)(relay)
 
 
 def relay(

@@ -26,9 +26,9 @@ class Stopped(BaseException):
     """The first signal; later ones find the router stopping and are ignored."""
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, summary: str) -> None:
     """Add the command with its subcommand."""
-    group = typer.Typer(help="Run a router: watch, check, bid; or make its home.", invoke_without_command=True)
+    group = typer.Typer(help=summary, invoke_without_command=True)
     group.callback()(run)
     group.command("init", help="Make a router's home: config.toml and its key. Never overwrites.")(init)
     app.add_typer(group, name="router")
@@ -97,9 +97,9 @@ class JsonLines:
 
 def init(
     home: Annotated[Path, typer.Option(help="Folder to make.")],
-    node: Annotated[list[str], typer.Option(help="host:port of a node's gRPC; several are tried in order.")],
+    node: Annotated[list[str], typer.Option(help="host:port of a node's gRPC; may be repeated, tried in order.")],
     chain: Annotated[list[str], typer.Option(
-        help="A chain to watch and pay out on; CONFIRMATIONS 0 means the chain's own finalized tag.",
+        help="A chain to watch and pay out on, may be repeated; CONFIRMATIONS 0: the chain's own finalized tag.",
         metavar=CHAIN_FORM,
     )],
     key_file: Annotated[Path | None, typer.Option(

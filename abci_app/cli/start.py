@@ -9,9 +9,9 @@ from abci_app.node.home import Home
 from abci_app.node.run import NodeReads, Service, run_node
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, summary: str) -> None:
     """Add the command."""
-    app.command("start", help="Run a node beside its CometBFT, until SIGTERM.")(start)
+    app.command("start", help=summary)(start)
 
 
 def start(home: Annotated[Path, typer.Option(help="The node's home, made by routerd init.")]) -> None:

@@ -12,9 +12,9 @@ from abci_app.node.home import load_home
 TIMEOUT_S = 5.0
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, summary: str) -> None:
     """Add the command."""
-    app.command("status", help="What a running node says of itself.")(show_status)
+    app.command("status", help=summary)(show_status)
 
 
 def show_status(

@@ -18,6 +18,7 @@ BASE_PORT = Annotated[int | None, typer.Option(
 )]
 VALIDATORS = Annotated[int | None, typer.Option(help="Pairs of application and CometBFT. Default: 4.")]
 NAME = Annotated[str, typer.Argument(help="node0 …, router0 …, relayer, chain1111, chain2222.")]
+JSON = Annotated[bool, typer.Option("--json", help="One JSON list, an object a part.")]
 DEFAULT_HOME, DEMO_HOME = Path(".testnet"), Path("build/demo")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -26,9 +27,9 @@ class Interrupted(BaseException):
     """The first of SIGINT, SIGTERM, SIGHUP; later ones find the network being ended and are ignored."""
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, summary: str) -> None:
     """Add the group of commands."""
-    group = typer.Typer(help="A local network of real validators, chains, routers and a relayer.")
+    group = typer.Typer(help=summary)
     for command in (up, status, down, stop, start, settle, demo):
         group.command(command.__name__)(command)
     app.add_typer(group, name="testnet")
@@ -43,7 +44,7 @@ def up(home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALID
     _run(work)
 
 
-def status(home: HOME = DEFAULT_HOME, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def status(home: HOME = DEFAULT_HOME, as_json: JSON = False) -> None:
     """Show what runs, heights and cursors. Exit status 1 where anything is down."""
     def work() -> list[dict[str, object]]:
         from testnet import network_status

@@ -32,15 +32,15 @@ TRANSFER_ID = Annotated[str, typer.Argument(help="transferId, 32 bytes in hex.")
 HOME = Annotated[Path, typer.Option(help="The router's home: its key signs, its nodes are asked.")]
 WAIT = Annotated[WaitFor, typer.Option(help="none: on its way; checked: in the mempool; committed: in a block.")]
 HOME_NODE = Annotated[list[str] | None, typer.Option(
-    "--node", help="host:port of a node's gRPC; several are tried in order. Default: those of the home.",
+    "--node", help="host:port of a node's gRPC; may be repeated, tried in order. Default: those of the home.",
     show_default=False,
 )]
 JSON = Annotated[bool, typer.Option("--json", help="One JSON object.")]
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, summary: str) -> None:
     """Add the group."""
-    group = typer.Typer(help="Submit bids, withdraws and TransferInfos.")
+    group = typer.Typer(help=summary)
     group.command("bid")(bid)
     group.command("withdraw")(withdraw)
     group.command("transfer-info")(transfer_info)

@@ -5,9 +5,9 @@ import typer
 from abci_app import __version__
 
 
-def register(app: typer.Typer) -> None:
+def register(app: typer.Typer, summary: str) -> None:
     """Add the command."""
-    app.command("version", help="Print the version.")(show_version)
+    app.command("version", help=summary)(show_version)
 
 
 def show_version() -> None:
