@@ -8,22 +8,22 @@ table has medians over the rounds. The machine should be idle otherwise.
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import socket
 import statistics
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from abci_app.abci import ABCIServer, Application
 from abci_app.abci import messages as pb
 from abci_app.abci.dispatch import Dispatcher
 from abci_app.abci.framing import FrameDecoder, encode_frame
+from bench.report import Row, add_json_option, make_row, percentile, publish, show_figure
 
 CHECK_TX_COUNT = 50_000
 ROUND_TRIPS = 2_000
@@ -35,18 +35,6 @@ BLOCK = pb.RequestFinalizeBlock(txs=[bytes(2_000)] * 10_000)
 TIMEOUT_S = 60.0
 SEND_BYTES = 4_096
 """The size of the engine's writes."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table. anchor: what the figure stands beside, ok: whether it reaches target."""
-
-    name: str
-    value: float
-    unit: str
-    anchor: str
-    target: str
-    ok: bool
 
 
 class Bench(Application):
@@ -167,11 +155,6 @@ def saturate(client: socket.socket, request: bytes, count: int) -> float:
     return time.perf_counter() - start
 
 
-def percentile(values: list[float], percent: int) -> float:
-    """The value below which percent of them lie."""
-    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
-
-
 def measure(address: str) -> dict[str, float]:
     """One round against one server."""
     with connect(address) as mempool, connect(address) as consensus:
@@ -196,7 +179,7 @@ def measure(address: str) -> dict[str, float]:
     }
 
 
-ROWS = (
+FIGURES = (
     ("rate", "CheckTx without work, pipelined", "1/s", 150_000.0, True),
     ("p50", "CheckTx round trip, p50", "µs", 100.0, False),
     ("p99", "CheckTx round trip, p99", "µs", None, False),
@@ -222,29 +205,22 @@ def table(rounds: int) -> list[Row]:
                 Path(f"{folder}/p").unlink(missing_ok=True)
     rows = []
     for transport in ("unix", "tcp"):
-        for key, name, unit, target, more in ROWS:
+        for key, name, unit, target, more_is_better in FIGURES:
             value = statistics.median(result[key] for result in results[transport])
             plain = statistics.median(result[key] for result in results["plain"])
-            reached = target is None or (value >= target if more else value <= target)
-            limit = "" if target is None else f"{'≥' if more else '≤'} {target:,.0f} {unit}"
-            anchor = f"plain stream loop, unix: {plain:,.{2 if plain < 100 else 0}f}"
-            rows.append(Row(f"{name} ({transport})", value, unit, anchor, limit, reached))
+            anchor = f"plain stream loop, unix: {show_figure(plain)}"
+            rows.append(make_row(f"{name} ({transport})", value, unit, anchor, target, more_is_better))
     return rows
 
 
-def main() -> None:
-    """Prints the table; with --json also writes it."""
-    parser = argparse.ArgumentParser(description="What the ABCI socket costs.")
+def main() -> int:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m bench.abci", description="What the ABCI socket costs.")
     parser.add_argument("--rounds", type=int, default=5, help="rounds to take medians over (default 5)")
-    parser.add_argument("--json", type=Path, help="write the rows to this file")
+    add_json_option(parser)
     arguments = parser.parse_args()
-    rows = table(max(1, arguments.rounds))
-    for row in rows:
-        figure = f"{row.value:,.{2 if row.value < 100 else 0}f} {row.unit}"
-        print(f"{row.name:<56} {figure:>14}  {row.target:<14} {'' if row.ok else 'MISSED '} {row.anchor}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    return publish(table(max(1, arguments.rounds)), arguments.json)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,16 +7,12 @@ that figures compare. `direct` is one trusted key sending `execute` itself; `mul
 """
 
 import argparse
-import json
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.table import Table
 
 from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.connext import CONNEXT, ExecuteArgs, encode_admin, encode_execute, execute_args_tuple
@@ -25,6 +21,7 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, Receipt, to_hex
 from abci_app.evm.wallet import Wallet
 from bench.quorum import Plan, attest, make_quorum, make_transfer, sign_execution
+from bench.report import Row, add_json_option, make_row, publish
 from testnet.chains import ChainConfig, find_anvil, save_state, start_anvil
 from testnet.connext import default_params
 from testnet.connext_contracts import CHAIN_IDS, HUB_DOMAIN, SPOKE_DOMAIN
@@ -46,18 +43,6 @@ SIGNERS = (0, 1, 2)
 
 
 @dataclass(frozen=True)
-class Row:
-    """One figure; `ok` is None where there is no target."""
-
-    name: str
-    value: int
-    unit: str
-    anchor: str
-    target: int | None
-    ok: bool | None
-
-
-@dataclass(frozen=True)
 class Scene:
     """What stands on the chain: the saved state to start from, and the contracts in it."""
 
@@ -76,14 +61,10 @@ SEQUENCER = QUORUM.validators[0].account
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, write; 1 if a target is missed."""
     parser = argparse.ArgumentParser(prog="scripts/bench-gas", description="Gas per transfer through the gate.")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON")
+    add_json_option(parser)
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="gas-") as folder:
-        rows = measure(Path(folder))
-    show(rows)
-    if options.json:
-        options.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")
-    return 1 if any(row.ok is False for row in rows) else 0
+        return publish(measure(Path(folder)), options.json)
 
 
 def measure(folder: Path) -> list[Row]:
@@ -94,23 +75,17 @@ def measure(folder: Path) -> list[Row]:
     for size in SIZES:
         multicall[size], floor = _run_multicall(scene, folder, size)
     gate = {size: _run_gate(scene, folder, size) for size in SIZES}
-    rows = [Row("floor: a further transfer inside Connext", floor, "gas", "trace of the largest multicall", None, None)]
+    rows = [make_row("floor: a further transfer inside Connext", floor, "gas", "trace of the largest multicall")]
     for size in SIZES:
-        rows.append(Row(f"direct, trusted key, {size}", direct[size], "gas/transfer", "", None, None))
-        rows.append(Row(f"multicall, trusted key, {size}", multicall[size], "gas/transfer", "", None, None))
-        anchor = f"direct {direct[size]}, multicall {multicall[size]}, floor {floor}"
-        target = TARGETS[size]
-        rows.append(Row(f"gate, 3 of 4, {size}", gate[size], "gas/transfer", anchor, target, gate[size] <= target))
+        rows += [
+            make_row(f"direct, trusted key, {size}", direct[size], "gas/transfer"),
+            make_row(f"multicall, trusted key, {size}", multicall[size], "gas/transfer"),
+            make_row(
+                f"gate, 3 of 4, {size}", gate[size], "gas/transfer",
+                f"direct {direct[size]}, multicall {multicall[size]}, floor {floor}", TARGETS[size],
+            ),
+        ]
     return rows
-
-
-def show(rows: Sequence[Row]) -> None:
-    """Print the table."""
-    table = Table("", "value", "target", "", title="Gas per transfer: one router, warm recipient, root over 4 leaves")
-    for row in rows:
-        target = "" if row.target is None else f"≤ {row.target:,}"
-        table.add_row(row.name, f"{row.value:,}", target, {None: "", True: "ok", False: "MISSED"}[row.ok])
-    Console(width=100 if not sys.stdout.isatty() else None).print(table)
 
 
 # -- the scene --------------------------------------------------------------------------------------------------------

@@ -12,9 +12,10 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
+from bench.report import Row, add_json_option, make_row, percentile, publish
 from testnet import network
 from testnet.connext import connect
 from testnet.layout import Layout
@@ -27,20 +28,9 @@ SPACING_S = 1.3
 GIVE_UP_S = 60.0
 QUORUM_INDEX = 2
 """The third of four."""
-TARGETS = {"visible → decided, median": 1.5, "visible → attested, median": 2.5}
+DECIDED_S_MAX, ATTESTED_S_MAX = 1.5, 2.5
 DECIDED_BLOCK, ATTESTED_BLOCK = 3, 5
-
-
-@dataclass(frozen=True)
-class Figure:
-    """One line of the result."""
-
-    name: str
-    value: float
-    unit: str
-    anchor: str
-    target: float | None
-    ok: bool
+TODAY = "Connext: 10 s wait + 3 s poll"
 
 
 @dataclass(frozen=True)
@@ -120,39 +110,35 @@ def read_visible(layout: Layout) -> dict[str, list[float]]:
     return seen
 
 
-def summarize(samples: Sequence[Sample]) -> list[Figure]:
+def summarize(samples: Sequence[Sample]) -> list[Row]:
     """Return the table's lines."""
-    figures = []
-    for word in ("decided", "attested"):
-        values = sorted(getattr(sample, f"{word}_s") for sample in samples)
-        name = f"visible → {word}, median"
-        median = statistics.median(values)
-        target = TARGETS[name]
-        figures.append(Figure(name, round(median, 3), "s", "Connext: 10 s wait + 3 s poll", target, median <= target))
-        p95 = values[min(len(values) - 1, int(len(values) * 0.95))]
-        figures.append(Figure(f"visible → {word}, p95", round(p95, 3), "s", "", None, True))
-    for word, target in (("decided", DECIDED_BLOCK), ("attested", ATTESTED_BLOCK)):
-        blocks = statistics.median(getattr(sample, f"{word}_block") for sample in samples)
-        figures.append(Figure(f"{word} in block, median", blocks, "block", "", target, blocks <= target))
-    return figures
+    rows = []
+    for word, seconds, target in (
+        ("decided", [sample.decided_s for sample in samples], DECIDED_S_MAX),
+        ("attested", [sample.attested_s for sample in samples], ATTESTED_S_MAX),
+    ):
+        rows += [
+            make_row(f"visible → {word}, median", round(statistics.median(seconds), 3), "s", TODAY, target),
+            make_row(f"visible → {word}, p95", round(percentile(seconds, 95), 3), "s"),
+        ]
+    for word, blocks, target in (
+        ("decided", [sample.decided_block for sample in samples], DECIDED_BLOCK),
+        ("attested", [sample.attested_block for sample in samples], ATTESTED_BLOCK),
+    ):
+        rows.append(make_row(f"{word} in block, median", statistics.median(blocks), "block", "", target))
+    return rows
 
 
 def main() -> int:
     """Command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--transfers", type=int, default=50)
-    parser.add_argument("--base-port", type=int)
-    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    parser = argparse.ArgumentParser(prog="scripts/bench-latency", description=__doc__)
+    parser.add_argument("--transfers", type=int, default=50, help="how many to send (default 50)")
+    parser.add_argument("--base-port", type=int, help="first port of the network")
+    add_json_option(parser)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="latency-") as folder:
-        figures = summarize(run(Path(folder) / "net", arguments.base_port, arguments.transfers))
-    print(f"{'figure':<28} {'value':>8} {'target':>8}  {'':<6} {arguments.transfers} transfers")
-    for figure in figures:
-        target = "" if figure.target is None else f"{figure.target:g}"
-        print(f"{figure.name:<28} {figure.value:>8.3g} {target:>8}  {figure.unit:<6} {'ok' if figure.ok else 'MISSED'}")
-    if arguments.json:
-        arguments.json.write_text(json.dumps([asdict(figure) for figure in figures], indent=1))
-    return 0 if all(figure.ok for figure in figures) else 1
+        rows = summarize(run(Path(folder) / "net", arguments.base_port, arguments.transfers))
+    return publish(rows, arguments.json)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,11 @@ import time
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import grpc
 
 from abci_app.pb import query_pb2, query_pb2_grpc
+from bench.report import Row, make_row
 from testnet import cometbft
 from testnet.layout import Layout
 from testnet.processes import is_running, load_identities
@@ -21,15 +21,6 @@ TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 CALL_S = 2.0
 HEADERS_PER_CALL = 20
 TRACEBACK = b"Traceback (most recent"
-
-
-class Figure(NamedTuple):
-    """One line of the result."""
-
-    name: str
-    value: float
-    unit: str
-    ok: bool = True
 
 
 @dataclass(frozen=True)
@@ -114,15 +105,15 @@ class Meter:
             heights.append(int(status["sync_info"]["latest_block_height"]))
         return max(heights)
 
-    def summarize(self) -> list[Figure]:
-        """Figures of the phases."""
-        figures = [Figure("app hashes compared, all equal", self._compared, "", self._compared > 0)]
+    def summarize(self) -> list[Row]:
+        """Rows on the phases; differing app hashes are among ``problems``."""
+        rows = [make_row("app hashes compared", self._compared, "", target=1, more_is_better=True)]
         for phase, (first, last) in self.phases.items():
             blocks = max(1, last.height - first.height)
             for part in ("node1", "node1-cometbft"):
                 grown = last.stores[part] - first.stores[part]
-                figures.append(Figure(f"{phase}: {part} database, 1,000 blocks", round(grown / blocks), "kB"))
-        return figures
+                rows.append(make_row(f"{phase}: {part} database, 1,000 blocks", round(grown / blocks), "kB"))
+        return rows
 
     def print_table(self) -> None:
         """Print one line a process: memory and CPU at the end of each phase, and its log."""
