@@ -11,8 +11,10 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from eth_abi.abi import decode as abi_decode
 from eth_abi.abi import encode as abi_encode
+from eth_abi.codec import ABIDecoder
+from eth_abi.decoding import ContextFramesBytesIO
+from eth_abi.registry import registry
 from eth_utils.crypto import keccak
 
 from abci_app.evm.errors import DecodeFailed, EncodeFailed, foreign_mapped
@@ -23,6 +25,9 @@ _STANDARD_ERRORS = (
     {"type": "error", "name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]},
 )
 """What the Solidity compiler itself reverts with."""
+
+READS_PER_BYTE = 4
+"""No honest encoding has a byte read more often: once as data, twice as a pointer."""
 
 
 @dataclass(frozen=True)
@@ -192,10 +197,32 @@ def encode_arguments(types: Sequence[str], arguments: Sequence[Any]) -> bytes:
             raise EncodeFailed(str(error)[:300]) from error
 
 
+class _BoundedStream(ContextFramesBytesIO):
+    """What pointers lead into. Many that lead to one place would make gigabytes of a megabyte."""
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__(data)  # type: ignore[no-untyped-call]
+        self._left = READS_PER_BYTE * len(data)
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(size)
+        self._left -= len(found)
+        if self._left < 0:
+            raise DecodeFailed(f"pointers of {self.getbuffer().nbytes} bytes overlap")
+        return found
+
+
+class _BoundedDecoder(ABIDecoder):
+    stream_class = _BoundedStream
+
+
+_decoder = _BoundedDecoder(registry)
+
+
 def _decode(parameters: Sequence[Parameter], data: bytes) -> tuple[Any, ...]:
     with foreign_mapped():
         try:
-            values = abi_decode([parameter.type for parameter in parameters], data)
+            values = _decoder.decode([parameter.type for parameter in parameters], data)
         except (TypeError, ValueError, OverflowError) as error:
             raise DecodeFailed(f"{type(error).__name__}: {str(error)[:300]}") from error
     return tuple(_convert(parameter, value) for parameter, value in zip(parameters, values, strict=True))

@@ -5,11 +5,12 @@ Amounts are integers in the smallest unit of the asset named; routers stand in t
 
 from dataclasses import astuple, dataclass
 from enum import IntEnum
-from typing import Any
+from typing import Any, TypeVar
 
 from eth_utils.crypto import keccak
 
 from abci_app.evm.codec import load_interface
+from abci_app.evm.errors import DecodeFailed
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, BlockTag, to_hex
 from abci_app.machine.records import TransferInfo
@@ -179,6 +180,16 @@ def _approval_override(connext: Address, account: Address, slot: int) -> dict[st
 
 # -- reads ------------------------------------------------------------------------------------------------------------
 
+E = TypeVar("E", bound=IntEnum)
+
+
+def _member(kind: type[E], value: int) -> E:
+    """The member of an enumeration. Raises DecodeFailed for a number that Connext does not have."""
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise DecodeFailed(f"{kind.__name__} {value}") from error
+
 
 class Connext:
     """Reads of one diamond, at a block of the caller's choice. Raises what `Rpc.call` raises, and DecodeFailed."""
@@ -201,7 +212,7 @@ class Connext:
         return int(self.read("nonce", tag=tag))
 
     def transfer_status(self, transfer_id: bytes, tag: BlockTag = "latest") -> DestinationStatus:
-        return DestinationStatus(self.read("transferStatus", transfer_id, tag=tag))
+        return _member(DestinationStatus, self.read("transferStatus", transfer_id, tag=tag))
 
     def routed_transfers(self, transfer_id: bytes, tag: BlockTag = "latest") -> tuple[Address, ...]:
         """Routers that fronted a transfer, in order; empty when not executed fast."""
@@ -237,7 +248,7 @@ class Connext:
         return Address(self.read("owner", tag=tag))
 
     def role(self, account: Address, tag: BlockTag = "latest") -> Role:
-        return Role(self.read("queryRole", account, tag=tag))
+        return _member(Role, self.read("queryRole", account, tag=tag))
 
     def remote(self, domain: int, tag: BlockTag = "latest") -> Address:
         """Connext on the other domain; zero where none is enrolled."""

@@ -8,6 +8,8 @@ from abci_app.evm.errors import RpcMalformed
 from abci_app.evm.types import Address, Block, BlockTag, Log, Receipt, to_hex
 
 _QUANTITY = re.compile("0x[0-9a-fA-F]{1,64}")
+COUNT_BITS_MAX = 62
+"""Of block numbers, times, nonces, gas: no honest chain comes near it, and whatever we store them in holds it."""
 _TAGS = frozenset({"latest", "finalized", "safe", "pending", "earliest"})
 
 
@@ -27,6 +29,14 @@ def quantity(answer: Any) -> int:
     if isinstance(answer, str) and _QUANTITY.fullmatch(answer):
         return int(answer, 16)
     raise RpcMalformed(f"not a quantity: {str(answer)[:80]!r}")
+
+
+def count(answer: Any) -> int:
+    """A quantity that counts something, hence is below 2^62."""
+    number = quantity(answer)
+    if number >> COUNT_BITS_MAX:
+        raise RpcMalformed(f"{number} is no number of a block, a second, a nonce or gas")
+    return number
 
 
 def data(answer: Any) -> bytes:
@@ -61,10 +71,10 @@ def block(answer: Any) -> Block:
     """Header of a block object."""
     fields = _object(answer, "block")
     return Block(
-        number=quantity(fields.get("number")),
+        number=count(fields.get("number")),
         hash=word(fields.get("hash")),
         parent_hash=word(fields.get("parentHash")),
-        timestamp_s=quantity(fields.get("timestamp")),
+        timestamp_s=count(fields.get("timestamp")),
         base_fee_wei=quantity(fields.get("baseFeePerGas", "0x0")),
     )
 
@@ -102,11 +112,11 @@ def receipt(answer: Any) -> Receipt:
         raise RpcMalformed(f"receipt status {status}")
     return Receipt(
         tx_hash=word(fields.get("transactionHash")),
-        tx_index=quantity(fields.get("transactionIndex")),
-        block_number=quantity(fields.get("blockNumber")),
+        tx_index=count(fields.get("transactionIndex")),
+        block_number=count(fields.get("blockNumber")),
         block_hash=word(fields.get("blockHash")),
         status=status,
-        gas_used=quantity(fields.get("gasUsed")),
+        gas_used=count(fields.get("gasUsed")),
         effective_gas_price_wei=quantity(fields.get("effectiveGasPrice", "0x0")),
         sender=address(fields.get("from")),
         to=None if fields.get("to") is None else address(fields["to"]),
@@ -137,11 +147,11 @@ def _log(answer: Any) -> Log:
         address=address(fields.get("address")),
         topics=tuple(word(topic) for topic in topics),
         data=data(fields.get("data")),
-        block_number=quantity(fields.get("blockNumber")),
+        block_number=count(fields.get("blockNumber")),
         block_hash=word(fields.get("blockHash")),
         tx_hash=word(fields.get("transactionHash")),
-        tx_index=quantity(fields.get("transactionIndex")),
-        log_index=quantity(fields.get("logIndex")),
+        tx_index=count(fields.get("transactionIndex")),
+        log_index=count(fields.get("logIndex")),
         removed=fields.get("removed") is True,
     )
 

@@ -8,11 +8,9 @@ An Rpc may be used from several threads.
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
-import requests
 from eth_utils.crypto import keccak
-from requests.adapters import HTTPAdapter
-from web3 import HTTPProvider
 from web3.types import RPCEndpoint
 
 from abci_app.evm import parse
@@ -23,6 +21,7 @@ from abci_app.evm.errors import (
     DeadlineExceeded,
     EvmError,
     NonceUsed,
+    RpcError,
     RpcMalformed,
     RpcNotFound,
     RpcRefused,
@@ -30,6 +29,7 @@ from abci_app.evm.errors import (
     TransactionKnown,
     foreign_mapped,
 )
+from abci_app.evm.transport import BoundedProvider
 from abci_app.evm.types import Address, Block, BlockTag, Fees, Log, Receipt, to_hex
 
 TIMEOUT_S = 5.0
@@ -41,49 +41,11 @@ RETRY_DELAYS_S = (0.2, 0.5, 1.0)
 LOG_BLOCKS_MAX = 1000
 """Blocks in one eth_getLogs request: public endpoints allow at least this many."""
 
-ANSWER_BYTES_MAX = 64 * 1024 * 1024
-"""No answer that we ask for comes near it; an endpoint must not fill our memory."""
-
 POLL_S = 0.1
 """Pause between two looks for a receipt."""
 
 StateOverride = Mapping[str, Mapping[str, Any]]
 """eth_call's third argument: `{address: {"stateDiff": {slot: value}, "balance": …, "code": …}}`, all in hex."""
-
-
-class _BoundedProvider(HTTPProvider):
-    """HTTPProvider whose attempt ends at a deadline and whose answer has a size limit."""
-
-    def __init__(self, url: str, timeout_s: float) -> None:
-        session = requests.Session()
-        session.trust_env = False  # neither proxies nor .netrc of the environment
-        session.mount("http://", HTTPAdapter(pool_maxsize=16))
-        super().__init__(url, session=session, exception_retry_configuration=None)
-        self.session = session
-        self._url = url
-        self._timeout_s = timeout_s
-
-    def _make_request(self, method: RPCEndpoint, request_data: bytes) -> bytes:
-        deadline = time.monotonic() + self._timeout_s
-        answer = bytearray()
-        with self.session.post(
-            self._url,
-            data=request_data,
-            headers={"Content-Type": "application/json"},
-            timeout=self._timeout_s,
-            stream=True,
-            allow_redirects=False,
-        ) as response:
-            # An error object may come with a status of 4xx or 5xx; only a body that is none is a transport fault.
-            while chunk := response.raw.read1(1 << 16, decode_content=True):
-                answer += chunk
-                if len(answer) > ANSWER_BYTES_MAX:
-                    raise RpcMalformed(f"answer to {method} of more than {ANSWER_BYTES_MAX} bytes")
-                if time.monotonic() > deadline:
-                    raise RpcUnavailable(f"answer to {method} not complete after {self._timeout_s} s")
-            if response.status_code != 200 and not answer.lstrip().startswith(b"{"):
-                raise RpcUnavailable(f"HTTP status {response.status_code} to {method}")
-        return bytes(answer)
 
 
 class Rpc:
@@ -95,8 +57,9 @@ class Rpc:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"RPC URL must start with http:// or https://, got {url[:100]!r}")
         self.url = url
+        self.name = name_endpoint(url)
         self._retry_delays_s = tuple(retry_delays_s)
-        self._provider = _BoundedProvider(url, timeout_s)
+        self._provider = BoundedProvider(url, timeout_s)
 
     def __enter__(self) -> "Rpc":
         return self
@@ -120,7 +83,7 @@ class Rpc:
             raise ChainMismatch(chain_id, actual)
 
     def block_number(self) -> int:
-        return parse.quantity(self.request("eth_blockNumber", []))
+        return parse.count(self.request("eth_blockNumber", []))
 
     def block(self, tag: BlockTag = "latest") -> Block:
         """Header of a block. Raises RpcNotFound where there is none (yet)."""
@@ -168,7 +131,7 @@ class Rpc:
 
     def transaction_count(self, address: Address, tag: BlockTag = "latest") -> int:
         """The account's next nonce at a block; `pending` counts what waits in the endpoint's pool too."""
-        return parse.quantity(self.request("eth_getTransactionCount", [to_hex(address), parse.tag(tag)]))
+        return parse.count(self.request("eth_getTransactionCount", [to_hex(address), parse.tag(tag)]))
 
     # -- calls ------------------------------------------------------------------------------------------------------
 
@@ -193,7 +156,7 @@ class Rpc:
         self, to: Address | None, data: bytes, *, sender: Address, value_wei: int = 0, tag: BlockTag = "latest"
     ) -> int:
         """Gas that a transaction would need now. Raises CallReverted."""
-        return parse.quantity(
+        return parse.count(
             self.request("eth_estimateGas", [_call_object(to, data, sender, value_wei, None), parse.tag(tag)])
         )
 
@@ -249,8 +212,11 @@ class Rpc:
         return self._attempt(method, params)
 
     def _attempt(self, method: str, params: Sequence[Any]) -> Any:
-        with foreign_mapped():
-            answer = self._provider.make_request(RPCEndpoint(method), list(params))
+        try:
+            with foreign_mapped():
+                answer = self._provider.make_request(RPCEndpoint(method), list(params))
+        except RpcError as error:
+            raise type(error)(hide_secrets(str(error), self.url)) from None  # the foreign one names the whole URL
         if not isinstance(answer, dict):
             raise RpcMalformed(f"answer to {method} is no object")
         if answer.get("error") is not None:
@@ -264,6 +230,21 @@ class Rpc:
         if answer is None:
             raise RpcNotFound(f"no {what}")
         return answer
+
+
+def name_endpoint(url: str) -> str:
+    """Scheme, host and port of an URL, for messages: providers put access keys into the rest."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+
+
+def hide_secrets(text: str, url: str) -> str:
+    """A text without the parts of an URL in which providers put access keys."""
+    parts = urlsplit(url)
+    secrets = (parts._replace(scheme="", netloc="").geturl(), parts.path, parts.query, parts.username, parts.password)
+    for secret in sorted({each for each in secrets if each and len(each) > 1}, key=len, reverse=True):
+        text = text.replace(secret, "…")
+    return text
 
 
 def _call_object(

@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from abci_app.evm import parse
 from abci_app.evm.errors import EvmError, RpcMalformed, RpcNotFound, RpcRefused, RpcUnavailable
@@ -56,14 +55,14 @@ class Endpoint:
 
     def require_chain(self, chain_id: int) -> None:
         """Refuse an endpoint of another chain."""
-        with _doubting(self._rpc.url):
+        with _doubting():
             actual = self._rpc.chain_id()
         if actual != chain_id:
             raise NotSure(Cause.WRONG_CHAIN, f"chain id {actual}, the domain's is {chain_id}")
 
     def head_number(self, finality_depth: int) -> int:
         """Number of the final head: by the chain's own tag, or by depth below the latest block; −1 if there is none."""
-        with _doubting(self._rpc.url):
+        with _doubting():
             if finality_depth:
                 return max(self._rpc.block_number() - finality_depth, -1)
             answer = self._rpc.request("eth_getBlockByNumber", ["finalized", False])
@@ -82,7 +81,7 @@ class Endpoint:
         """Header of a final block; one read before is not read again, unless ``fresh``."""
         if not fresh and number in self._headers:
             return self._headers[number]
-        with _doubting(self._rpc.url):
+        with _doubting():
             answer = self._rpc.request("eth_getBlockByNumber", [hex(number), False])
             if answer is None:
                 raise RpcNotFound(f"no block {number}")
@@ -104,7 +103,7 @@ class Endpoint:
     def read_logs(self, first: int, last: int, parent_hash: Hash) -> tuple[Log, ...]:
         """All listed logs of blocks ``first … last``, verified; ``parent_hash`` is the hash of block ``first`` − 1."""
         newest = self._read_newest(first, last, parent_hash)
-        with _doubting(self._rpc.url):
+        with _doubting():
             logs = self._rpc.logs(self._connext, first, last, self._topics)
         by_block: dict[int, list[Log]] = defaultdict(list)
         for log in logs:
@@ -157,7 +156,7 @@ class Endpoint:
 
     def _read_receipts(self, header: Header, logs: Sequence[Log]) -> list[Receipt]:
         """Receipts of a block; where the endpoint cannot give a block's, those of the transactions that logged."""
-        with _doubting(self._rpc.url):
+        with _doubting():
             if self._has_block_receipts:
                 try:
                     answer = self._rpc.request("eth_getBlockReceipts", [hex(header.number)])
@@ -210,14 +209,12 @@ def _parse_header(answer: Any) -> Header:
 
 
 @contextmanager
-def _doubting(url: str) -> Iterator[None]:
-    """Turns what `evm` raises into doubts; paths of URLs hold access keys and stay out of their text."""
+def _doubting() -> Iterator[None]:
+    """Turns what `evm` raises into doubts."""
     try:
         yield
     except EvmError as error:
-        secret = urlsplit(url)._replace(scheme="", netloc="").geturl()
-        text = str(error) if len(secret) <= 1 else str(error).replace(secret, "/…")
-        raise NotSure(_cause_of(error), text[:300]) from error
+        raise NotSure(_cause_of(error), str(error)[:300]) from error
 
 
 def _cause_of(error: EvmError) -> Cause:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,9 +12,8 @@ from abci_app.bridge.inclusion import Limits
 from abci_app.bridge.plan import Turn
 from abci_app.bridge.worker import OPEN_NONCES_MAX, PAID_FAILURES_MAX, Next
 from abci_app.evm.connext import Connext, DestinationStatus
-from abci_app.evm.errors import RpcMalformed, RpcUnavailable
+from abci_app.evm.errors import DecodeFailed, RpcMalformed, RpcUnavailable
 from abci_app.evm.rpc import Rpc
-from abci_app.evm.types import Block
 from abci_app.machine.codec import Address
 from tests.unit.bridge.fake_gate_chain import GWEI
 from tests.unit.bridge.fake_node import transfer_id_of
@@ -224,15 +224,20 @@ def test_a_call_that_fails_leaves_nothing_half_done(bench: Bench, method: str, e
 def test_numbers_that_no_chain_has_are_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     """They would not fit the journal; a status that Connext does not have means nothing."""
     chain = EvmChain("http://127.0.0.1:1", PLACE)
-    monkeypatch.setattr(Rpc, "request", lambda self, method, params: hex(2**62))
+    answers: dict[str, Any] = {
+        "eth_getTransactionCount": hex(2**62),
+        "eth_getBlockByNumber": {
+            "number": hex(2**62), "hash": "0x" + "11" * 32, "parentHash": "0x" + "11" * 32, "timestamp": "0x1",
+        },
+    }
+    monkeypatch.setattr(Rpc, "request", lambda self, method, params: answers[method])
     with pytest.raises(RpcMalformed, match="nonce"):
         chain.next_nonce(Address(bytes(20)))
-    monkeypatch.setattr(Rpc, "block", lambda self, tag: Block(2**62, bytes(32), bytes(32), 1, 1))
-    with pytest.raises(RpcMalformed, match="block number"):
+    with pytest.raises(RpcMalformed, match="block"):
         chain.head()
     monkeypatch.setattr(EvmChain, "connext", Connext(Rpc("http://127.0.0.1:1"), b"\x01" * 20))
     monkeypatch.setattr(Rpc, "call", lambda self, to, data, **_: (9).to_bytes(32, "big"))
-    with pytest.raises(RpcMalformed, match="transferStatus"):
+    with pytest.raises(DecodeFailed, match="DestinationStatus 9"):
         chain.status(bytes(32))
 
 

@@ -10,6 +10,7 @@ from eth_abi.abi import encode
 from abci_app.evm.codec import decode_revert, known_errors, load_interface, parse_interface
 from abci_app.evm.connext import (
     CONNEXT,
+    Connext,
     ExecuteArgs,
     compute_canonical_key,
     encode_execute,
@@ -21,6 +22,7 @@ from abci_app.evm.connext import (
 )
 from abci_app.evm.connext_events import EVENT_NAMES, TOPICS, decode_event
 from abci_app.evm.errors import DecodeFailed, EncodeFailed
+from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import ZERO_ADDRESS, Log
 from abci_app.machine.connext import compute_transfer_id, keccak
 from abci_app.machine.records import TransferInfo
@@ -167,6 +169,24 @@ def test_a_log_that_does_not_fit_is_refused(change: Any) -> None:
         decode_event(change(good))
 
 
+def test_many_pointers_to_one_place_are_refused() -> None:
+    """Two hundred signatures, all the same megabyte; an answer has room for enough of them to fill any memory."""
+    event = next(event for event in CONNEXT.events.values() if event.name == "Executed")
+    copies, blob = 200, 1 << 20
+    pointers = b"".join((32 * copies).to_bytes(32, "big") for _ in range(copies))
+    signatures = copies.to_bytes(32, "big") + pointers + blob.to_bytes(32, "big") + bytes(blob)
+    info = encode(["uint256"] * 14, [*[0] * 6, 13 * 32, *[0] * 7])
+    empty = bytes(32)
+    heads = encode(["uint256"] * 5, [160, 160 + len(info), 192 + len(info), 0, 192 + len(info) + len(signatures)])
+    args = heads + info + empty + signatures + empty
+    log = Log(
+        ZERO_ADDRESS, (event.topic0, *[bytes(32)] * 3), encode(["uint256"] * 4, [128, 0, 0, 0]) + args,
+        1, bytes(32), bytes(32), 0, 0, False,
+    )
+    with pytest.raises(DecodeFailed, match="overlap"):
+        decode_event(log)
+
+
 def test_an_indexed_address_with_dirt_above_it_is_refused() -> None:
     topic0 = TOPICS["RouterAdded"]
     caller = encode(["address"], [b"\x02" * 20])
@@ -218,6 +238,16 @@ def test_reverts_are_named(data: str, name: str | None, arguments: tuple[Any, ..
 @pytest.mark.parametrize("name", ["AssetLogic__getConfig_notRegistered", "InboxFacet__reconcile_alreadyReconciled"])
 def test_errors_that_the_facets_do_not_declare_are_known(name: str) -> None:
     assert known_errors()[keccak(f"{name}()".encode())[:4]].name == name
+
+
+@pytest.mark.parametrize(("ask", "kind"), [("transfer_status", "DestinationStatus"), ("role", "Role")])
+def test_a_number_that_connext_does_not_have_does_not_decode(
+    monkeypatch: pytest.MonkeyPatch, ask: str, kind: str
+) -> None:
+    connext = Connext(Rpc("http://127.0.0.1:1"), ZERO_ADDRESS)
+    monkeypatch.setattr(Rpc, "call", lambda self, to, data, **_: (9).to_bytes(32, "big"))
+    with pytest.raises(DecodeFailed, match=f"{kind} 9"):
+        getattr(connext, ask)(bytes(32 if ask == "transfer_status" else 20))
 
 
 def test_overrides_name_the_mapping_entry() -> None:

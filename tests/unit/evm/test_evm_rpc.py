@@ -1,11 +1,8 @@
 """The RPC client against endpoints that hang, hang up, lie about shapes, or answer what was not asked."""
 
 import json
-import socketserver
 import threading
 import time
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 import pytest
@@ -23,80 +20,14 @@ from abci_app.evm.errors import (
 )
 from abci_app.evm.rpc import LOG_BLOCKS_MAX, Rpc
 from abci_app.machine.connext import keccak
+from tests.unit.evm.endpoint import http_answer
 
 ADDRESS, OTHER = b"\x11" * 20, b"\x22" * 20
 TOPIC = b"\x33" * 32
 WORD = "0x" + "44" * 32
 
-Answer = Callable[["Endpoint", str, list[Any]], Any]
-
-
-class Endpoint(socketserver.ThreadingTCPServer):
-    """A JSON-RPC endpoint whose answers a test decides. A `bytes` answer is the whole raw HTTP answer."""
-
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.answer = answer
-        self.requests: list[tuple[str, list[Any]]] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Endpoint
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
-        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        self.server.requests.append((request["method"], request["params"]))
-        answer = self.server.answer(self.server, request["method"], request["params"])
-        if callable(answer):  # takes over the connection
-            answer(self.wfile)
-            self.close_connection = True
-            return
-        if not isinstance(answer, bytes):
-            answer = http_answer(json.dumps({"jsonrpc": "2.0", "id": request["id"], **answer}).encode())
-        self.wfile.write(answer)
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-
-def http_answer(body: bytes, status: str = "200 OK") -> bytes:
-    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
-
-
 def result(value: Any) -> dict[str, Any]:
     return {"result": value}
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[..., tuple[Endpoint, Rpc]]]:
-    """Start an endpoint with a client that does not wait between attempts."""
-    started: list[tuple[Endpoint, Rpc, threading.Thread]] = []
-
-    def start(answer: Answer | dict[str, Any], **options: Any) -> tuple[Endpoint, Rpc]:
-        fixed = answer if callable(answer) else lambda *_: answer
-        endpoint = Endpoint(fixed)
-        thread = threading.Thread(target=endpoint.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-        thread.start()
-        settings: dict[str, Any] = {"timeout_s": 2.0, "retry_delays_s": ()} | options
-        rpc = Rpc(endpoint.url, **settings)
-        started.append((endpoint, rpc, thread))
-        return endpoint, rpc
-
-    yield start
-    for endpoint, rpc, thread in started:
-        rpc.close()
-        endpoint.shutdown()
-        thread.join(5)
-        endpoint.server_close()
 
 
 def make_block(**change: Any) -> dict[str, Any]:
@@ -267,11 +198,14 @@ NUMBER, BLOCK, LOGS, RECEIPT, CODE = (
         (BLOCK, result(make_block(hash="0x12"))),
         (BLOCK, result(make_block(number=None))),
         (BLOCK, result(make_block(timestamp="soon"))),
+        (BLOCK, result(make_block(timestamp=hex(2**62)))),
+        (NUMBER, result(hex(2**62))),
         (LOGS, result({})),
         (LOGS, result(["0x"])),
         (LOGS, result([make_log(topics=None)])),
         (LOGS, result([make_log(topics=[WORD] * 5)])),
         (LOGS, result([make_log(blockHash=None)])),
+        (LOGS, result([make_log(logIndex=hex(2**62))])),
         (LOGS, result([make_log(address="0x" + OTHER.hex())])),
         (LOGS, result([make_log(blockNumber="0xb")])),
         (LOGS, result([make_log(topics=[WORD])])),
@@ -282,6 +216,7 @@ NUMBER, BLOCK, LOGS, RECEIPT, CODE = (
         (RECEIPT, result(make_receipt(status="0x2"))),
         (RECEIPT, result(make_receipt(status=None))),
         (RECEIPT, result(make_receipt(logs=None))),
+        (RECEIPT, result(make_receipt(blockNumber=hex(2**62)))),
         (RECEIPT, result(make_receipt(transactionHash="0x" + "55" * 32))),
     ],
 )
@@ -323,7 +258,7 @@ def test_a_block_that_is_not_there_yet(serve: Any) -> None:
 
 
 def test_an_answer_without_end_is_cut(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("abci_app.evm.rpc.ANSWER_BYTES_MAX", 100_000)
+    monkeypatch.setattr("abci_app.evm.transport.ANSWER_BYTES_MAX", 100_000)
     _, rpc = serve(result("0x" + "00" * 1_000_000))
     with pytest.raises(RpcMalformed, match="more than 100000 bytes"):
         rpc.code(ADDRESS)

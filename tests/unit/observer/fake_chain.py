@@ -180,7 +180,7 @@ class FakeRpc(Rpc):
     """The real client over the in-memory chain: what differs is how the bytes travel."""
 
     def __init__(self, chain: FakeChain, faults: Faults | None = None) -> None:
-        super().__init__("http://fake.invalid/v3/secret-key", timeout_s=1.0, retry_delays_s=())
+        super().__init__("http://fake.invalid", timeout_s=1.0, retry_delays_s=())
         self.chain = chain
         self.faults = faults or Faults()
 
@@ -188,7 +188,7 @@ class FakeRpc(Rpc):
         try:
             return self.faults.answer(method, list(params), self.chain.answer)
         except Absent as error:
-            raise RpcUnavailable(f"no answer from {self.url}") from error
+            raise RpcUnavailable(f"no answer from {self.name}") from error
         except JsonRpcError as error:
             raise RpcRefused(error.code, str(error)) from error
 

@@ -518,13 +518,6 @@ def test_a_long_range_that_does_not_follow_is_refused() -> None:
     assert setting.doubts.causes == [Cause.HASH_CHANGED]
 
 
-def test_keys_in_urls_stay_out_of_the_log() -> None:
-    setting = Setting(routine_chain())
-    setting.faults.is_absent = True
-    setting.settle()
-    assert setting.doubts.details == ["rpc-unavailable: no answer from http://fake.invalid/…"]
-
-
 def test_long_call_data_does_not_change_what_is_seen() -> None:
     chain = FakeChain()
     setting = Setting(chain)
