@@ -14,7 +14,8 @@ from pathlib import Path
 import grpc_tools  # type: ignore[import-untyped]
 from google.protobuf.descriptor_pb2 import FileDescriptorSet
 from grpc_tools import protoc
-from stubs import abci_module, abci_stub, grpc_stub
+
+from proto.stubs import abci_module, abci_stub, grpc_stub
 
 ROOT = Path(__file__).resolve().parent.parent
 PROTO = ROOT / "proto"

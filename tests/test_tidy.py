@@ -105,6 +105,14 @@ def test_the_balance_checker_of_the_demo_loads_nothing_of_the_machine() -> None:
     assert [name for name in loaded if imports.is_within(name, "abci_app.machine")] == []
 
 
+def test_the_reading_order_of_the_machine_names_each_of_its_files_once() -> None:
+    section = FILES["ARCHITECTURE.md"].split("## Reading the state machine")[1].split("\n## ")[0]
+    named = [cell for line in section.splitlines() if line.startswith("| `") for cell in line.split("|")[1].split("`")]
+    assert sorted(name for name in named if name.endswith(".py")) == sorted(
+        path.rpartition("/")[2] for path in MACHINE if not path.endswith("__init__.py")
+    )
+
+
 def test_every_package_has_a_wall() -> None:
     packages = {imports.module_of(path).split(".")[1] for path in PACKAGE if path.count("/") >= 2}
     assert packages <= {wall.split(".")[1] for wall in imports.WALLS if wall.startswith("abci_app.")}
