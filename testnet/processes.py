@@ -3,11 +3,11 @@
 A PID alone may be somebody else's by tomorrow; with the kernel's start time beside it, it is ours or gone.
 """
 
-import ctypes
 import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,8 +17,12 @@ from pathlib import Path
 TERM_GRACE_S = 6.0
 """Between SIGTERM and SIGKILL: with KILL_GRACE_S below the ten seconds within which nothing may be left."""
 KILL_GRACE_S = 2.0
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None, use_errno=True)
+_DIES_WITH_PARENT = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, kept across exec
+if os.getppid() == int(sys.argv[1]):        # else the parent was gone before that
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 @dataclass(frozen=True)
@@ -86,18 +90,22 @@ def spawn(
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as log:
         return subprocess.Popen(
-            list(command),
+            die_with_parent(command) if dies_with_parent else list(command),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
-            preexec_fn=_die_with_parent if dies_with_parent else None,
         )
 
 
-def _die_with_parent() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def die_with_parent(command: Sequence[str]) -> list[str]:
+    """The command of a child that the kernel kills when the thread that starts it ends, even by SIGKILL.
+
+    The child asks for that itself, before it becomes ``command``. A preexec_fn would ask between fork and exec, where
+    threads' locks and gRPC's pollers are copies that nobody serves: now and then the child hangs or aborts there.
+    """
+    return [sys.executable, "-I", "-S", "-c", _DIES_WITH_PARENT, str(os.getpid()), *command]
 
 
 def start_ticks(pid: int) -> int | None:

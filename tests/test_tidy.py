@@ -73,6 +73,7 @@ CHECKS: list[tuple[str, Check, dict[str, str]]] = [
     ("machine is pure", purity.check_purity, MACHINE),
     ("machine sorts sets", purity.check_sorted_sets, MACHINE),
     ("no assert", purity.check_no_assert, PRODUCT),
+    ("nothing between fork and exec", purity.check_no_preexec, PYTHON),
     ("verbs of the machine", shape.check_verbs, MACHINE),
     ("file length", shape.check_file_length, PRODUCT),
     ("function length", shape.check_function_length, PRODUCT),
@@ -243,6 +244,11 @@ def test_purity_passes_integers_and_named_errors() -> None:
 def test_assert_is_refused() -> None:
     assert purity.check_no_assert("x.py", "assert x") != []
     assert purity.check_no_assert("x.py", "invariant(x)") == []
+
+
+def test_python_between_fork_and_exec_is_refused() -> None:
+    assert purity.check_no_preexec("x.py", "subprocess.Popen(command, preexec_fn=f)") != []
+    assert purity.check_no_preexec("x.py", "subprocess.Popen(command, start_new_session=True)") == []
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,5 @@
 """Processes that a test starts, and always ends by their own id."""
 
-import ctypes
 import signal
 import socket
 import subprocess
@@ -11,12 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from testnet.ports import find_free_ports
+from testnet.processes import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.02
-PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None)
 
 
 class Process:
@@ -41,12 +39,11 @@ class Process:
         assert self._child is None or self.returncode is not None, f"{self.name} still runs"
         with self.log.open("ab") as output:
             self._child = subprocess.Popen(
-                self.command,
+                die_with_parent(self.command),
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                preexec_fn=die_with_parent,
             )
 
     def kill(self) -> None:
@@ -82,11 +79,6 @@ class Process:
         """Registers its end with stack."""
         stack.callback(self.stop)
         return self
-
-
-def die_with_parent() -> None:
-    """Runs in the child before it becomes the command: the kernel ends it when this test run is gone."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def wait_until(holds: Callable[[], bool], timeout_s: float, failure: str, *processes: Process) -> None:

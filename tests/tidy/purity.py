@@ -50,6 +50,15 @@ def check_no_assert(path: str, source: str) -> list[str]:
     ]
 
 
+def check_no_preexec(path: str, source: str) -> list[str]:
+    """Refuses Python between fork and exec: with threads about (gRPC has some) the child may hang or abort there."""
+    return [
+        f"{path}:{node.value.lineno}: preexec_fn runs in a copy of a process with threads: let the child do it"
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.keyword) and node.arg == "preexec_fn"
+    ]
+
+
 def check_sorted_sets(path: str, source: str) -> list[str]:
     """Refuses to take elements out of a set in its own order: a set has no order worth agreeing on."""
     tree = ast.parse(source)

@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -200,6 +200,16 @@ def test_a_part_that_fails_shows_its_log_and_is_resumed(checkout: Checkout) -> N
     assert "npm" in checkout.take_calls()
 
 
+@pytest.fixture
+def heeded_signals() -> Iterator[None]:
+    """A test run in the background or under nohup ignores signals, and so would what it starts: not for this test."""
+    before = {sent: signal.signal(sent, lambda *_: None) for sent in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for sent, handler in before.items():
+        signal.signal(sent, handler)
+
+
+@pytest.mark.usefixtures("heeded_signals")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interruption_leaves_no_process_and_no_stamp(checkout: Checkout, sent: signal.Signals) -> None:
     pid_file = checkout.home / "go.pid"
