@@ -17,8 +17,8 @@ import pytest
 from abci_app.bridge.journal import Journal
 from abci_app.evm.rpc import Rpc
 from testnet.chains import use_automine, use_interval_mining
-from tests.contracts.bridge_kit import Crossing, crossing, submit_as_stranger, wait_for
-from tests.contracts.gate_kit import ROOT, Scene, open_scene, untouched
+from tests.contracts.bridge_kit import Crossing, submit_as_stranger, wait_for
+from tests.contracts.gate_kit import ROOT
 
 KILLED = -signal.SIGKILL
 RELAYER_S = 60.0
@@ -92,18 +92,6 @@ def nursery() -> Iterator[Nursery]:
     started = Nursery()
     yield started
     started.stop()
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("scene")) as scene:
-        yield scene
-
-
-@pytest.fixture
-def world(opened: Scene, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Crossing]:
-    with untouched(opened), crossing(opened, tmp_path, request.node.name.encode()) as ready:
-        yield ready
 
 
 def use_blocks(rpc: Rpc, mode: str) -> None:

@@ -2,11 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-
-import pytest
 
 from abci_app.bridge.config import Stagger
 from abci_app.bridge.runner import Options, Relay
@@ -16,35 +12,9 @@ from abci_app.machine.codec import Address
 from abci_app.machine.connext import keccak
 from testnet.chains import set_balance
 from testnet.deployment import dev_account
-from tests.contracts.bridge_kit import (
-    Crossing,
-    Lines,
-    crossing,
-    listening,
-    relaying,
-    submit_as_stranger,
-    wait_for,
-)
-from tests.contracts.gate_kit import ERC20, Scene, open_scene, untouched
+from tests.contracts.bridge_kit import Crossing, Lines, relaying, submit_as_stranger, wait_for
+from tests.contracts.gate_kit import ERC20
 from tests.unit.bridge.fake_node import transfer_id_of
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("scene")) as scene:
-        yield scene
-
-
-@pytest.fixture
-def world(opened: Scene, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Crossing]:
-    with untouched(opened), crossing(opened, tmp_path, request.node.name.encode()) as ready:
-        yield ready
-
-
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    with listening() as collected:
-        yield collected
 
 
 def test_every_attested_decision_is_executed_once_with_one_transaction_a_batch(world: Crossing, lines: Lines) -> None:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,21 +16,9 @@ from abci_app.cli.main import run
 from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.gate import deploy_gate, encode_creation, list_members
 from abci_app.evm.types import Address
-from tests.contracts.bridge_kit import Crossing, crossing, listening, relaying, wait_for
-from tests.contracts.gate_kit import ROOT, Scene, creation_of, open_scene, untouched
+from tests.contracts.bridge_kit import Crossing, listening, relaying, wait_for
+from tests.contracts.gate_kit import ROOT, creation_of
 from tests.rpc_proxy import RpcProxy
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("scene")) as scene:
-        yield scene
-
-
-@pytest.fixture
-def world(opened: Scene, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Crossing]:
-    with untouched(opened), crossing(opened, tmp_path, request.node.name.encode()) as ready:
-        yield ready
 
 
 def snapshot(folder: Path) -> dict[str, bytes]:

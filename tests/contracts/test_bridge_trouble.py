@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,39 +9,11 @@ import pytest
 from abci_app.evm.account import Transaction
 from abci_app.evm.types import Fees
 from testnet.chains import set_balance
-from tests.contracts.bridge_kit import (
-    MONEY_WEI,
-    Crossing,
-    Lines,
-    crossing,
-    listening,
-    relaying,
-    submit_as_stranger,
-    wait_for,
-)
-from tests.contracts.gate_kit import Scene, open_scene, untouched
+from tests.contracts.bridge_kit import MONEY_WEI, Crossing, Lines, relaying, submit_as_stranger, wait_for
 from tests.rpc_proxy import RpcProxy
 from tests.unit.bridge.fake_node import FakeNode
 
 GWEI = 10**9
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("scene")) as scene:
-        yield scene
-
-
-@pytest.fixture
-def world(opened: Scene, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Crossing]:
-    with untouched(opened), crossing(opened, tmp_path, request.node.name.encode()) as ready:
-        yield ready
-
-
-@pytest.fixture
-def lines() -> Iterator[Lines]:
-    with listening() as collected:
-        yield collected
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """A gate that could never be right is not created, and a set that was not renewed stops counting."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,21 +13,9 @@ from abci_app.machine.batches import compute_domain_separator
 from abci_app.machine.connext import keccak
 from testnet.connext_contracts import SPOKE_DOMAIN
 from testnet.supply import user_address
-from tests.contracts.gate_kit import ROOT, Scene, creation_of, gate_of, open_scene, untouched
+from tests.contracts.gate_kit import ROOT, Scene, creation_of, gate_of
 
 LOW, HIGH = GateMember(b"\x01" * 20, 1), GateMember(b"\x02" * 20, 1)
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("scene")) as scene:
-        yield scene
-
-
-@pytest.fixture
-def scene(opened: Scene) -> Iterator[Scene]:
-    with untouched(opened):
-        yield opened
 
 
 def creation_refusal(scene: Scene, creation: bytes) -> tuple[Any, ...]:

@@ -1,6 +1,6 @@
 """What an attested leaf does on the real diamond: pays, passes over, or fails one by one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,19 +12,7 @@ from abci_app.machine.connext import compute_debits, compute_transfer_id
 from bench.quorum import sign_execution
 from testnet.deployment import dev_account
 from testnet.supply import user_address
-from tests.contracts.gate_kit import Scene, open_scene, refusal_of, untouched
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("scene")) as scene:
-        yield scene
-
-
-@pytest.fixture
-def scene(opened: Scene) -> Iterator[Scene]:
-    with untouched(opened):
-        yield opened
+from tests.contracts.gate_kit import Scene, refusal_of
 
 
 def router_balance(scene: Scene, index: int) -> int:

@@ -1,6 +1,5 @@
 """No submitter can make a transfer fail by the gas they give, and no transfer can take more than its own share."""
 
-from collections.abc import Iterator
 
 import pytest
 
@@ -12,23 +11,11 @@ from bench.quorum import make_transfer, sign_execution
 from testnet.connext_contracts import load_connext_artifact
 from testnet.deployment import Token, dev_account
 from testnet.supply import user_address
-from tests.contracts.gate_kit import ROOT, Scene, open_scene, refusal_of, untouched
+from tests.contracts.gate_kit import ROOT, Scene, refusal_of, untouched
 
 GAS_WANTED = 1_000_000
 """What the receiver uses; Connext keeps 10,000 and takes some 160,000 besides."""
 GAS_GIVEN = 1_400_000
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("scene")) as scene:
-        yield scene
-
-
-@pytest.fixture
-def scene(opened: Scene) -> Iterator[Scene]:
-    with untouched(opened):
-        yield opened
-
 
 def hungry(scene: Scene, receiver: Address, gas: int = GAS_WANTED) -> ExecuteArgs:
     """A transfer whose receiver needs that much gas, and fails with less."""

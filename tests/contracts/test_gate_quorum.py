@@ -1,6 +1,6 @@
 """What was signed, and by whom: every way in which a leaf is not exactly what a quorum of this gate's set decided."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,21 +10,9 @@ from abci_app.evm.account import SECP256K1_ORDER
 from abci_app.evm.gate import GateBatch, order_signatures
 from abci_app.machine.batches import hash_decision
 from bench.quorum import make_decision, make_quorum
-from tests.contracts.gate_kit import ENOUGH, POWERS, Scene, gate_of, members_by_bit, open_scene, untouched
+from tests.contracts.gate_kit import ENOUGH, POWERS, Scene, gate_of, members_by_bit
 
 Change = Callable[[GateBatch], GateBatch]
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("scene")) as scene:
-        yield scene
-
-
-@pytest.fixture
-def scene(opened: Scene) -> Iterator[Scene]:
-    with untouched(opened):
-        yield opened
 
 
 @pytest.fixture(scope="module")

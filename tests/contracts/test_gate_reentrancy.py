@@ -1,26 +1,12 @@
 """Receivers that call back: into the gate, or from inside somebody else's `execute`."""
 
-from collections.abc import Iterator
 
-import pytest
 
 from abci_app.evm.codec import encode_arguments, known_errors
 from abci_app.evm.connext import CONNEXT, DestinationStatus, ExecuteArgs, encode_execute
 from abci_app.evm.gate import GateBatch, encode_execute_batch, encode_execute_reconciled
 from abci_app.evm.types import Address
-from tests.contracts.gate_kit import Scene, open_scene, untouched
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("scene")) as scene:
-        yield scene
-
-
-@pytest.fixture
-def scene(opened: Scene) -> Iterator[Scene]:
-    with untouched(opened):
-        yield opened
+from tests.contracts.gate_kit import Scene
 
 
 def calling_back(scene: Scene, caller: Address, calldata: bytes, **changes: bytes) -> ExecuteArgs:

@@ -18,17 +18,11 @@ from testnet.connext_contracts import HUB_DOMAIN, SPOKE_DOMAIN
 from testnet.deployment import dev_account
 from testnet.message_layer import settle
 from testnet.supply import user_address
-from tests.contracts.gate_kit import Scene, open_scene, refusal_of, untouched
+from tests.contracts.gate_kit import Scene, refusal_of, untouched
 
 AMOUNT = 25_000_000
 SLOW_GAS = 6_000_000
 ERC20 = load_interface("erc20")
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
-    with open_scene(tmp_path_factory.mktemp("scene")) as scene:
-        yield scene
 
 
 @pytest.fixture(scope="module")
