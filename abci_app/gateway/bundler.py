@@ -92,7 +92,7 @@ class Bundler:
 
     def _send(self, entries: Sequence[_Entry]) -> None:
         """Broadcast one bundle; where the door refuses it for one bid, send each alone: each gets its own code."""
-        raw = tx_pb2.Tx(bid_bundle=tx_pb2.BidBundle(bids=[entry.bid for entry in entries])).SerializeToString(
+        raw = tx_pb2.Transaction(bid_bundle=tx_pb2.BidBundle(bids=[entry.bid for entry in entries])).SerializeToString(
             deterministic=True
         )
         try:

@@ -1,6 +1,7 @@
 """The Query service: committed state, read in a gRPC thread, one snapshot an answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from heapq import merge
 from itertools import islice
 from typing import NoReturn, TypeVar
 
@@ -217,10 +218,9 @@ def list_transfers(state: StateDelta, from_acceptance: int, status: str) -> tupl
     The undecided ones have an index; the others are looked through by id, the first SCAN_MAX of them.
     """
     if status in (each.name for each in UNDECIDED):
-        references = scan_from(state, keys.open_transfers(), from_acceptance, NUMBER_MAX, records.Reference)
-        looked_at = [
-            state.must(keys.transfer(reference.transfer_id), records.Transfer) for reference in references
-        ]
+        lanes = [lane for _, lane in state.scan(keys.lanes(), records.Lane)]
+        by_lane = (list_undecided(state, lane, from_acceptance) for lane in lanes)
+        looked_at = list(islice(merge(*by_lane, key=lambda transfer: transfer.acceptance), SCAN_MAX))
     else:
         scanned = islice(state.scan(keys.transfers(), records.Transfer), SCAN_MAX)
         looked_at = [transfer for _, transfer in scanned]
@@ -229,6 +229,13 @@ def list_transfers(state: StateDelta, from_acceptance: int, status: str) -> tupl
         if transfer.acceptance >= from_acceptance and status in ("", transfer.status.name)
     ]
     return sorted(chosen, key=lambda transfer: transfer.acceptance), len(looked_at) >= SCAN_MAX
+
+
+def list_undecided(state: StateDelta, lane: records.Lane, from_acceptance: int) -> Iterator[records.Transfer]:
+    """Yield the undecided transfers of a lane, in acceptance order."""
+    prefix = keys.open_transfers(lane.origin, lane.destination)
+    for reference in scan_from(state, prefix, from_acceptance, NUMBER_MAX, records.Reference):
+        yield state.must(keys.transfer(reference.transfer_id), records.Transfer)
 
 
 def _limit(asked: int) -> int:

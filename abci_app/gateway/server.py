@@ -1,4 +1,4 @@
-"""The gRPC server: Query, TxService, health and reflection in a pool of threads."""
+"""The gRPC server: Query, Tx, health and reflection in a pool of threads."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -45,11 +45,11 @@ class Gateway:
         self._bundler = Bundler(engine)
         service = TxService(node, engine, self._waiters, self._bundler)
         query_pb2_grpc.add_QueryServicer_to_server(QueryService(node), self._server)
-        tx_service_pb2_grpc.add_TxServiceServicer_to_server(service, self._server)
+        tx_service_pb2_grpc.add_TxServicer_to_server(service, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [
             file.services_by_name[name].full_name
-            for file, name in ((query_pb2.DESCRIPTOR, "Query"), (tx_service_pb2.DESCRIPTOR, "TxService"))
+            for file, name in ((query_pb2.DESCRIPTOR, "Query"), (tx_service_pb2.DESCRIPTOR, "Tx"))
         ]
         reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
         for name in ("", *names):

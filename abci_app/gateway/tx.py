@@ -1,4 +1,4 @@
-"""The TxService: submit a transaction or bids; the answer is a code, never a guess."""
+"""The service Tx: submit a transaction or bids; the answer is a code, never a guess."""
 
 import threading
 import time
@@ -29,7 +29,7 @@ SUBMITTING_MAX = 24
 """Calls that submit at once: they hold a thread each, and queries need some too (server.THREADS)."""
 
 
-class TxService(tx_service_pb2_grpc.TxServiceServicer):
+class TxService(tx_service_pb2_grpc.TxServicer):
     """Submission through the node's own CometBFT."""
 
     def __init__(self, node: NodeReads, engine: Engine, waiters: CommitWaiters, bundler: Bundler) -> None:
@@ -87,7 +87,7 @@ class TxService(tx_service_pb2_grpc.TxServiceServicer):
         committed = self._node.committed()
         if committed is None:
             return Sent(b"", 0, Code.NOT_READY, "the node has not committed anything yet")
-        alone = tx_pb2.Tx(bid_bundle=tx_pb2.BidBundle(bids=[bid])).SerializeToString(deterministic=True)
+        alone = tx_pb2.Transaction(bid_bundle=tx_pb2.BidBundle(bids=[bid])).SerializeToString(deterministic=True)
         # Whether the transfer was seen is the engine's CheckTx to say: here every unknown one counts as seen.
         checked = check_tx(committed.view, alone, lambda _: True)
         return None if checked.code is Code.OK else Sent(alone, 0, checked.code, checked.log)

@@ -80,10 +80,10 @@ def decode_tx(raw: bytes) -> Transaction:
     raise Rejected(Code.TX_EMPTY, "no body")
 
 
-def _parse_envelope(raw: bytes) -> pb.Tx | None:
+def _parse_envelope(raw: bytes) -> pb.Transaction | None:
     """Return the message whose one encoding is ``raw``, None where there is none."""
     try:
-        envelope = pb.Tx.FromString(raw)
+        envelope = pb.Transaction.FromString(raw)
     except DecodeError:
         return None
     envelope.DiscardUnknownFields()
@@ -179,7 +179,7 @@ def _address(word: int) -> Address:
 def encode_bundle(bids: Iterable[SubmittedBid]) -> bytes:
     """Return the transaction that carries ``bids``, sorted here as BID-1 wants them."""
     ordered = sorted(bids, key=lambda bid: (bid.transfer_id, bid.router))
-    return _serialize(pb.Tx(bid_bundle=pb.BidBundle(bids=[
+    return _serialize(pb.Transaction(bid_bundle=pb.BidBundle(bids=[
         pb.Bid(transfer_id=bid.transfer_id, router=bid.router, signatures=[
             pb.PathSignature(path_length=each.path_length, signature=each.signature) for each in bid.signatures
         ]) for bid in ordered
@@ -188,15 +188,15 @@ def encode_bundle(bids: Iterable[SubmittedBid]) -> bytes:
 
 def encode_withdraw(withdraw: Withdraw) -> bytes:
     """Return the transaction that carries ``withdraw``."""
-    return _serialize(pb.Tx(withdraw=pb.Withdraw(
+    return _serialize(pb.Transaction(withdraw=pb.Withdraw(
         transfer_id=withdraw.transfer_id, router=withdraw.router, signature=withdraw.signature
     )))
 
 
 def encode_info_submission(info: TransferInfo) -> bytes:
     """Return the transaction that submits ``info``."""
-    return _serialize(pb.Tx(transfer_info=pb.TransferInfoSubmission(transfer_info=encode_transfer_info(info))))
+    return _serialize(pb.Transaction(transfer_info=pb.TransferInfoSubmission(transfer_info=encode_transfer_info(info))))
 
 
-def _serialize(envelope: pb.Tx) -> bytes:
+def _serialize(envelope: pb.Transaction) -> bytes:
     return envelope.SerializeToString(deterministic=True)

@@ -24,23 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13routing/v1/tx.proto\x12\nrouting.v1\"\xa0\x01\n\x02Tx\x12+\n\nbid_bundle\x18\x01 \x01(\x0b\x32\x15.routing.v1.BidBundleH\x00\x12(\n\x08withdraw\x18\x02 \x01(\x0b\x32\x14.routing.v1.WithdrawH\x00\x12;\n\rtransfer_info\x18\x03 \x01(\x0b\x32\".routing.v1.TransferInfoSubmissionH\x00\x42\x06\n\x04\x62ody\"*\n\tBidBundle\x12\x1d\n\x04\x62ids\x18\x01 \x03(\x0b\x32\x0f.routing.v1.Bid\"Y\n\x03\x42id\x12\x13\n\x0btransfer_id\x18\x01 \x01(\x0c\x12\x0e\n\x06router\x18\x02 \x01(\x0c\x12-\n\nsignatures\x18\x03 \x03(\x0b\x32\x19.routing.v1.PathSignature\"7\n\rPathSignature\x12\x13\n\x0bpath_length\x18\x01 \x01(\r\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"B\n\x08Withdraw\x12\x13\n\x0btransfer_id\x18\x01 \x01(\x0c\x12\x0e\n\x06router\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"/\n\x16TransferInfoSubmission\x12\x15\n\rtransfer_info\x18\x01 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x13routing/v1/tx.proto\x12\nrouting.v1\"\xa9\x01\n\x0bTransaction\x12+\n\nbid_bundle\x18\x01 \x01(\x0b\x32\x15.routing.v1.BidBundleH\x00\x12(\n\x08withdraw\x18\x02 \x01(\x0b\x32\x14.routing.v1.WithdrawH\x00\x12;\n\rtransfer_info\x18\x03 \x01(\x0b\x32\".routing.v1.TransferInfoSubmissionH\x00\x42\x06\n\x04\x62ody\"*\n\tBidBundle\x12\x1d\n\x04\x62ids\x18\x01 \x03(\x0b\x32\x0f.routing.v1.Bid\"Y\n\x03\x42id\x12\x13\n\x0btransfer_id\x18\x01 \x01(\x0c\x12\x0e\n\x06router\x18\x02 \x01(\x0c\x12-\n\nsignatures\x18\x03 \x03(\x0b\x32\x19.routing.v1.PathSignature\"7\n\rPathSignature\x12\x13\n\x0bpath_length\x18\x01 \x01(\r\x12\x11\n\tsignature\x18\x02 \x01(\x0c\"B\n\x08Withdraw\x12\x13\n\x0btransfer_id\x18\x01 \x01(\x0c\x12\x0e\n\x06router\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"/\n\x16TransferInfoSubmission\x12\x15\n\rtransfer_info\x18\x01 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'routing.v1.tx_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TX']._serialized_start=36
-  _globals['_TX']._serialized_end=196
-  _globals['_BIDBUNDLE']._serialized_start=198
-  _globals['_BIDBUNDLE']._serialized_end=240
-  _globals['_BID']._serialized_start=242
-  _globals['_BID']._serialized_end=331
-  _globals['_PATHSIGNATURE']._serialized_start=333
-  _globals['_PATHSIGNATURE']._serialized_end=388
-  _globals['_WITHDRAW']._serialized_start=390
-  _globals['_WITHDRAW']._serialized_end=456
-  _globals['_TRANSFERINFOSUBMISSION']._serialized_start=458
-  _globals['_TRANSFERINFOSUBMISSION']._serialized_end=505
+  _globals['_TRANSACTION']._serialized_start=36
+  _globals['_TRANSACTION']._serialized_end=205
+  _globals['_BIDBUNDLE']._serialized_start=207
+  _globals['_BIDBUNDLE']._serialized_end=249
+  _globals['_BID']._serialized_start=251
+  _globals['_BID']._serialized_end=340
+  _globals['_PATHSIGNATURE']._serialized_start=342
+  _globals['_PATHSIGNATURE']._serialized_end=397
+  _globals['_WITHDRAW']._serialized_start=399
+  _globals['_WITHDRAW']._serialized_end=465
+  _globals['_TRANSFERINFOSUBMISSION']._serialized_start=467
+  _globals['_TRANSFERINFOSUBMISSION']._serialized_end=514
 # @@protoc_insertion_point(module_scope)

@@ -6,7 +6,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
-class Tx(_message.Message):
+class Transaction(_message.Message):
     __slots__ = ("bid_bundle", "withdraw", "transfer_info")
     BID_BUNDLE_FIELD_NUMBER: _ClassVar[int]
     WITHDRAW_FIELD_NUMBER: _ClassVar[int]

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from abci_app.pb import tx_pb2 as routing_dot_v1_dot_tx__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1brouting/v1/tx_service.proto\x12\nrouting.v1\x1a\x13routing/v1/tx.proto\"O\n\rSubmitRequest\x12\n\n\x02tx\x18\x01 \x01(\x0c\x12\x1e\n\x04wait\x18\x02 \x01(\x0e\x32\x10.routing.v1.Wait\x12\x12\n\ntimeout_ms\x18\x03 \x01(\r\"p\n\x0eSubmitResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x11\n\tcode_name\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07tx_hash\x18\x04 \x01(\x0c\x12\x0e\n\x06height\x18\x05 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\"f\n\x11SubmitBidsRequest\x12\x1d\n\x04\x62ids\x18\x01 \x03(\x0b\x32\x0f.routing.v1.Bid\x12\x1e\n\x04wait\x18\x02 \x01(\x0e\x32\x10.routing.v1.Wait\x12\x12\n\ntimeout_ms\x18\x03 \x01(\r\"\xa8\x01\n\x12SubmitBidsResponse\x12\x36\n\x07\x61nswers\x18\x01 \x03(\x0b\x32%.routing.v1.SubmitBidsResponse.Answer\x1aZ\n\x06\x41nswer\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x11\n\tcode_name\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07tx_hash\x18\x04 \x01(\x0c\x12\x0e\n\x06height\x18\x05 \x01(\x04*;\n\x04Wait\x12\r\n\tWAIT_NONE\x10\x00\x12\x10\n\x0cWAIT_CHECKED\x10\x01\x12\x12\n\x0eWAIT_COMMITTED\x10\x02\x32\x99\x01\n\tTxService\x12?\n\x06Submit\x12\x19.routing.v1.SubmitRequest\x1a\x1a.routing.v1.SubmitResponse\x12K\n\nSubmitBids\x12\x1d.routing.v1.SubmitBidsRequest\x1a\x1e.routing.v1.SubmitBidsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1brouting/v1/tx_service.proto\x12\nrouting.v1\x1a\x13routing/v1/tx.proto\"O\n\rSubmitRequest\x12\n\n\x02tx\x18\x01 \x01(\x0c\x12\x1e\n\x04wait\x18\x02 \x01(\x0e\x32\x10.routing.v1.Wait\x12\x12\n\ntimeout_ms\x18\x03 \x01(\r\"p\n\x0eSubmitResponse\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x11\n\tcode_name\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07tx_hash\x18\x04 \x01(\x0c\x12\x0e\n\x06height\x18\x05 \x01(\x04\x12\x0c\n\x04\x64\x61ta\x18\x06 \x01(\x0c\"f\n\x11SubmitBidsRequest\x12\x1d\n\x04\x62ids\x18\x01 \x03(\x0b\x32\x0f.routing.v1.Bid\x12\x1e\n\x04wait\x18\x02 \x01(\x0e\x32\x10.routing.v1.Wait\x12\x12\n\ntimeout_ms\x18\x03 \x01(\r\"\xa8\x01\n\x12SubmitBidsResponse\x12\x36\n\x07\x61nswers\x18\x01 \x03(\x0b\x32%.routing.v1.SubmitBidsResponse.Answer\x1aZ\n\x06\x41nswer\x12\x0c\n\x04\x63ode\x18\x01 \x01(\r\x12\x11\n\tcode_name\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x0f\n\x07tx_hash\x18\x04 \x01(\x0c\x12\x0e\n\x06height\x18\x05 \x01(\x04*;\n\x04Wait\x12\r\n\tWAIT_NONE\x10\x00\x12\x10\n\x0cWAIT_CHECKED\x10\x01\x12\x12\n\x0eWAIT_COMMITTED\x10\x02\x32\x92\x01\n\x02Tx\x12?\n\x06Submit\x12\x19.routing.v1.SubmitRequest\x1a\x1a.routing.v1.SubmitResponse\x12K\n\nSubmitBids\x12\x1d.routing.v1.SubmitBidsRequest\x1a\x1e.routing.v1.SubmitBidsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,6 +44,6 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SUBMITBIDSRESPONSE']._serialized_end=532
   _globals['_SUBMITBIDSRESPONSE_ANSWER']._serialized_start=442
   _globals['_SUBMITBIDSRESPONSE_ANSWER']._serialized_end=532
-  _globals['_TXSERVICE']._serialized_start=596
-  _globals['_TXSERVICE']._serialized_end=749
+  _globals['_TX']._serialized_start=596
+  _globals['_TX']._serialized_end=742
 # @@protoc_insertion_point(module_scope)

@@ -25,7 +25,7 @@ if _version_not_supported:
     )
 
 
-class TxServiceStub:
+class TxStub:
     """Submission of transactions to the node's own CometBFT.
     """
 
@@ -36,18 +36,18 @@ class TxServiceStub:
             channel: A grpc.Channel.
         """
         self.Submit = channel.unary_unary(
-                '/routing.v1.TxService/Submit',
+                '/routing.v1.Tx/Submit',
                 request_serializer=routing_dot_v1_dot_tx__service__pb2.SubmitRequest.SerializeToString,
                 response_deserializer=routing_dot_v1_dot_tx__service__pb2.SubmitResponse.FromString,
                 _registered_method=True)
         self.SubmitBids = channel.unary_unary(
-                '/routing.v1.TxService/SubmitBids',
+                '/routing.v1.Tx/SubmitBids',
                 request_serializer=routing_dot_v1_dot_tx__service__pb2.SubmitBidsRequest.SerializeToString,
                 response_deserializer=routing_dot_v1_dot_tx__service__pb2.SubmitBidsResponse.FromString,
                 _registered_method=True)
 
 
-class TxServiceServicer:
+class TxServicer:
     """Submission of transactions to the node's own CometBFT.
     """
 
@@ -66,7 +66,7 @@ class TxServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
 
-def add_TxServiceServicer_to_server(servicer, server):
+def add_TxServicer_to_server(servicer, server):
     rpc_method_handlers = {
             'Submit': grpc.unary_unary_rpc_method_handler(
                     servicer.Submit,
@@ -80,13 +80,13 @@ def add_TxServiceServicer_to_server(servicer, server):
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
-            'routing.v1.TxService', rpc_method_handlers)
+            'routing.v1.Tx', rpc_method_handlers)
     server.add_generic_rpc_handlers((generic_handler,))
-    server.add_registered_method_handlers('routing.v1.TxService', rpc_method_handlers)
+    server.add_registered_method_handlers('routing.v1.Tx', rpc_method_handlers)
 
 
  # This class is part of an EXPERIMENTAL API.
-class TxService:
+class Tx:
     """Submission of transactions to the node's own CometBFT.
     """
 
@@ -104,7 +104,7 @@ class TxService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/routing.v1.TxService/Submit',
+            '/routing.v1.Tx/Submit',
             routing_dot_v1_dot_tx__service__pb2.SubmitRequest.SerializeToString,
             routing_dot_v1_dot_tx__service__pb2.SubmitResponse.FromString,
             options,
@@ -131,7 +131,7 @@ class TxService:
         return grpc.experimental.unary_unary(
             request,
             target,
-            '/routing.v1.TxService/SubmitBids',
+            '/routing.v1.Tx/SubmitBids',
             routing_dot_v1_dot_tx__service__pb2.SubmitBidsRequest.SerializeToString,
             routing_dot_v1_dot_tx__service__pb2.SubmitBidsResponse.FromString,
             options,

@@ -6,13 +6,13 @@ import grpc as _grpc
 
 from abci_app.pb import tx_service_pb2
 
-class TxServiceStub:
+class TxStub:
     def __init__(self, channel: _grpc.Channel) -> None: ...
     Submit: _grpc.UnaryUnaryMultiCallable[tx_service_pb2.SubmitRequest, tx_service_pb2.SubmitResponse]
     SubmitBids: _grpc.UnaryUnaryMultiCallable[tx_service_pb2.SubmitBidsRequest, tx_service_pb2.SubmitBidsResponse]
 
-class TxServiceServicer:
+class TxServicer:
     def Submit(self, request: tx_service_pb2.SubmitRequest, context: _grpc.ServicerContext) -> tx_service_pb2.SubmitResponse: ...
     def SubmitBids(self, request: tx_service_pb2.SubmitBidsRequest, context: _grpc.ServicerContext) -> tx_service_pb2.SubmitBidsResponse: ...
 
-def add_TxServiceServicer_to_server(servicer: TxServiceServicer, server: _grpc.Server) -> None: ...
+def add_TxServicer_to_server(servicer: TxServicer, server: _grpc.Server) -> None: ...

@@ -59,7 +59,7 @@ class _Node:
     address: str
     channel: grpc.Channel
     query: query_pb2_grpc.QueryStub
-    tx: tx_service_pb2_grpc.TxServiceStub
+    tx: tx_service_pb2_grpc.TxStub
 
 
 class _Away(Exception):
@@ -174,7 +174,7 @@ class NodeClient:
 def _connect(address: str) -> _Node:
     channel = grpc.insecure_channel(address, options=OPTIONS)
     return _Node(
-        address, channel, query_pb2_grpc.QueryStub(channel), tx_service_pb2_grpc.TxServiceStub(channel)
+        address, channel, query_pb2_grpc.QueryStub(channel), tx_service_pb2_grpc.TxStub(channel)
     )
 
 

@@ -96,7 +96,7 @@ def list_kinds(router: Account, finished: TransferId, assigned: TransferId) -> d
 
 def encode_unsorted(bids: Sequence[SubmittedBid]) -> bytes:
     """The canonical bytes of a bundle in this very order, whatever is wrong with it."""
-    return tx_pb2.Tx(bid_bundle=tx_pb2.BidBundle(bids=[
+    return tx_pb2.Transaction(bid_bundle=tx_pb2.BidBundle(bids=[
         tx_pb2.Bid(transfer_id=bid.transfer_id, router=bid.router, signatures=[
             tx_pb2.PathSignature(path_length=each.path_length, signature=each.signature) for each in bid.signatures
         ]) for bid in bids

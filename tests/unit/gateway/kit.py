@@ -186,8 +186,8 @@ class Served:
         return query_pb2_grpc.QueryStub(self.channel)
 
     @property
-    def tx(self) -> tx_service_pb2_grpc.TxServiceStub:
-        return tx_service_pb2_grpc.TxServiceStub(self.channel)
+    def tx(self) -> tx_service_pb2_grpc.TxStub:
+        return tx_service_pb2_grpc.TxStub(self.channel)
 
 
 @contextmanager

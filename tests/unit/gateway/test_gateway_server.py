@@ -35,13 +35,13 @@ def test_reflection_lists_the_services_and_their_messages(served: Served) -> Non
     database = ProtoReflectionDescriptorDatabase(served.channel)
     services = set(database.get_services())
     assert services == {
-        "routing.v1.Query", "routing.v1.TxService", "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection",
+        "routing.v1.Query", "routing.v1.Tx", "grpc.health.v1.Health", "grpc.reflection.v1alpha.ServerReflection",
     }
     described = database.FindFileContainingSymbol("routing.v1.Query")
     assert "AuctionResponse" in [message.name for message in described.message_type]
 
 
-@pytest.mark.parametrize("service", ["", "routing.v1.Query", "routing.v1.TxService"])
+@pytest.mark.parametrize("service", ["", "routing.v1.Query", "routing.v1.Tx"])
 def test_health_of_every_service(served: Served, service: str) -> None:
     stub = health_pb2_grpc.HealthStub(served.channel)
     answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=CALL_S)

@@ -44,7 +44,7 @@ def accept(served: Served) -> TransferId:
 
 def as_pb(*bids_: object) -> list[tx_pb2.Bid]:
     """Bids as a client sends them."""
-    return list(tx_pb2.Tx.FromString(encode_bundle(bids_)).bid_bundle.bids)  # type: ignore[arg-type]
+    return list(tx_pb2.Transaction.FromString(encode_bundle(bids_)).bid_bundle.bids)  # type: ignore[arg-type]
 
 
 def submit(served: Served, raw: bytes, wait: int = pb.WAIT_CHECKED, timeout_ms: int = 0) -> pb.SubmitResponse:

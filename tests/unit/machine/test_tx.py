@@ -42,7 +42,7 @@ def code_of(call: Callable[[], object]) -> Code:
 
 
 def raw_bundle(*bids: pb.Bid) -> bytes:
-    return pb.Tx(bid_bundle=pb.BidBundle(bids=bids)).SerializeToString(deterministic=True)
+    return pb.Transaction(bid_bundle=pb.BidBundle(bids=bids)).SerializeToString(deterministic=True)
 
 
 def raw_bid(lengths: tuple[int, ...] = (1,), signature: bytes = SIGNATURE, **changes: bytes) -> pb.Bid:
@@ -103,7 +103,7 @@ def test_tx_1_refuses_every_other_encoding(raw: bytes, code: Code) -> None:
 
 def test_tx_1_refuses_unknown_fields_at_every_depth() -> None:
     """TX-1: an unknown field inside a bid or a signature is no second encoding of it either."""
-    message = pb.Tx.FromString(VALID)
+    message = pb.Transaction.FromString(VALID)
     for inner in (message.bid_bundle, message.bid_bundle.bids[0], message.bid_bundle.bids[0].signatures[0]):
         inner.MergeFromString(b"\xa2\x06\x01x")
         assert code_of(lambda: decode_tx(message.SerializeToString(deterministic=True))) is Code.TX_NOT_CANONICAL
