@@ -70,7 +70,7 @@ class CallReverted(RpcRefused):
     """A simulated call or an estimate reverted.
 
     `selector` is the first four bytes of the revert data (empty without data), `name` the error's name where this
-    package knows it (`Error` for a require text, `Panic` for the compiler's checks), `args` its decoded arguments.
+    package knows it (`Error` for a require text, `Panic` for the compiler's checks), `arguments` what it decodes to.
     """
 
     def __init__(self, code: int, message: str, data: bytes, name: str | None, args: tuple[Any, ...]) -> None:

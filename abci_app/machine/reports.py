@@ -65,20 +65,22 @@ def count_reports(scope: Scope, said: Sequence[tuple[Member, tuple[DomainReport,
     by_domain: dict[DomainId, list[tuple[int, DomainReport]]] = {}
     for voter, reports in said:
         place = places.get(voter.consensus_key)
-        for report in reports if place is not None else ():
-            by_domain.setdefault(report.domain, []).append((place or 0, report))
+        if place is None:
+            continue
+        for report in reports:
+            by_domain.setdefault(report.domain, []).append((place, report))
     for domain_id in sorted(by_domain):
         domain = scope.delta.read(keys.domain(domain_id), Domain)
         if domain is not None and domain.status is not DomainStatus.HALTED:
             before = read_tally(scope.delta, domain)
             after = {number: dict(digests) for number, digests in before.items()}
             for place, report in by_domain[domain_id]:
-                compute_recorded(after, place, report)
+                record_report(after, place, report)
             put_tally(scope, domain, before, after)
-            raise_hopeless(scope, domain, members, before, after)
+            alarm_hopeless(scope, domain, members, before, after)
 
 
-def compute_recorded(tally: Tally, place: int, report: DomainReport) -> None:
+def record_report(tally: Tally, place: int, report: DomainReport) -> None:
     """Put one member's report into ``tally``: a changed digest deletes what it reported for later segments (REP-1)."""
     bit = 1 << place
     for number, digest in enumerate(report.digests, start=report.first):
@@ -112,7 +114,7 @@ def put_tally(scope: Scope, domain: Domain, before: Tally, after: Tally) -> None
             scope.delta.delete(keys.reports(domain.domain, number))
 
 
-def raise_hopeless(
+def alarm_hopeless(
     scope: Scope, domain: Domain, members: Sequence[Member], before: Tally, after: Tally
 ) -> None:
     """Alarm where no digest of a segment can reach two thirds any more, when its reports change (REP-3)."""

@@ -10,7 +10,7 @@ from abci_app.machine.codec import DomainId, Malformed
 from abci_app.machine.codes import Code, Rejected, require
 from abci_app.machine.params import EVENT_BYTES_MAX, INDEX_WHOLE_BLOCK, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX
 from abci_app.machine.records import Cursor, Domain
-from abci_app.machine.stream import Segment, advance, compute_digest, decode_segment, size_positioned
+from abci_app.machine.stream import Segment, compute_cursor, compute_digest, decode_segment, size_positioned
 
 POSITION_BYTES_MAX = 16
 """Bytes that an event's position takes before its projection."""
@@ -42,7 +42,7 @@ def chain_segments(domains: Mapping[DomainId, Domain], raws: Sequence[bytes]) ->
         if segment.domain < last:
             raise Rejected(Code.SEGMENT_OUT_OF_ORDER, f"domain {segment.domain} after {last}")
         check_fit(domain, segment)
-        after = advance(domain.cursor, segment, compute_digest(domain.cursor.digest, raw))
+        after = compute_cursor(segment, compute_digest(domain.cursor.digest, raw))
         places[segment.domain] = replace(domain, cursor=after)
         chained.append(ChainedSegment(segment, after))
         last = segment.domain

@@ -52,7 +52,7 @@ __all__ = [
     "RelayerFeesIncreased", "RoleChanged", "RouterAdded", "RouterAllowlistRemoved", "RouterLiquidityAdded",
     "RouterLiquidityRemoved", "RouterList", "RouterRemoved", "STREAM_VERSION", "SequencerChanged",
     "SlippageUpdated", "Unpaused", "XCalled", "decode_event", "encode_event", "PositionedEvent", "Segment",
-    "advance", "compute_digest", "compute_first_digest", "decode_segment", "encode_segment", "size_positioned",
+    "compute_cursor", "compute_digest", "compute_first_digest", "decode_segment", "encode_segment", "size_positioned",
 ]
 
 
@@ -176,8 +176,8 @@ def compute_first_digest(domain: Domain) -> Hash:
     return Hash(sha256(b"consensus-routing/stream" + raw).digest())
 
 
-def advance(cursor: Cursor, segment: Segment, digest: Hash) -> Cursor:
-    """Return the cursor after ``segment``."""
+def compute_cursor(segment: Segment, digest: Hash) -> Cursor:
+    """Return the cursor after ``segment``; ``digest`` is the running digest then."""
     return Cursor(
         segment.number, segment.end_block, segment.end_index, segment.end_block_hash, segment.end_timestamp_s, digest
     )

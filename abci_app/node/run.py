@@ -23,6 +23,9 @@ from abci_app.node.store import Store
 from abci_app.node.view import Committed, CommittedBlock, Published
 from abci_app.observer.snapshot import EMPTY_OBSERVATION, Observation
 
+COLLECTOR_THRESHOLDS = (50_000, 20, 50)
+"""Objects made before the young are looked at, and how many such looks before the older ones are."""
+
 log = logging.getLogger(__name__)
 
 
@@ -38,6 +41,9 @@ class Service(Protocol):
 
 class RunningObserver(Observer, Service, Protocol):
     """An observer with threads."""
+
+    def check(self) -> None:
+        """Look at the endpoints before the start; ValueError for one that is of another chain."""
 
 
 class NodeReads:
@@ -73,8 +79,6 @@ class NodeReads:
     def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
         """Call ``listener`` after every commit, in the ABCI thread: it must only hand over. Before the start only."""
         self._app.subscribe(listener)
-COLLECTOR_THRESHOLDS = (50_000, 20, 50)
-"""Objects made before the young are looked at, and how many such looks before the older ones are."""
 
 
 class Silence:
@@ -83,6 +87,9 @@ class Silence:
     def observation(self) -> Observation:
         """Return the empty observation."""
         return EMPTY_OBSERVATION
+
+    def check(self) -> None:
+        """There is nothing to look at."""
 
     def start(self) -> None:
         """Nothing runs."""
@@ -113,7 +120,8 @@ def run_node(
 ) -> None:
     """Run the node of a home until SIGTERM or SIGINT. Raises NodeError, in one line, where it cannot start or go on.
 
-    Refused before anything on disk changes: a wrong home, one in use, a foreign database, an address in use.
+    Refused before anything on disk changes: a wrong home, one in use, a foreign database, an address in use, an
+    endpoint of another chain than the committed domain's.
     """
     home = load_home(path)
     with locked(path), ExitStack() as stack:
@@ -123,6 +131,7 @@ def run_node(
         published = Published()
         observer = make_observer(home, published)
         app = load(lambda: application(home.config.chain_id, store, home.signer, observer, published))
+        check_endpoints(observer)
         begin_log(home, stack)
         reads = NodeReads(app)
         for service in (observer, *(make(home, reads) for make in services)):
@@ -174,6 +183,14 @@ def probe_addresses(home: Home) -> None:
         listener.close()
         if address.startswith("unix://"):
             Path(address.removeprefix("unix://")).unlink(missing_ok=True)
+
+
+def check_endpoints(observer: RunningObserver) -> None:
+    """Raise HomeError for an endpoint of another chain: a mix-up in config.toml, which no waiting mends."""
+    try:
+        observer.check()
+    except ValueError as error:
+        raise HomeError(f"chains.rpc_urls: {error}") from error
 
 
 def begin_log(home: Home, stack: ExitStack) -> None:

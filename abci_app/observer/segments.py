@@ -9,7 +9,7 @@ from abci_app.machine.records import Cursor, Domain
 from abci_app.machine.stream import (
     PositionedEvent,
     Segment,
-    advance,
+    compute_cursor,
     compute_digest,
     encode_segment,
     size_positioned,
@@ -57,7 +57,7 @@ def cut(
             domain.idle_blocks, cursor.number + 1, block, index, block_hash, timestamp_s, tuple(events[start:stop]),
         )
         raw = encode_segment(segment)
-        cursor = advance(cursor, segment, compute_digest(cursor.digest, raw))
+        cursor = compute_cursor(segment, compute_digest(cursor.digest, raw))
         found.append(CutSegment(segment, raw, cursor))
         start = stop
     return tuple(found)

@@ -15,7 +15,7 @@ from abci_app.machine.stream import (
     PositionedEvent,
     RouterAdded,
     XCalled,
-    advance,
+    compute_cursor,
     compute_digest,
     compute_first_digest,
     decode_segment,
@@ -107,7 +107,7 @@ def test_every_segment_is_what_the_rule_says(stream: tuple[Domain, list[Position
         rest = after(events, cursor, final_block)
         assert decode_segment(found.raw) == segment
         assert found.raw == encode_segment(segment)
-        assert found.after == advance(cursor, segment, compute_digest(cursor.digest, found.raw))
+        assert found.after == compute_cursor(segment, compute_digest(cursor.digest, found.raw))
         assert segment.number == cursor.number + 1
         assert (segment.end_block_hash, segment.end_timestamp_s) == block_info(segment.end_block)
         assert segment.end_block <= final_block

@@ -10,7 +10,6 @@ from abci_app.machine.bids import (
     check_accepted,
     check_tx,
     compute_withdraw_digest,
-    holds_back,
     list_unknown_bids,
     merge_signatures,
     process_tx,
@@ -361,7 +360,6 @@ def test_bid_7_refuses_bids_nobody_accepted_yet(
     delta = StateDelta(world())
     named = frozenset(accepted)
     assert list_unknown_bids(delta, raw, named) == unknown
-    assert holds_back(delta, raw, named) is bool(unknown)
     if unknown:
         with pytest.raises(Rejected) as refused:
             check_accepted(delta, raw, named)

@@ -29,8 +29,8 @@ from abci_app.machine.reports import (
     check_segments,
     compute_agreed,
     compute_agreement,
-    compute_recorded,
     process_commit,
+    record_report,
 )
 from abci_app.machine.segments import check_fit, is_end_allowed
 from abci_app.machine.state import StateDelta
@@ -172,7 +172,7 @@ def test_tally_against_a_naive_model(reports):
     naive: dict[int, dict[int, Hash]] = {member: {} for member in range(4)}
     for member, first, numbers in reports:
         digests = tuple((D1, D2, D3)[number] for number in numbers)
-        compute_recorded(tally, member, DomainReport(A, first, digests))
+        record_report(tally, member, DomainReport(A, first, digests))
         for number, digest in enumerate(digests, start=first):
             if 1 <= number <= 4:
                 if naive[member].get(number, digest) != digest:

@@ -41,7 +41,7 @@ from abci_app.machine.stream import (
     SlippageUpdated,
     Unpaused,
     XCalled,
-    advance,
+    compute_cursor,
     compute_digest,
     compute_first_digest,
     decode_event,
@@ -116,7 +116,7 @@ def test_seg_4_segments_and_running_digests_are_pinned() -> None:
         assert decode_segment(raw) == segment
         digest = compute_digest(digest, raw)
         assert digest.hex() == vector["digest"]
-        cursor = advance(cursor, segment, digest)
+        cursor = compute_cursor(segment, digest)
     assert cursor == Cursor(2, 128, INDEX_WHOLE_BLOCK, FULL.end_block_hash, 1_700_000_256, digest)
 
 
