@@ -60,6 +60,8 @@ class Faults:
         self.failed_receipts = False
         self.log_range_max: int | None = None
         """eth_getLogs refuses longer ranges."""
+        self.constants: dict[str, Any] = {}
+        """Answers that the endpoint behind is not asked for."""
         self.junk_methods: tuple[str, ...] = ()
         self.is_hanging = False
         self.released.set()
@@ -78,6 +80,8 @@ class Faults:
             raise Absent
         if method in self.refused_methods:
             raise JsonRpcError(self.refused_methods[method], "refused by the test")
+        if method in self.constants:
+            return self.constants[method]
         if method in self.junk_methods:
             return {"junk": True}
         if method == "eth_getBlockByNumber":

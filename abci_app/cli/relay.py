@@ -1,5 +1,6 @@
 """``routerd relay``: a relayer until SIGTERM."""
 
+import math
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +10,7 @@ import typer
 
 from abci_app.bridge.chain import EvmChain, check_once
 from abci_app.bridge.config import RelayConfig, Stagger, check_config
-from abci_app.bridge.errors import RelayError
+from abci_app.bridge.errors import Fatal, RelayError
 from abci_app.bridge.home import RelayHome, load_home, locked
 from abci_app.bridge.runner import Options, Relay
 from abci_app.cli.failure import Failure
@@ -53,6 +54,8 @@ def choose(config: RelayConfig, nodes: list[str] | None, rank_stagger_s: float |
     if nodes:
         config = replace(config, nodes=tuple(nodes))
     if rank_stagger_s is not None:
+        if not math.isfinite(rank_stagger_s):
+            raise Fatal(f"--rank-stagger {rank_stagger_s}: must be a number of seconds")
         config = replace(config, stagger=Stagger(round(rank_stagger_s * 1000), config.stagger.relayers))
     check_config(config)
     return config

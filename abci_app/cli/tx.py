@@ -136,11 +136,11 @@ def load(home: Path) -> "RouterHome":
 
 
 def show(answer: "Answer", as_json: bool) -> None:
-    """Print what became of a submission; Failure where it was refused."""
+    """Print what became of a submission; Failure, for programs beside the same object, where it was refused."""
+    if as_json:
+        print(json.dumps(asdict(answer)))
     if answer.code:
         reason = answer.reason.removeprefix(f"{answer.code_name}: ")
         raise Failure(f"{answer.code_name}: {reason}" if reason else answer.code_name)
-    if as_json:
-        print(json.dumps(asdict(answer)))
-    else:
+    if not as_json:
         print_fields([("code", answer.code_name), ("height", answer.height or "-")])

@@ -121,7 +121,7 @@ def run_node(
     """Run the node of a home until SIGTERM or SIGINT. Raises NodeError, in one line, where it cannot start or go on.
 
     Refused before anything on disk changes: a wrong home, one in use, a foreign database, an address in use, an
-    endpoint of another chain than the committed domain's.
+    endpoint of another chain than the committed domain's (its LevelDB has been opened by then, and renewed its files).
     """
     home = load_home(path)
     with locked(path), ExitStack() as stack:
@@ -190,7 +190,7 @@ def check_endpoints(observer: RunningObserver) -> None:
     try:
         observer.check()
     except ValueError as error:
-        raise HomeError(f"chains.rpc_urls: {error}") from error
+        raise HomeError(f"observer.domains: {error}") from error
 
 
 def begin_log(home: Home, stack: ExitStack) -> None:

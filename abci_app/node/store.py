@@ -73,6 +73,8 @@ class Store:
         store = cls(path, chain_id)
         if not path.exists():
             return store
+        if not path.is_dir():
+            raise StoreError(f"{path} is no folder: the database cannot be made there")
         if not (path / IDENTITY).exists() and not (path / DATABASE).exists():
             return store
         check_identity(path, chain_id)

@@ -86,6 +86,18 @@ class Follower:
         self._content: _Content | None = None
         self._span = SPAN_MAX
 
+    def check_chain(self) -> None:
+        """Raise `NotSure` where the endpoint says that it is of another chain. No word from it, or of the domain yet,
+        is no objection: `step` asks again."""
+        domain = self._read_domains().get(self.domain)
+        if domain is None:
+            return
+        try:
+            Endpoint(self._rpc, domain.connext, STREAM_TOPICS).require_chain(domain.chain_id)
+        except NotSure as doubt:
+            if doubt.cause is Cause.WRONG_CHAIN:
+                raise
+
     def step(self) -> Next:
         """One pass: adopt the committed cursor, poll the final head, read at most ``SPAN_MAX`` blocks, cut, publish."""
         domain = self._read_domains().get(self.domain)

@@ -13,7 +13,7 @@ from types import MappingProxyType
 
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.codec import DomainId, TransferId
-from abci_app.observer.doubts import DoubtLog
+from abci_app.observer.doubts import DoubtLog, NotSure
 from abci_app.observer.follower import Follower, Next, ReadDomains, View
 from abci_app.observer.quorum import agree_segments, agree_transfers
 from abci_app.observer.snapshot import EMPTY_OBSERVATION, Observation, ObservedDomain
@@ -88,6 +88,16 @@ class Watcher:
         self._publishing = threading.Lock()
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
+
+    def check(self) -> None:
+        """Ask each endpoint of a committed domain for its chain. Raises ValueError, in one line, for one of another."""
+        for domain, followers in self._followers.items():
+            for at, follower in enumerate(followers):
+                try:
+                    follower.check_chain()
+                except NotSure as doubt:
+                    url = self._configs[domain].rpc_urls[at]
+                    raise ValueError(f"domain {domain}: {url}: {doubt.detail}") from doubt
 
     def start(self) -> None:
         """Start the threads. Once only."""

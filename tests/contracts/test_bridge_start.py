@@ -130,7 +130,9 @@ def test_a_second_relayer_on_one_home_is_refused(world: Crossing, capfd: pytest.
     assert snapshot(home) == before
 
 
-@pytest.mark.parametrize("arguments", [["--node", "nowhere"], ["--rank-stagger", "-1"]])
+@pytest.mark.parametrize("arguments", [
+    ["--node", "nowhere"], ["--rank-stagger", "-1"], ["--rank-stagger", "inf"], ["--rank-stagger", "nan"],
+])
 def test_wrong_arguments_get_one_line(
     world: Crossing, capfd: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:

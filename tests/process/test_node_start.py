@@ -22,8 +22,11 @@ from abci_app.node.store import Head, Store
 from abci_app.pb import query_pb2, query_pb2_grpc
 from tests.process.network import make_network
 from tests.process.processes import Process, accepts, free_ports, python, wait_until
+from tests.rpc_proxy import RpcProxy
+from tests.unit.observer.fake_chain import FakeChain
 
 START_TIMEOUT_S = 60.0
+CHAIN = ChainState("routing-1", 1, 1, 1, 1, (), 1, 1, 1)
 
 
 @pytest.fixture
@@ -32,9 +35,8 @@ def home() -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="routing-") as folder:
         path = Path(folder) / "node"
         init_home(path, Config("routing-1", grpc_address=f"127.0.0.1:{free_ports(1)[0]}"))
-        chain = encode(ChainState("routing-1", 1, 1, 1, 1, (), 1, 1, 1))
         store = Store.open(path / "data", "routing-1")
-        store.write(Head(1, Tree.build({keys.CHAIN: chain}).root, 1), {keys.CHAIN: chain})
+        store.write(Head(1, Tree.build({keys.CHAIN: encode(CHAIN)}).root, 1), {keys.CHAIN: encode(CHAIN)})
         store.close()
         yield path
 
@@ -93,6 +95,22 @@ def taken_unix_socket(home: Path) -> Iterator[None]:
 
 
 @contextmanager
+def endpoint_of_another_chain(home: Path) -> Iterator[None]:
+    """The committed domain's chain id is not the one that its endpoint answers."""
+    domain = FakeChain().domain(chain_id=1)
+    shutil.rmtree(home / "data")
+    store = Store.open(home / "data", "routing-1")
+    values = {keys.CHAIN: encode(CHAIN), keys.domain(domain.domain): encode(domain)}
+    store.write(Head(1, Tree.build(values).root, 1), values)
+    store.close()
+    with RpcProxy("http://127.0.0.1:1") as proxy:
+        proxy.faults.constants["eth_chainId"] = hex(31337)
+        with (home / "config.toml").open("a") as config:
+            config.write(f'\n[[observer.domains]]\ndomain = {domain.domain}\nrpc_urls = ["{proxy.url}"]\nquorum = 1\n')
+        yield
+
+
+@contextmanager
 def changed(change: Callable[[Path], object], home: Path) -> Iterator[None]:
     change(home)
     yield
@@ -109,6 +127,8 @@ def changed(change: Callable[[Path], object], home: Path) -> Iterator[None]:
     (taken_unix_socket, "address in use"),
     (lambda home: changed(lambda home: (home / "abci.sock").write_text("a file"), home), "is not a socket"),
     (running, "in use by another routerd"),
+    (lambda home: changed(lambda home: (home / "data").rename(home / "kept") and (home / "data").write_text(""), home),
+     "is no folder"),
 ])
 def test_a_refusal_is_one_line_and_changes_nothing(home: Path, situation, message: str) -> None:
     with situation(home):
@@ -118,6 +138,23 @@ def test_a_refusal_is_one_line_and_changes_nothing(home: Path, situation, messag
         assert done.stdout == ""
         assert message in done.stderr and done.stderr.startswith("routerd: ") and done.stderr.count("\n") == 1
         assert files(home) == before
+
+
+def test_an_endpoint_of_another_chain_is_refused_and_the_state_stays(home: Path) -> None:
+    """LevelDB renews files of its own whenever it is opened; what they hold is the same."""
+    def kept() -> list[object]:
+        store = Store.open(home / "data", "routing-1")
+        state = [store.head, *store.view().scan(b"")]
+        store.close()
+        return [state, {name: file for name, file in files(home).items() if "leveldb" not in name}]
+
+    with endpoint_of_another_chain(home):
+        before = kept()
+        done = run_start(home)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+        assert done.stderr.startswith("routerd: observer.domains: domain 1111: http://127.0.0.1:")
+        assert done.stderr.endswith("chain id 31337, the domain's is 1\n")
+        assert kept() == before
 
 
 def test_it_runs_logs_lines_of_json_and_ends_cleanly(home: Path) -> None:

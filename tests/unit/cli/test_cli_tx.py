@@ -14,6 +14,7 @@ import pytest
 from abci_app.cli import main as cli
 from abci_app.evm.account import Account
 from abci_app.machine.codec import TransferId
+from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id, encode_transfer_info, keccak
 from abci_app.machine.records import TransferInfo
 from abci_app.router.config import RouterConfig, WatchedChain, load_home, save_home
@@ -92,6 +93,18 @@ def test_a_bid_of_chosen_path_lengths_that_nobody_waits_for(
     served.node.commit()
     stored = served.node.network.bid(transfer_id, ROUTER)
     assert stored is not None and [signed.path_length for signed in stored.signatures] == [2, 4]
+
+
+def test_a_refusal_is_one_line_for_people_and_an_object_for_programs(
+    served: Served, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("tx", "bid", "11" * 32, "--home", str(home), "--wait", "checked")
+    status, out, error = run(capsys, *arguments)
+    assert (status, out) == (1, "") and error.startswith("routerd: TRANSFER_UNKNOWN: ") and error.count("\n") == 1
+    status, out, again = run(capsys, *arguments, "--json")
+    answer = json.loads(out)
+    assert (status, again) == (1, error)
+    assert (answer["code"], answer["code_name"], answer["height"]) == (Code.TRANSFER_UNKNOWN, "TRANSFER_UNKNOWN", 0)
 
 
 def test_a_node_may_be_named_beside_the_homes(

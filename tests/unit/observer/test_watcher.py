@@ -245,3 +245,21 @@ def test_a_domain_twice_is_refused() -> None:
     configs = [DomainConfig(DOMAIN, ("a",)), DomainConfig(DOMAIN, ("b",))]
     with pytest.raises(ValueError, match="twice"):
         Watcher(configs, dict, connect=endpoints.connect)
+
+
+# -- before the start -------------------------------------------------------------------------------------------------
+
+
+def test_an_endpoint_of_another_chain_is_refused_before_the_start() -> None:
+    chain = chain_with_transfer()
+    watcher = make_watcher(Endpoints(chain, "ab"), 1, {DOMAIN: chain.domain(chain_id=1)})
+    with pytest.raises(ValueError, match="domain 1111: a: chain id 31337, the domain's is 1$"):
+        watcher.check()
+
+
+def test_the_right_chain_an_absent_endpoint_and_an_unknown_domain_are_not() -> None:
+    chain = chain_with_transfer()
+    endpoints = Endpoints(chain, "ab")
+    endpoints.faults["b"].is_absent = True
+    make_watcher(endpoints, 1, {DOMAIN: chain.domain()}).check()
+    make_watcher(endpoints, 1, {}).check()
