@@ -77,12 +77,12 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "test_bids.py::test_bid_5_refuses_withdraws_that_are_not_the_routers",
     ),
     "BID-6": (
-        _MACHINE + "test_bids.py::test_bid_6_admits_bids_for_known_and_for_seen_transfers",
-        _MACHINE + "test_bids.py::test_bid_6_refuses_a_bundle_of_which_any_bid_would_be_skipped",
+        _MACHINE + "test_admission.py::test_bid_6_admits_bids_for_known_and_for_seen_transfers",
+        _MACHINE + "test_admission.py::test_bid_6_refuses_a_bundle_of_which_any_bid_would_be_skipped",
     ),
     "BID-7": (
         _NODE + "test_node_proposals.py::test_the_honest_block_is_as_meant",
-        _MACHINE + "test_bids.py::test_bid_7_refuses_bids_nobody_accepted_yet",
+        _MACHINE + "test_admission.py::test_bid_7_refuses_bids_nobody_accepted_yet",
     ),
     "ASN-1": (
         _MACHINE + "test_auction.py::test_a_single_validator_waits_for_nobody",

@@ -9,7 +9,7 @@ from abci_app.machine.codec import Address
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_share
 from abci_app.machine.fair_queue import Winner, compute_winners, get_tag, get_virtual, put_winners
-from abci_app.machine.holds import is_held
+from abci_app.machine.holds import list_undecided
 from abci_app.machine.liquidity import get_liquidity, get_router, is_approved, is_eligible, reserve
 from abci_app.machine.params import PATH_LENGTHS, Params
 from abci_app.machine.records import (
@@ -21,7 +21,6 @@ from abci_app.machine.records import (
     DecisionKind,
     Domain,
     QueueTag,
-    Reference,
     Transfer,
     TransferStatus,
     ValidatorSet,
@@ -111,16 +110,18 @@ def is_auction_due(params: Params, height: int, transfer: Transfer, proposers: S
 
 
 def run_auctions(scope: Scope) -> None:
-    """Try every undecided transfer that is due, by acceptance number, each seeing the reservations before it."""
+    """Try every undecided transfer that is due, by acceptance number, each seeing the reservations before it.
+
+    Those of held lanes are not among them (LSE-6).
+    """
     chain = scope.delta.must(keys.CHAIN, ChainState)
     members = scope.delta.must(keys.epoch(chain.epoch_executing), ValidatorSet).members
     proposers = (*chain.recent_proposers, scope.block.proposer)
-    for _, reference in list(scope.delta.scan(keys.open_transfers(), Reference)):
-        transfer = scope.delta.must(keys.transfer(reference.transfer_id), Transfer)
+    for transfer_id in list_undecided(scope.delta):
+        transfer = scope.delta.must(keys.transfer(transfer_id), Transfer)
         if (
             transfer.bidders
             and is_auction_due(scope.params, scope.block.height, transfer, proposers, len(members) == 1)
-            and not is_held(scope.delta, transfer.origin, transfer.destination)
             and is_fee_there(scope.params, transfer, len(transfer.attempts) + 1)
         ):
             try_assign(scope, transfer)

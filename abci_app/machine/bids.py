@@ -1,4 +1,4 @@
-"""Bids and withdraws: who signed, and what the state takes (BID-2 … BID-5). What may enter it stands in admission.py."""
+"""Bids and withdraws: who signed, and what the state takes (BID-2 … BID-5)."""
 
 from dataclasses import replace
 from functools import lru_cache

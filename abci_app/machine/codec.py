@@ -79,13 +79,13 @@ Reader = Callable[[bytes, int], tuple[Any, int]]
 def encode(record: Any) -> bytes:
     """Return the canonical bytes of a record (COD-1). A value out of its type's range is a bug and raises."""
     out = bytearray()
-    _codec(type(record))[0](out, record)
+    _codec(cast(Any, type(record)))[0](out, record)
     return bytes(out)
 
 
 def decode(cls: type[R], raw: bytes) -> R:
     """Return the ``cls`` that ``raw`` encodes; ``Malformed`` for all else, trailing bytes included (COD-2)."""
-    value, end = _codec(cls)[1](raw, 0)
+    value, end = _codec(cast(Any, cls))[1](raw, 0)
     if end != len(raw):
         raise Malformed(f"{len(raw) - end} bytes after {cls.__name__}")
     return cast(R, value)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 from abci_app.machine import keys
 from abci_app.machine.batches import drop_dead_marks, list_marks
-from abci_app.machine.codec import DomainId
+from abci_app.machine.codec import DomainId, TransferId
 from abci_app.machine.params import LIVE_UNATTESTED_MAX
-from abci_app.machine.records import Domain, DomainStatus, Lane
+from abci_app.machine.records import Domain, DomainStatus, Lane, Reference
 from abci_app.machine.scope import Scope
 from abci_app.machine.state import StateReader
 
@@ -36,6 +36,24 @@ def is_blocked(scope: Scope, lane: Lane, origin: Domain, destination: Domain) ->
 def is_held(state: StateReader, origin: DomainId, destination: DomainId) -> bool:
     """Tell whether the lane is held in this block."""
     return state.must(keys.lane(origin, destination), Lane).held
+
+
+def list_free_lanes(state: StateReader) -> list[Lane]:
+    """Return the lanes that are not held in this block, by origin and destination."""
+    return [lane for _, lane in state.scan(keys.lanes(), Lane) if not lane.held]
+
+
+def list_undecided(state: StateReader) -> list[TransferId]:
+    """Return the undecided transfers of all lanes that are not held, by acceptance number.
+
+    Those of a held lane are not even looked at: a chain that stands still for a day leaves any number of them behind,
+    and every block of every other lane would pay for them.
+    """
+    found = {}
+    for lane in list_free_lanes(state):
+        for key, reference in state.scan(keys.open_transfers(lane.origin, lane.destination), Reference):
+            found[int(key.rpartition(b"/")[2])] = reference.transfer_id
+    return [found[acceptance] for acceptance in sorted(found)]
 
 
 def get_lane_clock(state: StateReader, origin: DomainId, destination: DomainId, height: int) -> int:

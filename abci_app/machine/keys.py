@@ -149,14 +149,14 @@ def domain_reports(domain_id: DomainId) -> bytes:
     return b"reports/%010d/" % domain_id
 
 
-def open_transfer(acceptance: int) -> bytes:
-    """TransferId reference of an undecided transfer (ACCEPTED or WAITING), in acceptance order."""
-    return b"open/%020d" % acceptance
+def open_transfer(origin: DomainId, destination: DomainId, acceptance: int) -> bytes:
+    """TransferId reference of an undecided transfer (ACCEPTED or WAITING) of a lane, in acceptance order."""
+    return b"open/%010d/%010d/%020d" % (origin, destination, acceptance)
 
 
-def open_transfers() -> bytes:
-    """Prefix of ``open_transfer``."""
-    return b"open/"
+def open_transfers(origin: DomainId, destination: DomainId) -> bytes:
+    """Prefix of ``open_transfer`` of one lane."""
+    return b"open/%010d/%010d/" % (origin, destination)
 
 
 def lease(destination: DomainId, valid_until_s: int, acceptance: int) -> bytes:
@@ -169,14 +169,14 @@ def leases(destination: DomainId) -> bytes:
     return b"lease/%010d/" % destination
 
 
-def slow_due(time_s: int, acceptance: int) -> bytes:
-    """Reference of a RECONCILED transfer, by the block time at which its slow decision is due."""
-    return b"slow_due/%020d/%020d" % (time_s, acceptance)
+def slow_due(origin: DomainId, destination: DomainId, time_s: int, acceptance: int) -> bytes:
+    """Reference of a RECONCILED transfer of a lane, by the block time at which its slow decision is due."""
+    return b"slow_due/%010d/%010d/%020d/%020d" % (origin, destination, time_s, acceptance)
 
 
-def slow_dues() -> bytes:
-    """Prefix of ``slow_due``."""
-    return b"slow_due/"
+def slow_dues(origin: DomainId, destination: DomainId) -> bytes:
+    """Prefix of ``slow_due`` of one lane."""
+    return b"slow_due/%010d/%010d/" % (origin, destination)
 
 
 def drop(time_s: int, acceptance: int) -> bytes:

@@ -11,7 +11,7 @@ from abci_app.machine.attempts import (
     renew_attempt,
 )
 from abci_app.machine.codec import TransferId
-from abci_app.machine.holds import get_lane_clock, is_held
+from abci_app.machine.holds import get_lane_clock, is_held, list_free_lanes, list_undecided
 from abci_app.machine.liquidity import get_liquidity, get_router, is_approved, is_eligible
 from abci_app.machine.records import (
     AttemptEnd,
@@ -49,13 +49,14 @@ def list_over(scope: Scope) -> dict[int, TransferId]:
 
 
 def list_slow_due(scope: Scope) -> dict[int, TransferId]:
-    """Return the transfers whose next slow decision is due, by acceptance number."""
+    """Return the transfers of lanes that are not held whose next slow decision is due, by acceptance number."""
     found = {}
-    for key, reference in scope.delta.scan(keys.slow_dues(), Reference):
-        time_s, acceptance = (int(part) for part in key.split(b"/")[1:])
-        if time_s > scope.block.time_s:
-            break
-        found[acceptance] = reference.transfer_id
+    for lane in list_free_lanes(scope.delta):
+        for key, reference in scope.delta.scan(keys.slow_dues(lane.origin, lane.destination), Reference):
+            time_s, acceptance = (int(part) for part in key.split(b"/")[3:])
+            if time_s > scope.block.time_s:
+                break
+            found[acceptance] = reference.transfer_id
     return found
 
 
@@ -157,11 +158,9 @@ def process_slow_due(scope: Scope, transfer: Transfer) -> None:
 
 def process_deadlines(scope: Scope) -> None:
     """Let transfers that stayed undecided up to their deadline go slow, unless their lane is held (LSE-5)."""
-    for _, reference in list(scope.delta.scan(keys.open_transfers(), Reference)):
-        transfer = scope.delta.must(keys.transfer(reference.transfer_id), Transfer)
-        lane = (transfer.origin, transfer.destination)
-        if is_held(scope.delta, *lane):
-            continue
-        if get_lane_clock(scope.delta, *lane, scope.block.height) >= transfer.deadline_clock:
+    for transfer_id in list_undecided(scope.delta):
+        transfer = scope.delta.must(keys.transfer(transfer_id), Transfer)
+        clock = get_lane_clock(scope.delta, transfer.origin, transfer.destination, scope.block.height)
+        if clock >= transfer.deadline_clock:
             put_transfer(scope.delta, transfer, make_slow(scope, transfer))
             scope.emit("slow", transfer_id=transfer.transfer_id, reason="undecided at its deadline")

@@ -9,6 +9,10 @@ TX_BYTES_MAX = 96 * 1024
 BLOCK_TXS_MAX = 8192
 """Transactions of one block, injected ones too: twice what a second of full load brings. Without it a proposer may fill
 a block with 700,000 transactions of one byte, which keep every node busy for seconds."""
+BLOCK_SIGNATURES_MAX = 16_384
+"""Signatures in the bids and withdraws of one block. A byte of a bundle costs as much to execute as a hundred of a
+segment: without it a proposer may fill a block of 21 MB with signatures of keys of its own, and each node recovers
+them for a minute."""
 BUNDLE_BIDS_MAX = 64
 """Bids in one bundle: 64 × 3 signatures take ≈ 8 ms to recover, a tenth of a block's budget."""
 PATH_LENGTHS = (1, 2, 4)

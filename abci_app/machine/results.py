@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from abci_app.machine.codec import Address, Hash, TransferId
+from abci_app.machine.codec import Address, Hash
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.records import DecisionBatch
 from abci_app.machine.tree import Tree
@@ -36,13 +36,24 @@ class TxResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """What one bid or withdraw is about, whatever its signatures and whichever bundle it came in."""
+
+    key: bytes
+    """The same for the same router and transfer; of a withdraw another one than of a bid."""
+    router: Address
+    is_early: bool
+    """A bid for a transfer that the state does not know yet."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What CheckTx answers, and the bids in it that the state does not know yet (BID-6)."""
+    """What CheckTx answers, and what an admitted transaction is about: the node bounds how often it waits (BID-6)."""
 
     code: Code
     log: str = ""
-    early: tuple[tuple[TransferId, Address], ...] = ()
-    """(transfer, router) of each early bid, ascending; the node bounds them per router and lets them expire."""
+    claims: tuple[Claim, ...] = ()
+    """In the order of the bundle's bids."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,12 +50,13 @@ def compute_index_keys(transfer: Transfer) -> tuple[bytes, ...]:
     """Return the index keys that lead to ``transfer``, a function of its record alone."""
     entries = []
     if transfer.status in UNDECIDED:
-        entries.append(keys.open_transfer(transfer.acceptance))
+        entries.append(keys.open_transfer(transfer.origin, transfer.destination, transfer.acceptance))
     attempt = find_open_attempt(transfer)
     if attempt is not None:
         entries.append(keys.lease(transfer.destination, attempt.valid_until_s, transfer.acceptance))
     if transfer.slow_next_s:
-        entries.append(keys.slow_due(transfer.slow_next_s, transfer.acceptance))
+        lane = (transfer.origin, transfer.destination)
+        entries.append(keys.slow_due(*lane, transfer.slow_next_s, transfer.acceptance))
     if transfer.drop_after_s:
         entries.append(keys.drop(transfer.drop_after_s, transfer.acceptance))
     if transfer.finished_height:

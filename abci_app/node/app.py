@@ -16,7 +16,7 @@ from abci_app import __version__
 from abci_app.abci import Application
 from abci_app.abci import messages as pb
 from abci_app.machine import keys
-from abci_app.machine.bids import check_tx
+from abci_app.machine.admission import check_tx
 from abci_app.machine.block import apply_block
 from abci_app.machine.codec import Address
 from abci_app.machine.codes import Code, Rejected, invariant
@@ -26,9 +26,9 @@ from abci_app.machine.params import Params
 from abci_app.machine.results import Block, BlockEvent, BlockResult
 from abci_app.machine.state import MemoryState, StateDelta
 from abci_app.machine.tree import Tree
-from abci_app.node.early_bids import EarlyBids
 from abci_app.node.errors import NodeError
 from abci_app.node.metrics import Metrics
+from abci_app.node.pending import Pending
 from abci_app.node.proposal import check_block, prepare_block
 from abci_app.node.query import answer_query
 from abci_app.node.signer import Signer
@@ -42,6 +42,11 @@ APP_VERSION = 1
 FIRST_HEIGHT = 1
 CHECKS_PER_MEMORY = 50_000
 """Transactions after which CheckTx forgets what it read: in an engine that stands still no commit would ever do so."""
+PENDING_REASONS = {
+    Code.BID_DUPLICATE: "as many waiting transactions as may do so carry each of its bids already",
+    Code.EARLY_BIDS_FULL: "too many bids of one router for transfers that are not accepted yet",
+    Code.TRANSFER_UNKNOWN: "bids for transfers that were not accepted in time",
+}
 FREQUENT_EVENTS = ("bid", "withdrawn")
 """Kinds of which a block may hold thousands: in the log for those who ask for debug only."""
 
@@ -79,7 +84,7 @@ class RoutingApplication(Application):
         """The first state until the first block is committed: only Commit writes."""
         self._extensions_from = store.head.extensions_from if store.head is not None else 0
         self._staged: _Staged | None = None
-        self._early = EarlyBids()
+        self._pending = Pending()
         self._records = StateDelta(MemoryState())
         """The committed records that CheckTx reads, each decoded once a height."""
         self._checks = 0
@@ -114,13 +119,15 @@ class RoutingApplication(Application):
         if self._checks % CHECKS_PER_MEMORY == 0:
             self._records = StateDelta(committed.view)
         transfers = self.observer.observation().transfers
-        answer = check_tx(self._records, request.tx, lambda transfer_id: transfer_id in transfers)
+        again = request.type == pb.CheckTxType.RECHECK
+        answer = check_tx(self._records, request.tx, lambda transfer_id: transfer_id in transfers, again)
         code, reason = answer.code, answer.log
-        if code is Code.OK and (answer.early or len(self._early)):
-            tx_hash = sha256(request.tx).digest()
+        if answer.claims:
             params = self._records.must(keys.PARAMS, Params)
-            code = self._early.check(tx_hash, answer.early, committed.height, params)
-            reason = reason if code is Code.OK else "bids for transfers that are not accepted yet"
+            code = self._pending.check(sha256(request.tx).digest(), answer.claims, committed.height, params)
+            reason = PENDING_REASONS.get(code, "")
+        elif again:
+            self._pending.forget(sha256(request.tx).digest())
         self.metrics.txs_checked[code] += 1
         return pb.ResponseCheckTx(code=code, log=reason, codespace="routing" if code else "")
 
@@ -228,10 +235,9 @@ class RoutingApplication(Application):
         self._records = StateDelta(committed.view)
 
     def _tidy_mempool(self, hashes: list[bytes], height: int) -> None:
-        if len(self._early):
-            for tx_hash in hashes:
-                self._early.forget(tx_hash)
-            self._early.sweep(height, self._records.must(keys.PARAMS, Params))
+        for tx_hash in hashes:
+            self._pending.forget(tx_hash)
+        self._pending.sweep(height, self._records.must(keys.PARAMS, Params))
 
     def _tell(self, staged: _Staged, hashes: list[bytes]) -> None:
         self.metrics.blocks += 1

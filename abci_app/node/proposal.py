@@ -4,14 +4,16 @@ Both count reports with the same functions over state and the block's own inject
 always accepted. ``check_block`` looks at bytes and state only: no RPC, no opinion.
 """
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
+from itertools import accumulate
 
 from abci_app.abci import messages as pb
 from abci_app.abci import tx_bytes_in_block, txs_within
-from abci_app.machine.bids import check_accepted, list_unknown_bids
+from abci_app.machine.admission import check_accepted, count_signatures, list_unknown_bids, parse_tx
+from abci_app.machine.codec import TransferId
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.extension import INJECTED_SEGMENT, InjectedCommit, encode_commit
-from abci_app.machine.params import BLOCK_TXS_MAX
+from abci_app.machine.params import BLOCK_SIGNATURES_MAX, BLOCK_TXS_MAX
 from abci_app.machine.reports import check_segments, process_commit
 from abci_app.machine.state import StateDelta, StateView
 from abci_app.node.block_parts import check_placement, is_injected, split_block
@@ -50,16 +52,19 @@ def prepare_block(
 def order_txs(committed: StateDelta, txs: Sequence[bytes], segments: Sequence[bytes]) -> list[bytes]:
     """Return the mempool's transactions that this block may hold: those it was waiting for first, then the rest.
 
-    A bundle with a bid for a transfer that neither state nor these segments know stays behind, whole (BID-7).
+    A bundle with a bid for a transfer that neither state nor these segments know stays behind, whole (BID-7); so does
+    what comes after as many signatures as a block may hold (COM-4).
     """
     named = list_named_transfers(segments)
-    awaited: list[bytes] = []
-    rest: list[bytes] = []
+    awaited: list[tuple[bytes, int]] = []
+    rest: list[tuple[bytes, int]] = []
     for tx in txs:
-        unknown = list_unknown_bids(committed, tx, frozenset())
+        transaction = parse_tx(tx)
+        unknown = list_unknown_bids(committed, transaction, frozenset())
         if not is_injected(tx) and named.issuperset(unknown):
-            (awaited if unknown else rest).append(tx)
-    return awaited + rest
+            (awaited if unknown else rest).append((tx, count_signatures(transaction)))
+    signed = accumulate(count for _, count in awaited + rest)
+    return [tx for (tx, _), total in zip(awaited + rest, signed, strict=True) if total <= BLOCK_SIGNATURES_MAX]
 
 
 def check_block(view: StateView, extensions_from: int, request: pb.RequestProcessProposal) -> None:
@@ -78,6 +83,18 @@ def check_block(view: StateView, extensions_from: int, request: pb.RequestProces
         process_commit(counted, check_commit(committed, parts.commit, request.proposed_last_commit))
     check_placement(parts)
     check_segments(counted, parts.segments)
-    named = list_named_transfers(parts.segments)
-    for tx in parts.rest:
-        check_accepted(committed, tx, named)
+    check_rest(committed, parts.rest, list_named_transfers(parts.segments))
+
+
+def check_rest(committed: StateDelta, txs: Sequence[bytes], named: Container[TransferId]) -> None:
+    """Refuse user transactions with bids for what this block does not accept (BID-7), or too many signatures (COM-4).
+
+    Nothing else that is wrong in them is a reason: executed, they have their codes.
+    """
+    signatures = 0
+    for tx in txs:
+        transaction = parse_tx(tx)
+        check_accepted(committed, transaction, named)
+        signatures += count_signatures(transaction)
+        if signatures > BLOCK_SIGNATURES_MAX:
+            raise Rejected(Code.BLOCK_TOO_MANY_SIGNATURES, f"more than {BLOCK_SIGNATURES_MAX}")

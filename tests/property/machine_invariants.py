@@ -27,7 +27,7 @@ from abci_app.machine.state import MemoryState, StateDelta
 from abci_app.machine.transfers import compute_index_keys
 
 INDEXES = (
-    keys.open_transfers(), b"lease/", keys.slow_dues(), keys.drops(), keys.finished_transfers(),
+    b"open/", b"lease/", b"slow_due/", keys.drops(), keys.finished_transfers(),
 )
 
 

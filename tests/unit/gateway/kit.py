@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 
 from abci_app.gateway.server import Gateway
-from abci_app.machine import bids
+from abci_app.machine.admission import check_tx
 from abci_app.machine.codec import DomainId, TransferId
 from abci_app.machine.codes import Rejected
 from abci_app.machine.records import Decision
@@ -84,7 +84,7 @@ class FakeNode:
         """CheckTx; what passes is in the mempool."""
         with self._lock:
             assert self._committed is not None
-            result = bids.check_tx(self._committed.view, tx, self.seen.__contains__)
+            result = check_tx(self._committed.view, tx, self.seen.__contains__)
             if not result.code:
                 self.mempool.append(tx)
             return result

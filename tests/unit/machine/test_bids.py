@@ -1,4 +1,4 @@
-"""Bids and withdraws: signatures (BID-2), state (BID-3 … BID-5), mempool (BID-6) and proposals (BID-7)."""
+"""Bids and withdraws: signatures (BID-2) and state (BID-3 … BID-5)."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,19 +6,13 @@ from typing import Any
 import pytest
 
 from abci_app.machine import bids, keys
-from abci_app.machine.bids import (
-    check_accepted,
-    check_tx,
-    compute_withdraw_digest,
-    list_unknown_bids,
-    merge_signatures,
-    process_tx,
-)
+from abci_app.machine.admission import check_tx
+from abci_app.machine.bids import compute_withdraw_digest, merge_signatures, process_tx
 from abci_app.machine.codec import Address, Signature, TransferId, decode
-from abci_app.machine.codes import Code, Rejected
+from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_bid_digest, keccak, sign_digest
 from abci_app.machine.params import Params
-from abci_app.machine.records import Bid, ChainState, PathSignature, Transfer, TransferStatus
+from abci_app.machine.records import Bid, PathSignature, Transfer, TransferStatus
 from abci_app.machine.results import TxResult
 from abci_app.machine.state import MemoryState, StateDelta
 from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_info_submission, encode_withdraw
@@ -33,7 +27,6 @@ from tests.unit.machine.small_world import (
     change_domain,
     change_router,
     first_state,
-    put_record,
     put_transfer_record,
     sign_path,
     valid_bid,
@@ -294,78 +287,6 @@ def test_the_withdraw_digest_is_pinned() -> None:
         + keccak(b"consensus-routing/withdraw" + keccak(b"routing-test-1") + b"\x11" * 32)
     )
     assert digest != compute_bid_digest(TransferId(b"\x11" * 32), 1)
-
-
-# --- BID-6 ----------------------------------------------------------------------------------------------------------
-
-
-def test_bid_6_admits_bids_for_known_and_for_seen_transfers() -> None:
-    """BID-6: early bids come back to the caller, who bounds them per router and lets them expire."""
-    raw = encode_bundle([GOOD, valid_bid(UNKNOWN), valid_bid(UNKNOWN, ROUTER_KEYS[2])])
-    answer = check_tx(world(), raw, lambda transfer_id: transfer_id == UNKNOWN)
-    assert answer.code is Code.OK
-    assert answer.early == tuple(sorted((UNKNOWN, router) for router in (ROUTERS[0], ROUTERS[2])))
-    assert check_tx(world(), encode_bundle([GOOD]), lambda _: True).early == ()
-
-
-@pytest.mark.parametrize("extra, seen, code", [
-    (valid_bid(UNKNOWN), False, Code.TRANSFER_UNKNOWN),
-    (valid_bid(UNKNOWN, STRANGER_KEY), True, Code.ROUTER_NOT_APPROVED),
-    (valid_bid(ID, STRANGER_KEY), True, Code.ROUTER_NOT_APPROVED),
-    (with_signature(valid_bid(UNKNOWN), RAW), True, Code.SIGNATURE_WRONG_SIGNER),
-])
-def test_bid_6_refuses_a_bundle_of_which_any_bid_would_be_skipped(extra: SubmittedBid, seen: bool, code: Code) -> None:
-    """BID-6: the mempool is stricter than the block: one bid that would be skipped refuses all."""
-    state = world()
-    before = dict(state.values)
-    answer = check_tx(state, encode_bundle([GOOD, extra]), lambda _: seen)
-    assert (answer.code, answer.early) == (code, ())
-    assert state.values == before
-
-
-def test_bid_6_refuses_what_the_rules_of_form_refuse() -> None:
-    """BID-6: TX-1, TX-2 and BID-1 hold at the door too."""
-    assert check_tx(world(), b"\x00\x01", lambda _: True).code is Code.TX_INJECTED_KIND
-    assert check_tx(world(), b"", lambda _: True).code is Code.TX_EMPTY
-    assert check_tx(world(), encode_info_submission(valid_info()), lambda _: True).code is Code.TRANSFER_INFO_KNOWN
-    assert check_tx(world(), encode_info_submission(valid_info(nonce=9)), lambda _: True).code is Code.TRANSFER_UNKNOWN
-
-
-def test_bid_6_looks_at_committed_state_of_the_next_height() -> None:
-    """BID-6: CheckTx asks what the next block would; an empty chain (height 0) is no exception."""
-    state = world()
-    chain = decode(ChainState, state.values[keys.CHAIN])
-    put_record(state, keys.CHAIN, replace(chain, height=41))
-    assert check_tx(state, encode_bundle([GOOD]), lambda _: False).code is Code.OK
-
-
-# --- BID-7 ----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("raw, accepted, unknown", [
-    (encode_bundle([GOOD]), (), ()),
-    (encode_bundle([GOOD, valid_bid(UNKNOWN)]), (), (UNKNOWN,)),
-    (encode_bundle([GOOD, valid_bid(UNKNOWN)]), (UNKNOWN,), ()),
-    (encode_bundle([valid_bid(UNKNOWN, key) for key in ROUTER_KEYS]), (ID,), (UNKNOWN,) * 3),
-    (encode_withdraw(valid_withdraw(transfer_id=UNKNOWN)), (), ()),
-    (encode_info_submission(valid_info(nonce=9)), (), ()),
-    (b"", (), ()),
-    (b"\x00\x01", (), ()),
-    (b"\xff" * 40, (), ()),
-])
-def test_bid_7_refuses_bids_nobody_accepted_yet(
-    raw: bytes, accepted: tuple[TransferId, ...], unknown: tuple[TransferId, ...]
-) -> None:
-    """BID-7: Prepare holds back exactly what Process would refuse; what is no bundle is neither."""
-    delta = StateDelta(world())
-    named = frozenset(accepted)
-    assert list_unknown_bids(delta, raw, named) == unknown
-    if unknown:
-        with pytest.raises(Rejected) as refused:
-            check_accepted(delta, raw, named)
-        assert refused.value.code is Code.BID_NOT_ACCEPTED_YET
-    else:
-        check_accepted(delta, raw, named)
 
 
 def test_ord_5_a_refused_transaction_leaves_no_trace() -> None:

@@ -38,9 +38,9 @@ PREFIXES = [
     (keys.batches(), keys.batch(1)),
     (keys.unattested_batches(), keys.unattested(1)),
     (keys.domain_reports(D1), keys.reports(D1, 1)),
-    (keys.open_transfers(), keys.open_transfer(1)),
+    (keys.open_transfers(D1, D2), keys.open_transfer(D1, D2, 1)),
     (keys.leases(D1), keys.lease(D1, 5, 1)),
-    (keys.slow_dues(), keys.slow_due(5, 1)),
+    (keys.slow_dues(D1, D2), keys.slow_due(D1, D2, 5, 1)),
     (keys.drops(), keys.drop(5, 1)),
     (keys.finished_transfers(), keys.finished(5, 1)),
     (keys.stub_expiries(), keys.stub_expiry(5, T1)),
@@ -73,10 +73,10 @@ def test_a_plural_is_the_prefix_of_its_singular_and_of_nothing_else(prefix: byte
     (keys.decision(10), keys.decision(2**64 - 1)),
     (keys.batch(99), keys.batch(100)),
     (keys.reports(D1, 9), keys.reports(D1, 10)),
-    (keys.open_transfer(9), keys.open_transfer(10)),
+    (keys.open_transfer(D1, D2, 9), keys.open_transfer(D1, D2, 10)),
     (keys.lease(D1, 9, 10), keys.lease(D1, 10, 9)),
     (keys.lease(D1, 10, 9), keys.lease(D1, 10, 10)),
-    (keys.slow_due(9, 10), keys.slow_due(10, 9)),
+    (keys.slow_due(D1, D2, 9, 10), keys.slow_due(D1, D2, 10, 9)),
     (keys.drop(9, 10), keys.drop(10, 9)),
     (keys.finished(9, 10), keys.finished(10, 9)),
     (keys.stub_expiry(9, T2), keys.stub_expiry(10, T1)),
@@ -93,7 +93,7 @@ def test_keys_sort_the_way_people_count(low: bytes, high: bytes) -> None:
 def test_keys_are_pinned() -> None:
     """TRE-1: a key is hashed into the app hash, so its text is part of the protocol."""
     every = b"\n".join([*(key for _, key in PREFIXES), *OTHERS])
-    assert sha256(every).hexdigest() == "0a5ffb3a090fce34a9fe477427a32d989e2b1a8ada22d7cf67ce2ba2a56bade3"
+    assert sha256(every).hexdigest() == "ce7819324146071bb00293e267e198f95bd8b06ec146b8f8ffb18c871977a173"
 
 
 # --- whole records --------------------------------------------------------------------------------------------------

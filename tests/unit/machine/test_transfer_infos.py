@@ -84,7 +84,8 @@ def test_a_reconciled_transfer_gets_its_slow_decision_in_the_next_block() -> Non
     assert [event.kind for event in result.events] == ["info"]
     after = transfer_of(state)
     assert (after.status, after.info_known, after.slow_next_s) == (TransferStatus.RECONCILED, True, TIME_S)
-    assert decode(Reference, state.values[keys.slow_due(TIME_S, after.acceptance)]) == Reference(ID)
+    due = keys.slow_due(ORIGIN, DESTINATION, TIME_S, after.acceptance)
+    assert decode(Reference, state.values[due]) == Reference(ID)
 
 
 def test_a_reconciled_stub_becomes_a_reconciled_transfer() -> None:
@@ -99,7 +100,7 @@ def test_a_reconciled_stub_becomes_a_reconciled_transfer() -> None:
     assert (after.slow_next_s, after.drop_after_s) == (TIME_S, TIME_S + Params().slow_ttl_s)
     assert keys.stub(ID) not in state.values
     assert keys.stub_expiry(EXPIRES_S, ID) not in state.values
-    assert keys.slow_due(after.slow_next_s, 1) in state.values
+    assert keys.slow_due(ORIGIN, DESTINATION, after.slow_next_s, 1) in state.values
     assert keys.drop(after.drop_after_s, 1) in state.values
     assert decode(ChainState, state.values[keys.CHAIN]).next_acceptance == 2
     assert run(state).code is Code.TRANSFER_INFO_KNOWN

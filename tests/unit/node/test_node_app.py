@@ -163,6 +163,41 @@ def test_an_accepted_transfer_takes_its_early_bids_off_the_books(net: Network) -
     assert [check(net, bid) for bid in BIDS[3:6]] == [0, 0, Code.EARLY_BIDS_FULL]
 
 
+def test_what_a_recheck_refuses_is_off_the_books(net: Network) -> None:
+    """BID-6: a fifth copy is refused while four wait, and taken once they do not."""
+    accept(net, 0)
+    transfer_id = XCALLED[0].transfer_id
+    wide = [
+        encode_bundle([valid_bid(transfer_id, key, lengths) for key in (ROUTER_KEYS[0], *others)])
+        for others in ((), ROUTER_KEYS[1:2]) for lengths in ((1,), (2,), (1, 2))
+    ]
+    assert [check(net, tx) for tx in wide] == [0, 0, 0, 0, 0, 0]
+    alone = encode_bundle([valid_bid(transfer_id, ROUTER_KEYS[0], (1, 2, 4))])
+    assert check(net, alone) == Code.BID_DUPLICATE
+    net.step([wide[2]])  # all other copies of the first router's bid add nothing now
+    assert [check(net, tx, RECHECK) for tx in wide[:2]] == [Code.BID_DUPLICATE] * 2
+    assert [check(net, tx, RECHECK) for tx in wide[3:]] == [0, 0, 0]
+    assert check(net, alone) == 0
+
+
+def test_a_committed_copy_does_not_drop_the_bundle_it_was_copied_from(net: Network) -> None:
+    """BID-6, BID-7: a bundle waits, whole, for its second transfer; meanwhile somebody submits its first bid alone."""
+    accept(net, 0)
+    net.validators[0].observer.see_transfer(XCALLED[1].transfer_id)
+    bids = [valid_bid(each.transfer_id) for each in XCALLED[:2]]
+    both = encode_bundle(bids)
+    assert check(net, both) == Code.OK
+    step = net.step([both, encode_bundle(bids[:1])])
+    assert both not in step.txs and encode_bundle(bids[:1]) in step.txs
+    assert check(net, both, RECHECK) == Code.OK
+
+    net.chains[ORIGIN].add([XCALLED[1]])
+    net.see()
+    net.step([both])
+    step = net.step([both])  # the block that accepts its transfer
+    assert step.datas[step.txs.index(both)] in (bytes([0, Code.BID_DUPLICATE]), bytes([Code.BID_DUPLICATE, 0]))
+
+
 JUNK = [
     (b"", Code.TX_EMPTY),
     (b"junk", Code.TX_MALFORMED),

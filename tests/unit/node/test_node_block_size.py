@@ -1,16 +1,18 @@
-"""How many transactions a block may hold (COM-4): so many that work is bounded, whatever is in them."""
+"""How many transactions and signatures a block may hold (COM-4): so many that work is bounded, whatever is in them."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from abci_app.machine.codec import TransferId
+from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.codes import Code
-from abci_app.machine.params import BLOCK_TXS_MAX
-from abci_app.machine.tx import Withdraw, encode_withdraw
-from tests.unit.machine.small_world import valid_bid
-from tests.unit.node.small_chain import Network
+from abci_app.machine.connext import compute_transfer_id
+from abci_app.machine.params import BLOCK_SIGNATURES_MAX, BLOCK_TXS_MAX, BUNDLE_BIDS_MAX, PATH_LENGTHS
+from abci_app.machine.records import PathSignature
+from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_withdraw
+from tests.unit.machine.small_world import ORIGIN, valid_bid
+from tests.unit.node.small_chain import Network, make_info, make_xcalled
 
 CRUMB = b"\xff"
 
@@ -48,3 +50,58 @@ def test_an_honest_proposer_stops_there(net: Network) -> None:
     block = net.prepare(0, withdraws, max_tx_bytes=4_000_000)
     assert len(block) == BLOCK_TXS_MAX and block[1:] == withdraws[:BLOCK_TXS_MAX - 1]
     assert net.is_accepted(block, 1)
+
+
+# --- signatures -----------------------------------------------------------------------------------------------------
+
+INFO = make_info(0)
+SIGNATURE = valid_bid(TransferId(bytes(32))).signatures[0].signature
+
+
+@pytest.fixture
+def known(net: Network) -> Network:
+    """The network, its chain with one accepted transfer."""
+    net.chains[ORIGIN].add([make_xcalled(INFO)])
+    net.see()
+    net.step()
+    net.step()
+    return net
+
+
+def fill(signatures: int) -> list[bytes]:
+    """Bundles for the accepted transfer, as full as can be, with this many signatures in all; none is right."""
+    bundles: list[bytes] = []
+    full = tuple(PathSignature(length, SIGNATURE) for length in PATH_LENGTHS)
+    while signatures:
+        bids: list[SubmittedBid] = []
+        while signatures and len(bids) < BUNDLE_BIDS_MAX:
+            router = Address((len(bundles) * BUNDLE_BIDS_MAX + len(bids)).to_bytes(20, "big"))
+            bids.append(SubmittedBid(compute_transfer_id(INFO), router, full[:signatures]))
+            signatures -= len(bids[-1].signatures)
+        bundles.append(encode_bundle(bids))
+    return bundles
+
+
+def test_a_block_of_that_many_signatures_is_taken(known: Network) -> None:
+    """COM-4: a withdraw's counts like a bid's."""
+    withdraw = encode_withdraw(Withdraw(compute_transfer_id(INFO), Address(b"\x01" * 20), SIGNATURE))
+    block = [*known.prepare(0), *fill(BLOCK_SIGNATURES_MAX - 1), withdraw]
+    assert [known.is_accepted(block, node) for node in range(4)] == [True] * 4
+
+
+def test_one_signature_more_is_refused(known: Network) -> None:
+    """COM-4, and it is said why."""
+    block = [*known.prepare(0), *fill(BLOCK_SIGNATURES_MAX), *fill(1)]
+    assert [known.is_accepted(block, node) for node in range(4)] == [False] * 4
+    for validator in known.validators:
+        assert validator.app.metrics.proposals_refused == {Code.BLOCK_TOO_MANY_SIGNATURES: 1}
+
+
+def test_an_honest_proposer_stops_at_so_many_signatures(known: Network) -> None:
+    """COM-4: in the mempool's order, and the rest comes in a later block."""
+    waiting = fill(BLOCK_SIGNATURES_MAX + 500)
+    block = known.prepare(0, waiting, max_tx_bytes=4_000_000)
+    taken = block[1:]
+    assert taken == waiting[:len(taken)] and len(taken) == len(waiting) - 3
+    assert known.is_accepted(block, 1)
+    assert not known.is_accepted([*block, waiting[len(taken)]], 1)

@@ -1,0 +1,139 @@
+"""What may enter the mempool and a block (BID-6, BID-7, COM-4). The doors are stricter than the state behind them.
+
+Whoever knocks pays nothing, so what is refused must cost a node little: bid by bid, and no further than the first
+refusal. Anyone may put anyone's bids into another bundle, so no bundle may be worth more than what it adds.
+"""
+
+from collections.abc import Callable, Container
+
+from abci_app.machine import keys
+from abci_app.machine.bids import authenticate, authenticate_bid, execute, is_welcome, process_bid
+from abci_app.machine.codec import Address, TransferId
+from abci_app.machine.codes import Code, Rejected
+from abci_app.machine.records import ChainState, Domain, Transfer
+from abci_app.machine.results import CheckResult, Claim
+from abci_app.machine.state import StateDelta, StateReader, StateView
+from abci_app.machine.tx import BidBundle, SubmittedBid, Transaction, Withdraw, decode_tx
+
+Seen = Callable[[TransferId], bool]
+"""Tells whether the node's own observer saw a transfer."""
+
+
+# --- the mempool ----------------------------------------------------------------------------------------------------
+
+
+def check_tx(view: StateView | StateDelta, raw: bytes, seen: Seen, again: bool = False) -> CheckResult:
+    """Answer CheckTx against committed state (BID-6); a delta over it, kept for a height, decodes each record once.
+
+    Early bids are for seen transfers that the state does not know; the caller bounds them. ``again``: admitted before,
+    so its signatures hold, and a bundle stays while any of its bids would be taken.
+    """
+    delta = StateDelta(view)
+    chain = delta.must(keys.CHAIN, ChainState)
+    early: set[bytes] = set()
+    try:
+        transaction = decode_tx(raw)
+        if isinstance(transaction, BidBundle):
+            check = _check_bundle_again if again else _check_bundle
+            early = check(delta, transaction, chain.height + 1, seen)
+        else:
+            if not again:
+                authenticate(delta, transaction)
+            execute(delta, transaction, chain.height + 1, chain.time_s)
+    except Rejected as rejection:
+        return CheckResult(rejection.code, rejection.reason)
+    return CheckResult(Code.OK, claims=_list_claims(transaction, early))
+
+
+def _check_bundle(delta: StateDelta, bundle: BidBundle, height: int, seen: Seen) -> set[bytes]:
+    """Refuse the bundle with the code of the first bid that would be skipped; return the claims of its early bids."""
+    early = set()
+    for bid in bundle.bids:
+        authenticate_bid(bid)
+        if _is_early(delta, bid, seen):
+            _require_approved_somewhere(delta, bid.router)
+            early.add(_claim_of(bid))
+        else:
+            process_bid(delta, bid, height)
+    return early
+
+
+def _check_bundle_again(delta: StateDelta, bundle: BidBundle, height: int, seen: Seen) -> set[bytes]:
+    """Refuse the bundle once none of its bids would be taken, or one can be in no block (BID-7).
+
+    A bid that was committed meanwhile, in a copy that anyone can make, takes none of the others with it.
+    """
+    early, refused = set(), []
+    for bid in bundle.bids:
+        if _is_early(delta, bid, seen):
+            early.add(_claim_of(bid))
+            continue
+        try:
+            process_bid(delta, bid, height)
+        except Rejected as rejection:
+            if rejection.code is Code.TRANSFER_UNKNOWN:
+                raise
+            refused.append(rejection)
+    if len(refused) == len(bundle.bids):
+        raise refused[0]
+    return early
+
+
+def _is_early(state: StateReader, bid: SubmittedBid, seen: Seen) -> bool:
+    return state.read(keys.transfer(bid.transfer_id), Transfer) is None and seen(bid.transfer_id)
+
+
+def _require_approved_somewhere(state: StateReader, router: Address) -> None:
+    """Refuse an early bid of a stranger: keys cost nothing, so a bound per router alone would bound nothing."""
+    if not any(is_welcome(state, domain, router) for _, domain in state.scan(keys.domains(), Domain)):
+        raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()} on any domain")
+
+
+def _claim_of(subject: SubmittedBid | Withdraw) -> bytes:
+    return subject.transfer_id + subject.router
+
+
+def _list_claims(transaction: Transaction, early: set[bytes]) -> tuple[Claim, ...]:
+    if isinstance(transaction, BidBundle):
+        return tuple(Claim(_claim_of(bid), bid.router, _claim_of(bid) in early) for bid in transaction.bids)
+    if isinstance(transaction, Withdraw):
+        return (Claim(b"withdraw" + _claim_of(transaction), transaction.router, False),)
+    return ()  # a TransferInfo has one encoding, and the engine itself takes no transaction twice
+
+
+# --- a block --------------------------------------------------------------------------------------------------------
+
+
+def parse_tx(raw: bytes) -> Transaction | None:
+    """Return the transaction, or None for what will be refused by its form: it bids for nothing, nobody signed it."""
+    try:
+        return decode_tx(raw)
+    except Rejected:
+        return None
+
+
+def list_unknown_bids(
+    state: StateReader, transaction: Transaction | None, accepted: Container[TransferId]
+) -> tuple[TransferId, ...]:
+    """Return the transfers that are bid for and that are neither in state nor in ``accepted`` (BID-7).
+
+    ``accepted``: ids named by an XCalled of a segment of this very block.
+    """
+    return tuple(
+        bid.transfer_id for bid in (transaction.bids if isinstance(transaction, BidBundle) else ())
+        if bid.transfer_id not in accepted and state.read(keys.transfer(bid.transfer_id), Transfer) is None
+    )
+
+
+def check_accepted(state: StateReader, transaction: Transaction | None, accepted: Container[TransferId]) -> None:
+    """Refuse a block's transaction that bids for a transfer nobody accepted yet (BID-7)."""
+    unknown = list_unknown_bids(state, transaction, accepted)
+    if unknown:
+        raise Rejected(Code.BID_NOT_ACCEPTED_YET, unknown[0].hex())
+
+
+def count_signatures(transaction: Transaction | None) -> int:
+    """Return how many signatures the transaction's execution has to recover at most (COM-4)."""
+    if isinstance(transaction, BidBundle):
+        return sum(len(bid.signatures) for bid in transaction.bids)
+    return 1 if isinstance(transaction, Withdraw) else 0
