@@ -1,6 +1,5 @@
-"""Bids and withdraws: who signed, what the state takes, what may enter the mempool and a block (BID-2 … BID-7)."""
+"""Bids and withdraws: who signed, and what the state takes (BID-2 … BID-5)."""
 
-from collections.abc import Callable, Container
 from dataclasses import replace
 from functools import lru_cache
 
@@ -19,9 +18,9 @@ from abci_app.machine.records import (
     Transfer,
     TransferStatus,
 )
-from abci_app.machine.results import Block, BlockEvent, CheckResult, TxResult
+from abci_app.machine.results import Block, BlockEvent, TxResult
 from abci_app.machine.scope import Scope
-from abci_app.machine.state import StateDelta, StateReader, StateView
+from abci_app.machine.state import StateDelta, StateReader
 from abci_app.machine.transfer_infos import process_transfer_info
 from abci_app.machine.tx import BidBundle, SubmittedBid, Transaction, Withdraw, decode_tx
 
@@ -48,8 +47,13 @@ def compute_withdraw_digest(chain_id: str, transfer_id: TransferId) -> Hash:
 def authenticate_bundle(bundle: BidBundle) -> None:
     """Refuse the whole bundle unless every signature is its bid's router's (BID-2)."""
     for bid in bundle.bids:
-        for each in bid.signatures:
-            _require_signer(_recover_bidder(bid.transfer_id, each.path_length, each.signature), bid.router)
+        authenticate_bid(bid)
+
+
+def authenticate_bid(bid: SubmittedBid) -> None:
+    """Refuse a bid with a signature that is not its router's (BID-2)."""
+    for each in bid.signatures:
+        _require_signer(_recover_bidder(bid.transfer_id, each.path_length, each.signature), bid.router)
 
 
 def authenticate_withdraw(chain_id: str, withdraw: Withdraw) -> None:
@@ -72,7 +76,7 @@ def process_tx(delta: StateDelta, raw: bytes, height: int, time_s: int) -> TxRes
     try:
         transaction = decode_tx(raw)
         authenticate(scratch, transaction)
-        result = _dispatch(scratch, transaction, height, time_s)
+        result = execute(scratch, transaction, height, time_s)
     except Rejected as rejection:
         return TxResult.refused(rejection)
     delta.absorb(scratch)
@@ -87,7 +91,8 @@ def authenticate(state: StateReader, transaction: Transaction) -> None:
         authenticate_withdraw(state.must(keys.CHAIN, ChainState).chain_id, transaction)
 
 
-def _dispatch(delta: StateDelta, transaction: Transaction, height: int, time_s: int) -> TxResult:
+def execute(delta: StateDelta, transaction: Transaction, height: int, time_s: int) -> TxResult:
+    """Apply a transaction whose signatures are checked; ``Rejected`` may leave half of it in ``delta``."""
     if isinstance(transaction, BidBundle):
         return process_bundle(delta, transaction, height)
     if isinstance(transaction, Withdraw):
@@ -172,11 +177,12 @@ def _require_unfinished(state: StateReader, transfer_id: TransferId) -> Transfer
 
 
 def _require_approved(state: StateReader, router: Address, domain_id: DomainId) -> None:
-    if not _is_welcome(state, state.must(keys.domain(domain_id), Domain), router):
+    if not is_welcome(state, state.must(keys.domain(domain_id), Domain), router):
         raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()} on domain {domain_id}")
 
 
-def _is_welcome(state: StateReader, domain: Domain, router: Address) -> bool:
+def is_welcome(state: StateReader, domain: Domain, router: Address) -> bool:
+    """Tell whether the router may bid for transfers to ``domain``."""
     return is_approved(domain, get_router(state, domain.domain, router))
 
 
@@ -188,70 +194,3 @@ def _require_room(state: StateReader, transfer: Transfer) -> None:
 
 def _describe(kind: str, transfer_id: TransferId, router: Address, *more: tuple[str, str]) -> BlockEvent:
     return BlockEvent(kind, (("transfer_id", transfer_id.hex()), ("router", router.hex()), *more))
-
-
-# --- what may enter the mempool and a block -------------------------------------------------------------------------
-
-
-def check_tx(view: StateView | StateDelta, raw: bytes, seen: Callable[[TransferId], bool]) -> CheckResult:
-    """Answer CheckTx against committed state (BID-6); a delta over it, kept for a height, decodes each record once.
-
-    ``seen`` tells whether the node's own observer saw the transfer. Early bids are for seen transfers that the state
-    does not know; the caller bounds them per router (EARLY_BIDS_FULL) and drops them after ``early_bid_blocks``.
-    """
-    delta = StateDelta(view)
-    chain = delta.must(keys.CHAIN, ChainState)
-    try:
-        transaction = decode_tx(raw)
-        authenticate(delta, transaction)
-        if isinstance(transaction, BidBundle):
-            return CheckResult(Code.OK, early=_check_bundle(delta, transaction, chain.height + 1, seen))
-        _dispatch(delta, transaction, chain.height + 1, chain.time_s)
-    except Rejected as rejection:
-        return CheckResult(rejection.code, rejection.reason)
-    return CheckResult(Code.OK)
-
-
-def _check_bundle(
-    delta: StateDelta, bundle: BidBundle, height: int, seen: Callable[[TransferId], bool]
-) -> tuple[tuple[TransferId, Address], ...]:
-    """Refuse the bundle with the code of the first bid that would be skipped; return its early bids."""
-    early = []
-    for bid in bundle.bids:
-        if delta.read(keys.transfer(bid.transfer_id), Transfer) is None and seen(bid.transfer_id):
-            _require_approved_somewhere(delta, bid.router)
-            early.append((bid.transfer_id, bid.router))
-        else:
-            process_bid(delta, bid, height)
-    return tuple(early)
-
-
-def _require_approved_somewhere(state: StateReader, router: Address) -> None:
-    """Refuse an early bid of a stranger: keys cost nothing, so a bound per router alone would bound nothing."""
-    if not any(_is_welcome(state, domain, router) for _, domain in state.scan(keys.domains(), Domain)):
-        raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()} on any domain")
-
-
-def list_unknown_bids(state: StateReader, raw: bytes, accepted: Container[TransferId]) -> tuple[TransferId, ...]:
-    """Return the transfers that ``raw`` bids for and that are neither in state nor in ``accepted`` (BID-7).
-
-    ``accepted``: ids named by an XCalled of a segment of this very block. What is no bundle bids for nothing. With any,
-    PrepareProposal holds ``raw`` back, whole.
-    """
-    try:
-        transaction = decode_tx(raw)
-    except Rejected:
-        return ()
-    if not isinstance(transaction, BidBundle):
-        return ()
-    return tuple(
-        bid.transfer_id for bid in transaction.bids
-        if bid.transfer_id not in accepted and state.read(keys.transfer(bid.transfer_id), Transfer) is None
-    )
-
-
-def check_accepted(state: StateReader, raw: bytes, accepted: Container[TransferId]) -> None:
-    """Refuse a block's transaction that bids for a transfer nobody accepted yet (BID-7)."""
-    unknown = list_unknown_bids(state, raw, accepted)
-    if unknown:
-        raise Rejected(Code.BID_NOT_ACCEPTED_YET, unknown[0].hex())
