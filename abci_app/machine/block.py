@@ -3,12 +3,13 @@
 The order of the steps is rule ORD-1. Nothing here looks at anything but its arguments (ORD-4).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from abci_app.machine import keys
 from abci_app.machine.auction import run_auctions
 from abci_app.machine.batches import close_batch
 from abci_app.machine.bids import process_tx
+from abci_app.machine.block_parts import BlockParts, split_block
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.events import process_event
 from abci_app.machine.extension import INJECTED_COMMIT, INJECTED_SEGMENT, decode_commit
@@ -25,22 +26,12 @@ from abci_app.machine.state import StateDelta, StateView
 from abci_app.machine.tree import Tree
 
 
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """A block's transactions by kind, in block order: [commit] [segments] [the rest] (COM-3)."""
-
-    commit: bytes | None
-    segments: tuple[bytes, ...]
-    """Canonical segments, without the two bytes that mark them as injected."""
-    rest: tuple[bytes, ...]
-
-
 def apply_block(view: StateView, tree: Tree, block: Block) -> BlockResult:
     """Execute ``block`` over the committed state. Never raises but for a bug; stores nothing."""
     delta = StateDelta(view)
     scope = Scope.open(delta, block)
     first_sequence = delta.must(keys.CHAIN, ChainState).next_sequence
-    parts = split_block(block)
+    parts = split_block(block.txs)
 
     results = [*apply_commit(scope, parts), *apply_segments(scope, parts)]
     update_holds(scope)
@@ -57,17 +48,7 @@ def apply_block(view: StateView, tree: Tree, block: Block) -> BlockResult:
     return BlockResult(tuple(results), batch, changes, after, after.root, tuple(scope.events))
 
 
-def split_block(block: Block) -> Parts:
-    """Part a block into what was injected at its place and the rest."""
-    txs = list(block.txs)
-    commit = txs.pop(0) if txs and txs[0].startswith(INJECTED_COMMIT) else None
-    segments = []
-    while txs and txs[0].startswith(INJECTED_SEGMENT):
-        segments.append(txs.pop(0)[len(INJECTED_SEGMENT):])
-    return Parts(commit, tuple(segments), tuple(txs))
-
-
-def apply_commit(scope: Scope, parts: Parts) -> list[TxResult]:
+def apply_commit(scope: Scope, parts: BlockParts) -> list[TxResult]:
     """Step 1: reports and signatures. A commit that does not count has no effect but its code."""
     if parts.commit is None:
         return []
@@ -78,7 +59,7 @@ def apply_commit(scope: Scope, parts: Parts) -> list[TxResult]:
     return [TxResult(Code.OK, events=events)]
 
 
-def apply_segments(scope: Scope, parts: Parts) -> list[TxResult]:
+def apply_segments(scope: Scope, parts: BlockParts) -> list[TxResult]:
     """Step 2: segments by domain and number, all of them or, where one does not fit, none."""
     try:
         chained = list_agreed_segments(scope.delta, parts.segments)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 from abci_app.machine import keys
 from abci_app.machine.batches import list_owed
+from abci_app.machine.block_parts import BlockParts, split_block
 from abci_app.machine.codec import Address, DomainId, Hash
 from abci_app.machine.codes import Rejected
 from abci_app.machine.extension import DomainReport, SignedBatch, decode_commit, encode_extension
@@ -15,7 +16,6 @@ from abci_app.machine.params import EXTENSION_BYTES_MAX, EXTENSION_SEGMENTS_MAX,
 from abci_app.machine.records import ChainState, DomainStatus, Reports, ValidatorSet
 from abci_app.machine.reports import process_commit
 from abci_app.machine.state import StateDelta, StateView
-from abci_app.node.block_parts import BlockParts, split_block
 from abci_app.node.segments import follow, list_places, rotate_domains
 from abci_app.node.signer import Signer
 from abci_app.observer.snapshot import Observation, ObservedSegment

@@ -1,4 +1,4 @@
-"""A block's transactions by their place: [commit] [segments] [the rest] (COM-3)."""
+"""A block's transactions by their place: [commit] [segments] [the rest] (COM-3); one rule for all who see a block."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
