@@ -16,18 +16,16 @@ from abci_app.machine.records import (
     Domain,
     PathSignature,
     Transfer,
-    TransferStatus,
 )
 from abci_app.machine.results import Block, BlockEvent, TxResult
 from abci_app.machine.scope import Scope
 from abci_app.machine.state import StateDelta, StateReader
 from abci_app.machine.transfer_infos import process_transfer_info
+from abci_app.machine.transfers import FINISHED, ON_SLOW_PATH, put_bidder
 from abci_app.machine.tx import BidBundle, SubmittedBid, Transaction, Withdraw, decode_tx
 
 RECOVERED_MAX = 1 << 16
 """Remembered recoveries, ≈ 25 MB: the bids of many blocks, so that a block's execution finds CheckTx's work done."""
-_FINISHED = (TransferStatus.EXECUTED, TransferStatus.COMPLETED)
-_SLOW = (TransferStatus.SLOW, TransferStatus.RECONCILED)
 
 
 # --- who signed -----------------------------------------------------------------------------------------------------
@@ -119,7 +117,7 @@ def process_bundle(delta: StateDelta, bundle: BidBundle, height: int) -> TxResul
 def process_bid(delta: StateDelta, bid: SubmittedBid, height: int) -> BlockEvent:
     """Merge a bid into what the router has on record for the transfer (BID-4), or reject it (BID-3)."""
     transfer = _require_unfinished(delta, bid.transfer_id)
-    if transfer.status in _SLOW:
+    if transfer.status in ON_SLOW_PATH:
         raise Rejected(Code.TRANSFER_SLOW, f"{transfer.status.name}: routers are no longer needed")
     _require_approved(delta, bid.router, transfer.destination)
     known = delta.read(keys.bid(bid.transfer_id, bid.router), Bid)
@@ -135,7 +133,7 @@ def process_bid(delta: StateDelta, bid: SubmittedBid, height: int) -> BlockEvent
         raise Rejected(Code.BID_DUPLICATE, "adds no path length")
 
     if known is None:
-        delta.write(keys.transfer(bid.transfer_id), replace(transfer, bidders=transfer.bidders + 1))
+        put_bidder(delta, transfer)
     first_height = known.height if known else height
     delta.write(keys.bid(bid.transfer_id, bid.router), Bid(bid.router, signatures, False, first_height))
     lengths = ",".join(str(each.path_length) for each in signatures)
@@ -155,7 +153,7 @@ def process_withdraw(delta: StateDelta, withdraw: Withdraw, height: int) -> TxRe
         _require_room(delta, transfer)
 
     if known is None:
-        delta.write(keys.transfer(withdraw.transfer_id), replace(transfer, bidders=transfer.bidders + 1))
+        put_bidder(delta, transfer)
         known = Bid(withdraw.router, (), False, height)
     delta.write(key, replace(known, withdrawn=True))
     return TxResult(Code.OK, events=(_describe("withdrawn", withdraw.transfer_id, withdraw.router),))
@@ -171,7 +169,7 @@ def merge_signatures(
 
 def _require_unfinished(state: StateReader, transfer_id: TransferId) -> Transfer:
     transfer = require(state.read(keys.transfer(transfer_id), Transfer), Code.TRANSFER_UNKNOWN, transfer_id.hex())
-    if transfer.status in _FINISHED:
+    if transfer.status in FINISHED:
         raise Rejected(Code.TRANSFER_FINISHED, f"{transfer.status.name}: paid out")
     return transfer
 

@@ -12,10 +12,7 @@ from abci_app.machine.records import AttemptEnd, Domain, RelayerFee, Transfer, T
 from abci_app.machine.scope import Scope
 from abci_app.machine.stream import Executed, ForceReceiveLocal, Reconciled, RelayerFeesIncreased, SlippageUpdated
 from abci_app.machine.stubs import keep_executed, keep_reconciled
-from abci_app.machine.transfers import BEFORE_EXECUTION, add_fees, get_transfer, put_transfer
-
-ABOUT_TO_BE_DROPPED = (TransferStatus.SLOW, TransferStatus.RECONCILED)
-
+from abci_app.machine.transfers import BEFORE_EXECUTION, ON_SLOW_PATH, add_fees, get_transfer, put_transfer
 
 # --- paid out -------------------------------------------------------------------------------------------------------
 
@@ -147,7 +144,7 @@ def change_option(scope: Scope, domain_id: DomainId, transfer_id: TransferId) ->
 
 def start_again(scope: Scope, transfer: Transfer) -> Transfer:
     """Return the transfer kept from being dropped and, RECONCILED, its slow attempts due at once (SLW-3, SLW-4)."""
-    if transfer.status not in ABOUT_TO_BE_DROPPED:
+    if transfer.status not in ON_SLOW_PATH:
         return transfer
     kept = replace(transfer, drop_after_s=compute_drop_time(scope))
     if transfer.status is TransferStatus.RECONCILED and transfer.info_known:

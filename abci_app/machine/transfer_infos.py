@@ -12,10 +12,8 @@ from abci_app.machine.results import TxResult
 from abci_app.machine.scope import Scope
 from abci_app.machine.state import StateReader
 from abci_app.machine.stubs import delete_stub
-from abci_app.machine.transfers import get_transfer, put_transfer
+from abci_app.machine.transfers import FINISHED, get_transfer, put_transfer
 from abci_app.machine.tx import TransferInfoSubmission
-
-_FINISHED = (TransferStatus.EXECUTED, TransferStatus.COMPLETED)
 
 
 def process_transfer_info(scope: Scope, submission: TransferInfoSubmission) -> TxResult:
@@ -50,7 +48,7 @@ def require_lacking(transfer: Transfer, info: TransferInfo) -> None:
     """Refuse what adds nothing, or what is not the transfer that the origin's XCalled announced."""
     if transfer.info_known:
         raise Rejected(Code.TRANSFER_INFO_KNOWN, "nothing to add")
-    if transfer.status in _FINISHED:
+    if transfer.status in FINISHED:
         raise Rejected(Code.TRANSFER_FINISHED, f"{transfer.status.name}: paid out")
     announced = (transfer.origin, transfer.destination, transfer.nonce, transfer.amount)
     if announced != (info.origin_domain, info.destination_domain, info.nonce, info.bridged_amt):

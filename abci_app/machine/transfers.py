@@ -20,6 +20,10 @@ UNDECIDED = (TransferStatus.ACCEPTED, TransferStatus.WAITING)
 """No attempt runs and one may be made."""
 BEFORE_EXECUTION = (*UNDECIDED, TransferStatus.ASSIGNED, TransferStatus.SLOW)
 """Neither paid out nor reconciled: an Executed with routers or a Reconciled is believed (EVT-3, EVT-4)."""
+FINISHED = (TransferStatus.EXECUTED, TransferStatus.COMPLETED)
+"""Paid out: neither a bid nor a TransferInfo adds anything (BID-3, TX-2)."""
+ON_SLOW_PATH = (TransferStatus.SLOW, TransferStatus.RECONCILED)
+"""No router is asked any more (BID-3); dropped where nothing more happens (SLW-4)."""
 FEE_ASSETS_MAX = 16
 """Relayer fee assets kept per transfer; those of the fee table are always kept (LIM-6)."""
 
@@ -44,6 +48,11 @@ def put_transfer(delta: StateDelta, before: Transfer | None, after: Transfer | N
         if key not in old:
             delta.write(key, Reference(after.transfer_id))
     delta.write(keys.transfer(after.transfer_id), after)
+
+
+def put_bidder(delta: StateDelta, transfer: Transfer) -> None:
+    """Count one more bidder (BID-3); no index depends on their number."""
+    delta.write(keys.transfer(transfer.transfer_id), replace(transfer, bidders=transfer.bidders + 1))
 
 
 def compute_index_keys(transfer: Transfer) -> tuple[bytes, ...]:
