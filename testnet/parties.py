@@ -49,7 +49,10 @@ def create(layout: Layout, deployment: Deployment, gates: Mapping[int, bytes]) -
     # The last validator is left alone, so that it can be stopped without anybody's missing it.
     spare = nodes[:-1] if len(nodes) > 3 else nodes
     watched = tuple(
-        WatchedChain(domain, deployment.domain(domain).chain_id, chains.rpc_url(layout.chain_port(domain)))
+        WatchedChain(
+            domain, deployment.domain(domain).chain_id, chains.rpc_url(layout.chain_port(domain)),
+            connext=deployment.domain(domain).connext,
+        )
         for domain in CHAIN_DOMAINS
     )
     for index, (_, home) in enumerate(layout.routers()):

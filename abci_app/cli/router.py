@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from abci_app.router.config import WatchedChain
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-CHAIN_FORM = "DOMAIN,CHAIN_ID,URL[,CONFIRMATIONS]"
+CHAIN_FORM = "DOMAIN,CHAIN_ID,URL[,CONFIRMATIONS[,CONNEXT]]"
 
 
 class Stopped(BaseException):
@@ -99,7 +99,8 @@ def init(
     home: Annotated[Path, typer.Option(help="Folder to make.")],
     node: Annotated[list[str], typer.Option(help="host:port of a node's gRPC; may be repeated, tried in order.")],
     chain: Annotated[list[str], typer.Option(
-        help="A chain to watch and pay out on, may be repeated; CONFIRMATIONS 0: the chain's own finalized tag.",
+        help="A chain to watch and pay out on, may be repeated; CONFIRMATIONS 0: the chain's own finalized tag; "
+             "without CONNEXT the first node's word for it is kept.",
         metavar=CHAIN_FORM,
     )],
     key_file: Annotated[Path | None, typer.Option(
@@ -123,11 +124,23 @@ def init(
 
 
 def parse_chain(text: str) -> "WatchedChain":
-    """Return the chain that ``DOMAIN,CHAIN_ID,URL[,CONFIRMATIONS]`` names."""
+    """Return the chain that a text of ``CHAIN_FORM`` names."""
+    from abci_app.evm.types import parse_address
     from abci_app.router.config import WatchedChain
 
-    fields = text.split(",")
-    if len(fields) not in (3, 4) or not all(fields[at].isdecimal() for at in (0, 1, *range(3, len(fields)))):
-        raise Failure(f"--chain {text!r}: use {CHAIN_FORM}, e.g. 1111,31337,http://127.0.0.1:8545")
-    confirmations = int(fields[3]) if len(fields) == 4 else 0
-    return WatchedChain(int(fields[0]), int(fields[1]), fields[2], confirmations)
+    domain, chain_id, url, confirmations, connext = [*text.split(","), *[""] * 5][:5]
+    try:
+        if text.count(",") > 4 or not url:
+            raise ValueError
+        return WatchedChain(
+            _read_number(domain), _read_number(chain_id), url, _read_number(confirmations or "0"),
+            parse_address(connext) if connext else b"",
+        )
+    except ValueError as error:
+        raise Failure(f"--chain {text!r}: use {CHAIN_FORM}, e.g. 1111,31337,http://127.0.0.1:8545") from error
+
+
+def _read_number(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()):
+        raise ValueError(text)
+    return int(text)

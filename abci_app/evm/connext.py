@@ -22,6 +22,7 @@ XCALL = "xcall(uint32,address,address,address,uint256,uint256,bytes)"
 
 SLOT_APPROVED_RELAYERS = 11
 SLOT_ROUTER_BALANCES = 10
+SLOT_ROUTER_CONFIGS = 21
 SLOT_APPROVED_SEQUENCERS = 31
 """Positions of mappings in the diamond's storage, for state overrides only."""
 
@@ -162,6 +163,11 @@ def sequencer_override(connext: Address, sequencer: Address) -> dict[str, dict[s
 def relayer_override(connext: Address, relayer: Address) -> dict[str, dict[str, Any]]:
     """State override for `Rpc.call` under which `relayer` is an approved relayer."""
     return _approval_override(connext, relayer, SLOT_APPROVED_RELAYERS)
+
+
+def router_override(connext: Address, router: Address) -> dict[str, dict[str, Any]]:
+    """State override for `Rpc.call` under which `router` is an approved router."""
+    return _approval_override(connext, router, SLOT_ROUTER_CONFIGS)
 
 
 def router_balance_override(

@@ -10,7 +10,7 @@ from functools import partial
 
 from abci_app.evm.errors import EvmError
 from abci_app.machine.codec import TransferId
-from abci_app.router.bidder import Bidder
+from abci_app.router.bidder import Bidder, Refusals
 from abci_app.router.checks import Log
 from abci_app.router.client import NodeClient
 from abci_app.router.config import RouterHome, WatchedChain
@@ -18,6 +18,7 @@ from abci_app.router.errors import ConfigInvalid, NodeRefused, NodeUnavailable, 
 from abci_app.router.keeper import Keeper
 from abci_app.router.ledger import BidState, Ledger
 from abci_app.router.network import Chains, Network
+from abci_app.router.origin import Claims
 from abci_app.router.pending import Order
 from abci_app.router.watch import ChainWatch, SeenTransfer
 
@@ -36,7 +37,7 @@ class Agent:
 
     def __init__(self, home: RouterHome, log: Log) -> None:
         self._home, self._log = home, log
-        self._client = NodeClient(home.config.nodes)
+        self._client, self._looker = NodeClient(home.config.nodes), NodeClient(home.config.nodes)
         self._chains = Chains(home.config.chains)
         self._network = Network(self._client, self._chains, home.config.chains)
         self._stopping = threading.Event()
@@ -54,15 +55,21 @@ class Agent:
         if not self._load_network():
             return
         self._ledger = ledger = Ledger(self._home.ledger)
+        for domain, connext in self._network.pin(ledger).items():
+            self._log("pinned", domain=domain, connext="0x" + connext.hex())
         for chain in self._home.config.chains:
             self._bidders[chain.domain] = Bidder(
                 chain.domain, self._home, self._chains, self._network, self._client, ledger, self._log
             )
         self._resume(ledger)
         pending = {domain: bidder.pending for domain, bidder in self._bidders.items()}
-        keeper = Keeper(self._home, self._network, self._client, ledger, pending, self._log)
+        claims = {chain.domain: Claims() for chain in self._home.config.chains}
+        keeper = Keeper(
+            self._home, self._network, self._client, self._looker, ledger, pending, claims, self._log
+        )
         for chain in self._home.config.chains:
-            watch = ChainWatch(chain, partial(self._chains.rpc, chain.domain), self._connext, ledger)
+            get_rpc = partial(self._chains.rpc, chain.domain)
+            watch = ChainWatch(chain, get_rpc, self._connext, ledger, claims[chain.domain], Refusals(self._log))
             self._begin(f"watch-{chain.domain}", partial(self._watch, watch), self._home.config.poll_ms / 1000)
             self._begin(f"bid-{chain.domain}", self._bidders[chain.domain].step, 0.0)
         self._begin("refresh", partial(keeper.refresh, self._stopping.is_set), REFRESH_S)
@@ -84,6 +91,7 @@ class Agent:
         self._stopping.set()
         self._join(self._threads)
         self._client.close()
+        self._looker.close()
         self._chains.close()
         if self._ledger is not None:
             self._ledger.close()
@@ -166,13 +174,16 @@ class Agent:
                     self._stopping.set()
 
     def _watch(self, watch: ChainWatch) -> None:
-        while watch.step(self._take) and not self._stopping.is_set():
+        watch.look_up(self._take)
+        while watch.step(self._take_seen) and not self._stopping.is_set():
             pass
 
-    def _take(self, seen: SeenTransfer) -> None:
-        """Queue a transfer whose destination is ours; wait while there is no room. Raises RouterError when stopped."""
-        bidder = self._bidders.get(seen.info.destination_domain)
-        order = Order(seen.transfer_id, seen.info.destination_domain, seen.info)
+    def _take_seen(self, seen: SeenTransfer) -> None:
+        self._take(Order(seen.transfer_id, seen.info.destination_domain, seen.info))
+
+    def _take(self, order: Order) -> None:
+        """Queue an order whose destination is ours; wait while there is no room. Raises RouterError when stopped."""
+        bidder = self._bidders.get(order.destination)
         while bidder is not None and not bidder.pending.add(order):
             if self._stopping.wait(ROOM_S):
                 raise RouterError("stopped before the order found room")

@@ -88,10 +88,10 @@ class Bidder:
         bid = self._ledger.find(order.transfer_id)
         if bid is not None and bid.state is not BidState.SIGNED and not order.is_missing:
             return True
-        if bid is None or bid.state in (BidState.ELSEWHERE, BidState.CLOSED):
+        if bid is None or not bid.signatures or bid.state in (BidState.ELSEWHERE, BidState.CLOSED):
             if order.info is None:
                 return True
-            bid = self._sign(order)
+            bid = self._sign(order, bid.share if bid is not None and bid.signatures else 0)
             self._ledger.record(bid)
         answer = self._client.submit_bid(
             bid.transfer_id, self._account.address, list(zip(bid.path_lengths, bid.signatures, strict=True))
@@ -109,19 +109,24 @@ class Bidder:
             self._refusals.note(bid.transfer_id, "bid_refused", answer.code_name, answer.reason)
         return True
 
-    def _sign(self, order: Order) -> SignedBid:
-        """Return the signed bid for what the checks allow. Raises Refused, EvmError."""
+    def _sign(self, order: Order, earlier_share: int) -> SignedBid:
+        """Return the signed bid for what the checks allow. Raises Refused, EvmError.
+
+        ``earlier_share``: the most that an earlier bid for it may cost, which somebody may still hold.
+        """
         self._chains.rpc(self._domain)
         destination = self._network.destinations[self._domain]
         info = order.info
         if info is None:
             raise Refused("terms_unknown")
         offer = self._checker.compute_offer(
-            info, order.transfer_id, destination, lambda local: self._ledger.sum_open(self._domain, local)
+            info, order.transfer_id, destination,
+            lambda local: self._ledger.sum_open(self._domain, local, order.transfer_id),
         )
         signatures = sign_bid(self._account.private_key, order.transfer_id, offer.path_lengths)
         return SignedBid(
-            order.transfer_id, self._domain, offer.local, offer.share, offer.path_lengths, signatures, BidState.SIGNED
+            order.transfer_id, self._domain, offer.local, max(offer.share, earlier_share), offer.path_lengths,
+            signatures, BidState.SIGNED,
         )
 
     def _say(self, failing: str) -> None:

@@ -11,6 +11,7 @@ from abci_app.evm.connext import (
     encode_admin,
     encode_execute,
     router_balance_override,
+    router_override,
     sequencer_override,
 )
 from abci_app.evm.errors import CallReverted, RpcRefused
@@ -21,7 +22,8 @@ from abci_app.router.client import sign_bid
 from abci_app.router.errors import Refused
 
 THROWAWAY = Account(bytes(31) + b"\x01")
-"""Signs as sequencer inside simulations only, where an override approves it."""
+"""Signs as sequencer and as router inside simulations only, where overrides approve it: the router's own signature must
+not reach an endpoint before it is meant to be given."""
 SIMULATION_GAS = 13_000_000
 """The most that a decision ever allows."""
 
@@ -78,6 +80,9 @@ class Checker:
         local = destination.locals.get((info.canonical_domain, info.canonical_id))
         if local is None:
             raise Refused("asset_unknown", f"0x{info.canonical_id.hex()} of domain {info.canonical_domain}")
+        paid_in = connext.local_asset(info.canonical_id, info.canonical_domain)
+        if paid_in != local:
+            raise Refused("asset_differs", f"nodes say 0x{local.hex()}, Connext pays in 0x{paid_in.hex()}")
         status = connext.transfer_status(transfer_id)
         if status is not DestinationStatus.NONE:
             raise Refused("not_pending", status.name.lower())
@@ -96,21 +101,23 @@ class Checker:
         return Offer(local, lengths, max(shares[length] for length in lengths))
 
     def _simulate(self, info: TransferInfo, transfer_id: TransferId, destination: Destination, local: bytes) -> None:
-        """Run ``execute`` as the gate would, alone on the path, with a throw-away sequencer and enough liquidity."""
-        connext, router = destination.connext, self._account.address
+        """Run ``execute`` as the gate would, with throw-away keys that stand for a sequencer and a liquid router."""
+        connext = destination.connext
         if self._can_simulate is None:
             self._can_simulate = has_overrides(connext)
             if not self._can_simulate:
                 self._log("cannot_simulate", domain=destination.domain, reason="the RPC has no state overrides")
         if not self._can_simulate:
             return
-        routers = (Address(router),)
+        router = Address(THROWAWAY.address)
+        routers = (router,)
         args = ExecuteArgs(
-            info, routers, sign_bid(self._account.private_key, transfer_id, (1,)), THROWAWAY.address,
+            info, routers, sign_bid(THROWAWAY.private_key, transfer_id, (1,)), THROWAWAY.address,
             sign_digest(THROWAWAY.private_key, compute_sequencer_digest(transfer_id, routers)),
         )
         overrides = merge_overrides(
             sequencer_override(connext.address, THROWAWAY.address),
+            router_override(connext.address, router),
             router_balance_override(connext.address, router, local, info.bridged_amt),
         )
         try:

@@ -16,6 +16,7 @@ from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_bid_digest, sign_digest
 from abci_app.machine.tx import Withdraw, encode_withdraw
 from abci_app.pb import query_pb2, query_pb2_grpc, tx_pb2, tx_service_pb2, tx_service_pb2_grpc
+from abci_app.router import answers
 from abci_app.router.errors import NodeRefused, NodeUnavailable
 
 A = TypeVar("A")
@@ -86,13 +87,18 @@ class NodeClient:
 
     def domains(self) -> query_pb2.DomainsResponse:
         """Return domains, lanes and assets."""
-        return self._ask(lambda node: node.query.Domains(query_pb2.DomainsRequest(), timeout=CALL_S))
+        return self._ask(
+            lambda node: node.query.Domains(query_pb2.DomainsRequest(), timeout=CALL_S), answers.check_domains
+        )
 
     def transfer(self, transfer_id: bytes) -> query_pb2.TransferResponse | None:
         """Return a transfer; None where the network does not know it."""
         request = query_pb2.TransferRequest(transfer_id=transfer_id)
         try:
-            return self._ask(lambda node: node.query.Transfer(request, timeout=CALL_S))
+            return self._ask(
+                lambda node: node.query.Transfer(request, timeout=CALL_S),
+                lambda answer: answers.check_transfer(answer, transfer_id),
+            )
         except NodeRefused as refusal:
             if refusal.code == Code.NOT_FOUND.name:
                 return None
@@ -101,7 +107,10 @@ class NodeClient:
     def transfers(self, status: str = "", from_acceptance: int = 0, limit: int = 0) -> query_pb2.TransfersResponse:
         """Return transfers, of one status or all, in acceptance order; limit 0 is the node's default."""
         request = query_pb2.TransfersRequest(status=status, from_acceptance=from_acceptance, limit=limit)
-        return self._ask(lambda node: node.query.Transfers(request, timeout=CALL_S))
+        return self._ask(
+            lambda node: node.query.Transfers(request, timeout=CALL_S),
+            lambda answer: answers.check_transfers(answer, from_acceptance),
+        )
 
     def auction(self, transfer_id: bytes, attempt: int = 0) -> query_pb2.AuctionResponse:
         """Return why each router won or lost; attempt 0 is the newest."""
@@ -141,7 +150,9 @@ class NodeClient:
         request = tx_service_pb2.SubmitBidsRequest(bids=[bid], wait=f"WAIT_{wait.name}")
 
         def call(node: _Node) -> Answer:
-            return _read_answer(node.tx.SubmitBids(request, timeout=_deadline_s(wait)).answers[0])
+            answer = node.tx.SubmitBids(request, timeout=_deadline_s(wait))
+            answers.check_bids(answer)
+            return _read_answer(answer.answers[0])
         return self._ask(call)
 
     def submit(self, raw: bytes, wait: Wait = Wait.COMMITTED) -> Answer:
@@ -149,8 +160,12 @@ class NodeClient:
         request = tx_service_pb2.SubmitRequest(tx=raw, wait=f"WAIT_{wait.name}")
         return self._ask(lambda node: _read_answer(node.tx.Submit(request, timeout=_deadline_s(wait))))
 
-    def _ask(self, call: Callable[[_Node], A]) -> A:
-        """Try each node once, the preferred first; a refusal ends it, being away does not."""
+    def pass_over(self) -> None:
+        """Begin with the next node from now on: the one that answered last is not to be relied upon."""
+        self._preferred = (self._preferred + 1) % len(self._nodes)
+
+    def _ask(self, call: Callable[[_Node], A], check: Callable[[A], None] = lambda answer: None) -> A:
+        """Try each node once, the preferred first; a refusal ends it, being away or making no sense does not."""
         count, reasons = len(self._nodes), []
         start = self._preferred
         for offset in range(count):
@@ -158,8 +173,11 @@ class NodeClient:
             node = self._nodes[at]
             try:
                 answer = call(node)
+                check(answer)
             except _Away as away:
                 reasons.append(f"{node.address}: {away}")
+            except ValueError as error:
+                reasons.append(f"{node.address}: makes no sense: {error}")
             except grpc.RpcError as error:
                 code = _read_code(error)
                 if error.code() not in _AWAY and code not in {busy.name for busy in _BUSY}:

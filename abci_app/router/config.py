@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from abci_app.evm.account import Account
 from abci_app.evm.errors import KeyInvalid
+from abci_app.evm.types import parse_address
 from abci_app.machine.params import PATH_LENGTHS
 from abci_app.router.errors import ConfigInvalid
 
@@ -41,6 +42,8 @@ class WatchedChain:
     rpc_url: str
     confirmations: int = 0
     """Blocks below the head that count as final; 0 means the chain's own ``finalized`` tag."""
+    connext: bytes = b""
+    """Connext's diamond, 20 bytes. Empty: what nodes say at the first start is believed, and kept in the ledger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,8 @@ def render_config(config: RouterConfig) -> str:
             "", "[[chains]]", f"domain = {chain.domain}", f"chain_id = {chain.chain_id}",
             f"rpc_url = {json.dumps(chain.rpc_url)}", f"confirmations = {chain.confirmations}",
         ]
+        if chain.connext:
+            lines.append(f'connext = "0x{chain.connext.hex()}"')
     return "\n".join(lines) + "\n"
 
 
@@ -161,16 +166,23 @@ def parse_config(top: Mapping[str, Any]) -> RouterConfig:
 
 def _parse_chain(entry: Any, place: str) -> WatchedChain:
     _require(isinstance(entry, dict), f"{place[:-1]} must be a table")
-    _names(entry, {"domain", "chain_id", "rpc_url"}, {"confirmations"}, place)
+    _names(entry, {"domain", "chain_id", "rpc_url"}, {"confirmations", "connext"}, place)
     chain = WatchedChain(
         _typed(entry, "domain", int), _typed(entry, "chain_id", int), _typed(entry, "rpc_url", str),
-        _typed(entry, "confirmations", int, 0),
+        _typed(entry, "confirmations", int, 0), _read_address(_typed(entry, "connext", str, ""), place),
     )
     _require(0 < chain.domain < 2**32, f"{place}domain must be 1 to {2**32 - 1}")
     _require(0 < chain.chain_id < 2**63, f"{place}chain_id must be 1 to {2**63 - 1}")
     _require(0 <= chain.confirmations <= CONFIRMATIONS_MAX, f"{place}confirmations must be 0 to {CONFIRMATIONS_MAX}")
     _require(_is_http_url(chain.rpc_url), f"{place}rpc_url must be an http:// or https:// URL")
     return chain
+
+
+def _read_address(text: str, place: str) -> bytes:
+    try:
+        return parse_address(text) if text else b""
+    except ValueError as error:
+        raise ConfigInvalid(f"config.toml: {place}connext must be 0x and 40 hex digits") from error
 
 
 def make_account() -> Account:

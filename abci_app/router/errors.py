@@ -4,6 +4,7 @@
     ├── ConfigInvalid    config.toml, key file or folder are not as they must be, or do not fit network and chains
     ├── LedgerFailed     the ledger cannot be written or read: without it no bid may leave
     ├── NodeUnavailable  no configured node answers
+    ├── NodeContradicts  a node says of the network what was not so at the start
     ├── NodeRefused      a node answered with a refusal; carries its code
     └── Refused          a check says no to one transfer; carries a word for logs
 """
@@ -23,6 +24,10 @@ class LedgerFailed(RouterError):
 
 class NodeUnavailable(RouterError):
     """None of the configured nodes answered in time."""
+
+
+class NodeContradicts(RouterError):
+    """A node's answer about domains that cannot be true if an earlier one was."""
 
 
 class NodeRefused(RouterError):

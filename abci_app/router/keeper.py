@@ -8,11 +8,14 @@ from abci_app.machine.codes import Rejected
 from abci_app.machine.connext import compute_share
 from abci_app.machine.tx import decode_transfer_info
 from abci_app.pb import query_pb2
+from abci_app.router.bidder import Refusals
 from abci_app.router.checks import Log
-from abci_app.router.client import NodeClient, sign_bid
+from abci_app.router.client import NodeClient
 from abci_app.router.config import RouterHome
+from abci_app.router.errors import NodeContradicts
 from abci_app.router.ledger import BidState, Ledger, SignedBid
 from abci_app.router.network import Network
+from abci_app.router.origin import Claim, Claims
 from abci_app.router.pending import Order, Pending
 
 UNKNOWN_S = 600
@@ -32,11 +35,15 @@ class Keeper:
     """Two steps, each for a thread of its own. Both raise NodeUnavailable, NodeRefused, LedgerFailed."""
 
     def __init__(
-        self, home: RouterHome, network: Network, client: NodeClient, ledger: Ledger, pending: Mapping[int, Pending],
-        log: Log,
+        self, home: RouterHome, network: Network, client: NodeClient, looker: NodeClient, ledger: Ledger,
+        pending: Mapping[int, Pending], claims: Mapping[int, Claims], log: Log,
     ) -> None:
-        self._account, self._network, self._client = home.account, network, client
-        self._ledger, self._pending, self._log = ledger, pending, log
+        """``client`` is the one that submits; ``looker`` asks another node each sweep, so that none can hide what the
+        others know."""
+        self._account, self._network, self._client, self._looker = home.account, network, client, looker
+        self._ledger, self._pending, self._claims, self._log = ledger, pending, claims, log
+        self._refusals = Refusals(log)
+        self._contradiction = ""
         self._missing_since: dict[bytes, float] = {}
         """When a bid that a node took was first missed, or submitted again."""
 
@@ -55,13 +62,14 @@ class Keeper:
                 self._set_state(bid, state, answer.transfer.status)
 
     def sweep(self, is_stopping: Callable[[], bool]) -> None:
-        """Queue every undecided transfer that the network has no bid of ours for: missed, refused a while ago, or lost
-        on its way; and take note of bids that stand without the ledger's knowing."""
-        self._network.load()
+        """Have every undecided transfer looked up on its origin that the network has no bid of ours for: missed,
+        refused a while ago, or lost on its way; and take note of bids that stand without the ledger's knowing."""
+        self._looker.pass_over()
+        self._reload()
         for status in UNDECIDED:
             after = 0
             for _ in range(SWEPT_MAX // PAGE):
-                page = self._client.transfers(status, after, PAGE).transfers
+                page = self._looker.transfers(status, after, PAGE).transfers
                 for transfer in page:
                     if is_stopping():
                         return
@@ -70,11 +78,19 @@ class Keeper:
                     break
                 after = page[-1].acceptance + 1
 
+    def _reload(self) -> None:
+        try:
+            self._network.reload(self._looker)
+        except NodeContradicts as error:
+            if str(error) != self._contradiction:
+                self._log("node_contradicts", reason=str(error))
+            self._contradiction = str(error)
+
     def _look_at(self, transfer: query_pb2.Transfer) -> None:
         pending = self._pending.get(transfer.destination)
-        if pending is None or transfer.transfer_id in pending:
+        if pending is None or transfer.transfer_id in pending or self._is_claimed(transfer.transfer_id):
             return
-        answer = self._client.transfer(transfer.transfer_id)
+        answer = self._looker.transfer(transfer.transfer_id)
         if answer is None or not answer.transfer_info:
             return
         transfer_id = TransferId(transfer.transfer_id)
@@ -82,16 +98,28 @@ class Keeper:
         bid = self._ledger.find(transfer_id)
         if standing is not None:
             self._missing_since.pop(transfer_id, None)
-            if not standing.withdrawn and standing.path_lengths and bid is None:
-                self._adopt(answer.transfer, transfer_id, tuple(standing.path_lengths))
+            if not standing.withdrawn and standing.path_lengths:
+                self._adopt(answer.transfer, transfer_id, tuple(standing.path_lengths), bid)
             return
-        if bid is not None and bid.state is BidState.SUBMITTED and not self._is_lost(transfer_id):
-            return
+        if bid is not None and bid.state is BidState.SUBMITTED:
+            if not self._is_lost(transfer_id):
+                return
+            self._client.pass_over()  # who took it and lost it does not get it again
         try:
             info = decode_transfer_info(answer.transfer_info)
         except Rejected:
             return  # terms this router does not understand: nothing to bid on
-        pending.add(Order(transfer_id, transfer.destination, info, is_missing=True))
+        claims = self._claims.get(info.origin_domain)
+        if claims is None:
+            if not self._refusals.is_resting(transfer_id):
+                reason = f"domain {info.origin_domain} is not in config.toml: nobody can tell whether it was made there"
+                self._refusals.note(transfer_id, "not_bidding", "origin_not_watched", reason)
+            return
+        order = Order(transfer_id, transfer.destination, info, is_missing=True)
+        claims.add(Claim(order, answer.transfer.origin_tx))
+
+    def _is_claimed(self, transfer_id: bytes) -> bool:
+        return any(transfer_id in claims for claims in self._claims.values())
 
     def _is_lost(self, transfer_id: TransferId) -> bool:
         """Tell whether a bid that a node took has been missing for long enough to submit it again."""
@@ -103,13 +131,22 @@ class Keeper:
             del self._missing_since[next(iter(self._missing_since))]
         return True
 
-    def _adopt(self, transfer: query_pb2.Transfer, transfer_id: TransferId, lengths: tuple[int, ...]) -> None:
-        """Record a bid that was submitted by other means: it binds this router's liquidity all the same."""
-        signatures = sign_bid(self._account.private_key, transfer_id, lengths)
-        share = max(compute_share(int(transfer.amount), length) for length in lengths)
-        self._ledger.record(SignedBid(
-            transfer_id, transfer.destination, transfer.local, share, lengths, signatures, BidState.SUBMITTED
-        ))
+    def _adopt(
+        self, transfer: query_pb2.Transfer, transfer_id: TransferId, lengths: tuple[int, ...], bid: SignedBid | None
+    ) -> None:
+        """Count a bid that stands and is not known to be open: it binds this router's liquidity all the same.
+
+        It is a node's word, so nothing is signed for it.
+        """
+        if bid is not None and bid.state is not BidState.CLOSED:
+            return
+        if bid is not None:
+            self._ledger.set_state(transfer_id, BidState.SUBMITTED)
+        else:
+            share = max(compute_share(int(transfer.amount), length) for length in lengths)
+            self._ledger.record(SignedBid(
+                transfer_id, transfer.destination, transfer.local, share, lengths, (), BidState.SUBMITTED
+            ))
         self._log("bid_adopted", transfer_id="0x" + transfer_id.hex(), path_lengths=list(lengths))
 
     def _set_state(self, bid: SignedBid, state: BidState, status: str) -> None:

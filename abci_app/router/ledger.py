@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS bids (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS open_bids ON bids (state, destination, local);
 CREATE TABLE IF NOT EXISTS cursors (domain INTEGER PRIMARY KEY, block INTEGER NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS pins (domain INTEGER PRIMARY KEY, connext BLOB NOT NULL) STRICT;
 """
 SIGNATURE_BYTES = 65
 BUSY_S = 0.2
@@ -39,7 +40,8 @@ class BidState(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class SignedBid:
-    """One bid as it was signed: signatures in the order of ``path_lengths``."""
+    """One bid as it was signed: signatures in the order of ``path_lengths``; none where others are known to hold it and
+    this router has not signed it itself."""
 
     transfer_id: bytes
     destination: int
@@ -101,11 +103,11 @@ class Ledger:
         )
         return [_read(row) for row in rows]
 
-    def sum_open(self, destination: int, local: bytes) -> int:
-        """Return what open bids may cost in one local asset, in its units."""
+    def sum_open(self, destination: int, local: bytes, without: bytes = b"") -> int:
+        """Return what open bids, one transfer's left out, may cost in one local asset, in its units."""
         rows = self._select(
-            "SELECT share FROM bids WHERE state IN (?, ?) AND destination = ? AND local = ?",
-            int(BidState.SIGNED), int(BidState.SUBMITTED), destination, local,
+            "SELECT share FROM bids WHERE state IN (?, ?) AND destination = ? AND local = ? AND transfer_id != ?",
+            int(BidState.SIGNED), int(BidState.SUBMITTED), destination, local, without,
         )
         return sum(int(share) for share, in rows)
 
@@ -117,6 +119,15 @@ class Ledger:
     def save_cursor(self, domain: int, block: int) -> None:
         """Keep the last block of a chain that was looked at."""
         self._write("INSERT OR REPLACE INTO cursors VALUES (?, ?)", domain, block)
+
+    def load_pin(self, domain: int) -> bytes:
+        """Return the Connext that was believed of a domain first; empty for none."""
+        rows = self._select("SELECT connext FROM pins WHERE domain = ?", domain)
+        return bytes(rows[0][0]) if rows else b""
+
+    def save_pin(self, domain: int, connext: bytes) -> None:
+        """Keep the Connext of a domain."""
+        self._write("INSERT OR REPLACE INTO pins VALUES (?, ?)", domain, connext)
 
     def _write(self, statement: str, *values: object) -> None:
         with self._lock, self._mapped():

@@ -6,10 +6,12 @@ from abci_app.evm.connext import Connext
 from abci_app.evm.errors import ChainMismatch
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.codec import DomainId
+from abci_app.pb import query_pb2
 from abci_app.router.checks import Destination
 from abci_app.router.client import NodeClient
 from abci_app.router.config import WatchedChain
-from abci_app.router.errors import ConfigInvalid
+from abci_app.router.errors import ConfigInvalid, NodeContradicts
+from abci_app.router.ledger import Ledger
 
 RPC_TIMEOUT_S = 5.0
 
@@ -43,16 +45,54 @@ class Chains:
 
 
 class Network:
-    """Diamonds, gates and tokens of the configured chains, as the network's nodes tell them. Any thread reads."""
+    """Diamonds, gates and tokens of the configured chains, as the network's nodes tell them. Any thread reads.
+
+    Where Connext is decides whom this router believes and pays through, so no node may change that: it is what the
+    configuration says, or else what was told first.
+    """
 
     def __init__(self, client: NodeClient, chains: Chains, watched: Sequence[WatchedChain]) -> None:
         self._client, self._chains, self._watched = client, chains, tuple(watched)
+        self._pins = {chain.domain: chain.connext for chain in watched if chain.connext}
         self.destinations: Mapping[int, Destination] = {}
         """By domain; replaced as a whole by ``load``."""
 
     def load(self) -> None:
-        """Ask anew. Raises ConfigInvalid for a chain that is not the network's; NodeUnavailable, NodeRefused."""
-        answer = self._client.domains()
+        """Ask for the first time. Raises ConfigInvalid for a chain that is not the network's; NodeUnavailable,
+        NodeRefused."""
+        self.destinations = self._read(self._client.domains())
+
+    def reload(self, client: NodeClient) -> None:
+        """Ask anew. Raises NodeContradicts where a node says otherwise than before; NodeUnavailable, NodeRefused."""
+        answer = client.domains()
+        try:
+            self.destinations = self._read(answer)
+        except ConfigInvalid as error:
+            raise NodeContradicts(f"a node contradicts what was true at the start: {error}") from error
+
+    def pin(self, ledger: Ledger) -> Mapping[int, bytes]:
+        """Hold on to each domain's Connext; return those that are believed for the first time. After ``load``.
+
+        Raises ConfigInvalid where the nodes say otherwise than the ledger, LedgerFailed.
+        """
+        fresh = {}
+        for domain, destination in self.destinations.items():
+            if domain in self._pins:
+                continue
+            told = destination.connext.address
+            kept = ledger.load_pin(domain)
+            if not kept:
+                ledger.save_pin(domain, told)
+                fresh[domain] = told
+            elif kept != told:
+                raise ConfigInvalid(
+                    f"domain {domain}: nodes said Connext was 0x{kept.hex()} and now 0x{told.hex()}: "
+                    "set connext in config.toml"
+                )
+            self._pins[domain] = told
+        return fresh
+
+    def _read(self, answer: query_pb2.DomainsResponse) -> Mapping[int, Destination]:
         known = {domain.domain: domain for domain in answer.domains}
         found = {}
         for chain in self._watched:
@@ -63,6 +103,11 @@ class Network:
                 raise ConfigInvalid(
                     f"config.toml: domain {chain.domain} has chain id {domain.chain_id}, not {chain.chain_id}"
                 )
+            pinned = self._pins.get(chain.domain, domain.connext)
+            if domain.connext != pinned:
+                raise ConfigInvalid(
+                    f"config.toml: domain {chain.domain} has Connext 0x{domain.connext.hex()}, not 0x{pinned.hex()}"
+                )
             locals_ = {
                 (asset.canonical_domain, asset.canonical_id): local.address
                 for asset in answer.assets for local in asset.locals if local.domain == chain.domain and local.listed
@@ -71,4 +116,4 @@ class Network:
             found[chain.domain] = Destination(
                 DomainId(chain.domain), connext, domain.gate, locals_, domain.max_routers
             )
-        self.destinations = found
+        return found

@@ -1,5 +1,6 @@
 """One origin chain, watched for XCalled at its finality: a bounded step, transfers out."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,11 +9,18 @@ from abci_app.evm.errors import DecodeFailed
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.codec import TransferId
 from abci_app.machine.records import TransferInfo
+from abci_app.router.bidder import Refusals
 from abci_app.router.config import WatchedChain
+from abci_app.router.errors import Refused
 from abci_app.router.ledger import Ledger
+from abci_app.router.origin import Claim, Claims, require_order
+from abci_app.router.pending import Order
 
 RANGE_BLOCKS = 500
 """Blocks of one step: public endpoints refuse longer ranges of logs."""
+BEHIND_S = 60.0
+"""A final head below what was looked at, for this long, is no endpoint that lags: the chain went back, or an endpoint
+invented blocks. Looking begins there again; what lies between is the sweep's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +34,24 @@ class SeenTransfer:
 class ChainWatch:
     """Reads one chain from the block after the ledger's cursor; on a first start from the final head.
 
-    What lies before is the sweep's: whatever is still undecided there, the network knows.
+    What lies before is the sweep's: whatever is still undecided there, the network knows. What nodes claim of this
+    chain is looked up here too, so that a chain that hangs holds up its own orders only.
     """
 
     def __init__(
-        self, chain: WatchedChain, get_rpc: Callable[[], Rpc], get_connext: Callable[[int], bytes], ledger: Ledger
+        self,
+        chain: WatchedChain,
+        get_rpc: Callable[[], Rpc],
+        get_connext: Callable[[int], bytes],
+        ledger: Ledger,
+        claims: Claims,
+        refusals: Refusals,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._chain, self._ledger = chain, ledger
+        self._chain, self._ledger, self._clock = chain, ledger, clock
+        self._claims, self._refusals = claims, refusals
         self._get_rpc, self._get_connext = get_rpc, get_connext
+        self._behind_since_s: float | None = None
 
     def step(self, take: Callable[[SeenTransfer], None]) -> bool:
         """Look at up to RANGE_BLOCKS new final blocks; tell whether there are more. Raises EvmError, LedgerFailed.
@@ -43,7 +61,7 @@ class ChainWatch:
         rpc = self._get_rpc()
         final = self._final_block(rpc)
         cursor = self._ledger.load_cursor(self._chain.domain)
-        if cursor is None:
+        if cursor is None or self._is_far_behind(final, cursor):
             self._ledger.save_cursor(self._chain.domain, final)
             return False
         last = min(final, cursor + RANGE_BLOCKS)
@@ -54,9 +72,42 @@ class ChainWatch:
                 info = decode_event(log).arguments["params"]
             except DecodeFailed:
                 continue  # not an order this router understands; the network will say what it makes of it
+            if info.origin_domain != self._chain.domain:
+                continue  # no Connext of this chain makes such an order
             take(SeenTransfer(TransferId(log.topics[1]), info))
         self._ledger.save_cursor(self._chain.domain, last)
         return last < final
+
+    def look_up(self, take: Callable[[Order], None]) -> None:
+        """Look at every claim of this chain once; ``take`` those that are true. Raises EvmError: the rest waits."""
+        claims = [claim for claim in self._claims.list_all() if not self._is_settled(claim)]
+        if not claims:
+            return
+        rpc = self._get_rpc()
+        final = self._final_block(rpc)
+        for claim in claims:
+            try:
+                require_order(rpc, self._get_connext(self._chain.domain), final, claim)
+            except Refused as refused:
+                self._refusals.note(claim.order.transfer_id, "not_bidding", refused.cause, str(refused))
+            else:
+                take(claim.order)
+            self._claims.done(claim)
+
+    def _is_settled(self, claim: Claim) -> bool:
+        """Whether a claim was refused a moment ago: it may come again later."""
+        is_resting = self._refusals.is_resting(claim.order.transfer_id)
+        if is_resting:
+            self._claims.done(claim)
+        return is_resting
+
+    def _is_far_behind(self, final: int, cursor: int) -> bool:
+        if final >= cursor:
+            self._behind_since_s = None
+            return False
+        if self._behind_since_s is None:
+            self._behind_since_s = self._clock()
+        return self._clock() - self._behind_since_s >= BEHIND_S
 
     def _final_block(self, rpc: Rpc) -> int:
         if self._chain.confirmations:

@@ -1,19 +1,25 @@
 """A router's checks against the real Connext: what it would lose money or time on, it does not bid on."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from abci_app.evm.compile import load_own_artifact
-from abci_app.evm.connext import CONNEXT, DestinationStatus, router_balance_override
+from abci_app.evm.connext import CONNEXT, DestinationStatus, router_balance_override, router_override
+from abci_app.evm.connext_events import TOPICS
 from abci_app.evm.types import Address
+from abci_app.machine.codec import TransferId
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.records import TransferInfo
+from abci_app.router.bidder import Refusals
 from abci_app.router.checks import Checker, Destination, Offer, has_overrides
 from abci_app.router.config import WatchedChain
 from abci_app.router.errors import Refused
 from abci_app.router.ledger import Ledger
+from abci_app.router.origin import Claim, Claims
+from abci_app.router.pending import Order
 from abci_app.router.watch import ChainWatch, SeenTransfer
 from testnet.chains import mine_until
 from testnet.connext import add_sequencers
@@ -90,6 +96,14 @@ def test_the_balance_that_a_simulation_lends_is_where_the_diamond_keeps_it(desk:
     assert int.from_bytes(lent, "big") == 1
 
 
+def test_the_approval_that_a_simulation_lends_is_where_the_diamond_keeps_it(desk: Desk) -> None:
+    connext, stranger = desk.destination.connext, Address(b"\x99" * 20)
+    override = router_override(connext.address, stranger)
+    calldata = CONNEXT.encode("getRouterApproval", stranger)
+    assert not int.from_bytes(connext.rpc.call(connext.address, calldata), "big")
+    assert int.from_bytes(connext.rpc.call(connext.address, calldata, overrides=override), "big") == 1
+
+
 def test_more_than_it_has_is_offered_in_parts_and_simulated_all_the_same(desk: Desk) -> None:
     info = desk.bridge.xcall(HUB, SPOKE, "USDC", desk.balance + desk.balance // 2)
     offer = desk.offer(info)
@@ -150,7 +164,11 @@ def test_an_asset_that_the_network_does_not_list_is_refused(desk: Desk) -> None:
 def test_orders_are_seen_once_they_are_final(bridge: Bridge, tmp_path: Path) -> None:
     ledger, rpc = Ledger(tmp_path / "ledger"), bridge.rpc(HUB)
     watched = WatchedChain(HUB, bridge.deployment.domain(HUB).chain_id, rpc.url)
-    watch = ChainWatch(watched, lambda: rpc, lambda domain: bridge.connext(domain).address, ledger)
+    claims, lines = Claims(), list[str]()
+    watch = ChainWatch(
+        watched, lambda: rpc, lambda domain: bridge.connext(domain).address, ledger, claims,
+        Refusals(lambda event, **fields: lines.append(str(fields["cause"]))),
+    )
     seen: list[SeenTransfer] = []
     assert not watch.step(seen.append)
     info = bridge.xcall(HUB, SPOKE, "USDC", AMOUNT)
@@ -159,4 +177,13 @@ def test_orders_are_seen_once_they_are_final(bridge: Bridge, tmp_path: Path) -> 
     mine_until(rpc, rpc.block_number() + 3)
     watch.step(seen.append)
     assert seen == [SeenTransfer(compute_transfer_id(info), info)]
+
+    [log] = rpc.logs(bridge.connext(HUB).address, 0, rpc.block_number(), [TOPICS["XCalled"]])[-1:]
+    order = Order(seen[0].transfer_id, SPOKE, info, is_missing=True)
+    invented = replace(order, transfer_id=TransferId(b"\x05" * 32))
+    taken: list[Order] = []
+    for each in (order, invented):
+        claims.add(Claim(each, log.tx_hash))
+    watch.look_up(taken.append)
+    assert (taken, lines) == ([order], ["not_on_origin"]), "what nodes say is looked up in the receipt"
     ledger.close()

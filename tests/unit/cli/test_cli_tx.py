@@ -194,12 +194,14 @@ def test_a_routers_home_is_made(tmp_path: Path, capsys: pytest.CaptureFixture[st
     key.chmod(0o600)
     made = run(
         capsys, "router", "init", "--home", str(tmp_path / "r"), "--node", "a:1", "--node", "b:2",
-        "--chain", "1111,31337,http://x:8545", "--chain", "2222,31338,http://y,12", "--key-file", str(key),
+        "--chain", "1111,31337,http://x:8545", "--chain", "2222,31338,http://y,12",
+        "--chain", f"3333,31339,http://z,0,0x{'c0' * 20}", "--key-file", str(key),
     )
     assert made == (0, f"0x{ROUTER.hex()}\n", "")
     home = load_home(tmp_path / "r")
     assert home.config == RouterConfig(("a:1", "b:2"), (
         WatchedChain(1111, 31337, "http://x:8545"), WatchedChain(2222, 31338, "http://y", 12),
+        WatchedChain(3333, 31339, "http://z", 0, b"\xc0" * 20),
     ))
     assert home.account.address == ROUTER
 
@@ -218,6 +220,8 @@ def test_a_generated_key_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[st
     (("--home", "{}/r", "--node", "a:1", "--chain", "1,1", "--generate"), 1, "use DOMAIN,CHAIN_ID,URL"),
     (("--home", "{}/r", "--node", "a:1", "--chain", "x,1,http://x", "--generate"), 1, "use DOMAIN,CHAIN_ID,URL"),
     (("--home", "{}/r", "--node", "a:1", "--chain", "1,1,http://x,y", "--generate"), 1, "use DOMAIN,CHAIN_ID,URL"),
+    (("--home", "{}/r", "--node", "a:1", "--chain", "1,1,http://x,0,0xc0", "--generate"), 1, "use DOMAIN,CHAIN_ID"),
+    (("--home", "{}/r", "--node", "a:1", "--chain", "1,1,http://x,0,,", "--generate"), 1, "use DOMAIN,CHAIN_ID"),
     (("--home", "{}/r", "--node", "a", "--chain", "1,1,http://x", "--generate"), 1, "is not host:port"),
     (("--home", "{}/r", "--node", "a:1", "--chain", "0,1,http://x", "--generate"), 1, "domain must be 1"),
     (("--home", "{}/r", "--node", "a:1", "--chain", "1,1,ftp://x", "--generate"), 1, "rpc_url must be"),

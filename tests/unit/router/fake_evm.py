@@ -16,7 +16,10 @@ from tests.rpc_proxy import JsonRpcError, RpcProxy
 from tests.unit.machine.driver import LIQUIDITY, ROUTERS, local_of
 from tests.unit.observer.fake_chain import FakeChain, FakeRpc, word
 
-READS = ("transferStatus", "getRouterApproval", "routerAllowlistRemoved", "routerBalances", "approvedSequencers")
+READS = (
+    "transferStatus", "getRouterApproval", "routerAllowlistRemoved", "routerBalances", "approvedSequencers",
+    "getLocalAndAdoptedToken",
+)
 SELECTORS = {CONNEXT.function(name).selector: name for name in (*READS, "execute")}
 
 
@@ -28,6 +31,8 @@ class FakeEvm(FakeChain):
         self.domain_id = domain
         self.chain_id = domain + 30_000
         self.connext = Address(domain.to_bytes(2, "big") * 10)
+        self.local = local_of(domain)
+        """What Connext pays every asset in."""
         self.statuses: dict[bytes, DestinationStatus] = {}
         self.approved = set(ROUTERS)
         self.is_allowlist_removed = False
@@ -71,6 +76,8 @@ class FakeEvm(FakeChain):
             return abi_encode(["uint8"], [int(self.statuses.get(values[0], DestinationStatus.NONE))])
         if name == "getRouterApproval":
             return abi_encode(["bool"], [values[0] in self.approved])
+        if name == "getLocalAndAdoptedToken":
+            return abi_encode(["address", "address"], [self.local, self.local])
         if name == "routerAllowlistRemoved":
             return abi_encode(["bool"], [self.is_allowlist_removed])
         if name == "approvedSequencers":
@@ -82,8 +89,9 @@ class FakeEvm(FakeChain):
     def _execute(self, data: bytes, overrides: dict[str, Any], call: dict[str, str]) -> bytes:
         slots = overrides[to_hex(self.connext)]["stateDiff"]
         wanted = sequencer_override(self.connext, THROWAWAY.address)[to_hex(self.connext)]["stateDiff"]
-        assert wanted.items() <= slots.items() and len(slots) == 2 and int(call["gas"], 16) == 13_000_000
+        assert wanted.items() <= slots.items() and len(slots) == 3 and int(call["gas"], 16) == 13_000_000
         args = CONNEXT.function("execute").decode_input(data)["args"]
+        assert not set(args["routers"]) & set(ROUTERS), "an endpoint must not get a real router's signature"
         info = transfer_info_from_args(args["params"])
         if info.to in self.reverting:
             raise JsonRpcError(3, "execution reverted")

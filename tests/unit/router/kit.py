@@ -4,11 +4,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from abci_app.evm.account import Account
-from abci_app.machine.codec import DomainId, TransferId
+from abci_app.machine.codec import DomainId, Hash, TransferId
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.records import TransferInfo
 from abci_app.machine.tx import BidBundle, SubmittedBid, decode_tx
@@ -45,6 +45,8 @@ class World:
     served: Served
     chains: dict[DomainId, EvmServer]
     home: Path
+    origin_txs: dict[TransferId, Hash] = field(default_factory=dict)
+    """Where each order was made."""
 
     @property
     def node(self) -> FakeNode:
@@ -58,12 +60,26 @@ class World:
         ids = [compute_transfer_id(info) for info in infos]
         if is_seen:
             self.node.seen.update(ids)
-        self.chains[infos[0].origin_domain].chain.xcall(*infos)
+        chain = self.chains[infos[0].origin_domain].chain
+        chain.xcall(*infos)
+        self.origin_txs.update(
+            (transfer_id, Hash(log.tx_hash)) for transfer_id, log in zip(ids, chain.blocks[-1].logs, strict=True)
+        )
         return ids
 
-    def accept(self, *infos: TransferInfo) -> None:
-        """A block of the network that accepts these transfers and takes what the mempool holds."""
-        self.node.commit({infos[0].origin_domain: [xcalled(info) for info in infos]})
+    def accept(self, *infos: TransferInfo, is_real: bool = True) -> None:
+        """A block of the network that accepts these transfers and takes what the mempool holds.
+
+        Orders that are not on their chain yet are made there first, unless they are not ``is_real``: then the network,
+        or the node that tells of it, invented them.
+        """
+        for info in infos:
+            if is_real and compute_transfer_id(info) not in self.origin_txs:
+                self.order(info, is_seen=False)
+        events = [xcalled(info) for info in infos]
+        self.node.commit({infos[0].origin_domain: [
+            replace(event, tx_hash=self.origin_txs.get(event.transfer_id, event.tx_hash)) for event in events
+        ]})
 
     def bids(self) -> list[SubmittedBid]:
         """Bids in the mempool."""
@@ -73,7 +89,8 @@ class World:
     def config(self, *nodes: str) -> RouterConfig:
         """A router's configuration for this world."""
         watched = tuple(
-            WatchedChain(domain, server.chain.chain_id, server.url) for domain, server in self.chains.items()
+            WatchedChain(domain, server.chain.chain_id, server.url, connext=server.chain.connext)
+            for domain, server in self.chains.items()
         )
         return RouterConfig(nodes or (self.served.address,), watched, poll_ms=20)
 

@@ -9,23 +9,32 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from abci_app.evm.connext import DestinationStatus
 from abci_app.machine import keys
+from abci_app.machine.codec import Address
 from abci_app.machine.connext import compute_bid_digest, compute_transfer_id, recover_address
-from abci_app.machine.records import Liquidity, QueueTag
+from abci_app.machine.records import Bid, Domain, Liquidity, QueueTag
 from abci_app.router.agent import Agent
 from abci_app.router.config import load_home
 from abci_app.router.errors import ConfigInvalid, LedgerFailed
 from abci_app.router.ledger import BidState, Ledger, SignedBid
-from tests.unit.gateway.kit import find_free_port
+from tests.unit.gateway.kit import FakeNode, find_free_port, serve
 from tests.unit.machine.driver import LIQUIDITY, ROUTERS, A, B, bid_of, bundle, executed, local_of, withdraw
 from tests.unit.router.kit import Log, World, make_world, running, wait_until
 
 ROUTER, RIVAL = ROUTERS[0], ROUTERS[1]
+
+
+def open_ledger(world: World) -> Ledger:
+    """A copy of what is on disk now: the agent holds the file itself."""
+    copy = world.home / "copy.sqlite"
+    copy.write_bytes((world.home / "ledger.sqlite").read_bytes())
+    return Ledger(copy)
 
 
 @pytest.fixture
@@ -178,18 +187,140 @@ def test_it_says_once_why_it_does_not_bid(world: World, spoil: str) -> None:
         assert len(log.of("not_bidding")) == 1 and world.bids() == []
 
 
-def test_one_chain_hanging_stops_no_other(world: World) -> None:
+def test_a_chain_that_hangs_holds_up_its_own_orders_only(world: World) -> None:
+    """Those that it would pay, and those that it would have to vouch for: on a node's word alone nothing is signed."""
     with running(world.save()) as (_, log):
         wait_watching(log, world)
         world.chains[B].faults.hang()
         there, back = world.info(), world.info(origin=B, destination=A)
-        world.order(there)  # its destination hangs
-        world.order(back)  # its origin hangs: the network tells
+        world.order(there)
+        world.order(back)
         world.accept(back)
-        wait_until(world.bids, log.lines)
-        assert {bid.transfer_id for bid in world.bids()} == {compute_transfer_id(back)}
+        wait_until(lambda: log.of("waiting", part="watch-2222") and log.of("waiting", part="bid-2222"), log.lines)
+        assert world.bids() == []
         world.chains[B].faults.behave()
-        wait_until(lambda: compute_transfer_id(there) in {bid.transfer_id for bid in world.bids()}, log.lines)
+        wanted = {compute_transfer_id(there), compute_transfer_id(back)}
+        wait_until(lambda: {bid.transfer_id for bid in world.bids()} == wanted, log.lines)
+
+
+def test_what_a_node_invents_is_not_signed_for(world: World) -> None:
+    """Its caller as the delegate, a sequencer's key beside it: the router's signature would be all that is missing."""
+    with running(world.save()) as (_, log):
+        wait_watching(log, world)
+        world.accept(world.info(), is_real=False)
+        wait_until(lambda: log.of("not_bidding", cause="not_on_origin"), log.lines)
+        real = world.info()
+        world.accept(real)
+        wait_until(world.bids, log.lines)
+        assert {bid.transfer_id for bid in world.bids()} == {compute_transfer_id(real)}
+        assert {bid.transfer_id for bid in open_ledger(world).list_unfinished()} == {compute_transfer_id(real)}
+
+
+def test_an_order_of_a_chain_that_is_not_watched_is_not_signed_for(world: World) -> None:
+    config = world.config()
+    watched = tuple(chain for chain in config.chains if chain.domain == B)
+    with running(world.save(config=replace(config, chains=watched))) as (_, log):
+        world.accept(world.info())
+        wait_until(lambda: log.of("not_bidding", cause="origin_not_watched"), log.lines)
+        assert world.bids() == []
+
+
+def test_a_bid_that_only_a_node_knows_of_is_counted_and_not_signed(world: World) -> None:
+    """Its claim that this router's bid stands must not make the router sign it, nor hand it over later."""
+    info = world.info(amount=1000)
+    transfer_id = compute_transfer_id(info)
+    with running(world.save()) as (_, log):
+        wait_watching(log, world)
+        # No one is feasible, so that it stays undecided; the network has a bid that this router never made.
+        world.node.network.change(keys.liquidity(B, local_of(B), ROUTER), Liquidity, balance=0)
+        world.accept(info, is_real=False)
+        world.node.mempool.append(bundle(transfer_id, ROUTER))
+        world.node.commit()
+        wait_until(lambda: log.of("bid_adopted"), log.lines)
+        [adopted] = open_ledger(world).list_unfinished()
+        assert (adopted.transfer_id, adopted.share, adopted.signatures) == (transfer_id, 1000, ())
+        stranger = Address(b"\x99" * 20)
+        world.node.network.change(keys.bid(transfer_id, ROUTER), Bid, router=stranger)  # and now it has none any more
+        world.node.commit()
+        wait_until(lambda: log.of("not_bidding", transfer_id="0x" + transfer_id.hex()), log.lines)
+        assert world.bids() == []
+
+
+def test_a_node_that_takes_bids_and_drops_them_is_passed_over(world: World) -> None:
+    swallower = FakeNode(world.node.network)
+    swallower.publish()
+    with serve(swallower) as first, running(world.save(first.address, world.served.address)) as (_, log):
+        wait_watching(log, world)
+        info = world.info()
+        swallower.seen.add(compute_transfer_id(info))
+        world.order(info)
+        wait_until(lambda: log.of("bid"), log.lines)
+        assert len(swallower.mempool) == 1 and world.bids() == []
+        world.accept(info)
+        swallower.publish()
+        wait_until(world.bids, log.lines)
+
+
+def test_a_closed_bid_that_stands_after_all_counts(world: World) -> None:
+    """Closed because nobody knew its transfer for long, and then a mempool still had it."""
+    world.chains[B].chain.balances[ROUTER, local_of(B)] = 1200
+    home, info = world.save(), world.info(amount=1000)
+    transfer_id = compute_transfer_id(info)
+    ledger = Ledger(home.ledger)
+    signatures = tuple(signed.signature for signed in bid_of(transfer_id, ROUTER).signatures)
+    ledger.record(SignedBid(transfer_id, B, local_of(B), 1000, (1,), signatures, BidState.CLOSED))
+    ledger.close()
+    world.node.network.change(keys.liquidity(B, local_of(B), ROUTER), Liquidity, balance=0)
+    world.accept(info)
+    world.node.mempool.append(bundle(transfer_id, ROUTER))
+    world.node.commit()
+    with running(home) as (_, log):
+        wait_until(lambda: log.of("bid_adopted"), log.lines)
+        world.order(world.info(amount=1000))
+        wait_until(lambda: log.of("not_bidding", cause="liquidity_short"), log.lines)
+        [again] = open_ledger(world).list_unfinished()
+        assert (again.state, again.signatures) == (BidState.SUBMITTED, signatures)
+
+
+def test_connext_is_where_it_was_first(world: World) -> None:
+    """Without a word in the configuration the first node is believed, and from then on the ledger."""
+    config = world.config()
+    home = world.save(config=replace(config, chains=tuple(replace(chain, connext=b"") for chain in config.chains)))
+    with running(home) as (_, log):
+        assert {line["domain"] for line in log.of("pinned")} == {A, B}
+    with running(home) as (_, log):
+        assert log.of("pinned") == []
+    ledger = Ledger(home.ledger)
+    ledger.save_pin(A, b"\xee" * 20)
+    ledger.close()
+    agent = Agent(home, Log())
+    with pytest.raises(ConfigInvalid, match="set connext in config"):
+        agent.start()
+    agent.stop()
+
+
+def test_a_connext_that_is_not_the_configured_one_is_refused(world: World) -> None:
+    config = world.config()
+    wrong = tuple(replace(chain, connext=b"\xee" * 20) for chain in config.chains)
+    home = world.save(config=replace(config, chains=wrong))
+    agent = Agent(home, Log())
+    with pytest.raises(ConfigInvalid, match="domain 1111 has Connext 0x0457"):
+        agent.start()
+    agent.stop()
+    assert not home.ledger.exists()
+
+
+def test_a_node_that_moves_connext_later_is_not_believed(world: World) -> None:
+    with running(world.save()) as (_, log):
+        wait_watching(log, world)
+        world.node.network.change(keys.domain(B), Domain, connext=Address(b"\xee" * 20))
+        world.node.commit()
+        wait_until(lambda: log.of("node_contradicts"), log.lines)
+        info = world.info()
+        world.order(info)
+        wait_until(world.bids, log.lines)  # it goes on with what was true
+        time.sleep(0.5)
+        assert len(log.of("node_contradicts")) == 1 and not log.of("failed")
 
 
 def test_a_chain_that_is_away_at_the_start_may_come_later(world: World) -> None:

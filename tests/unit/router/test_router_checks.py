@@ -99,6 +99,10 @@ def spoil_receiver(world: World, info: TransferInfo) -> None:
     world.chain.reverting.add(RECEIVER)
 
 
+def spoil_token(world: World, info: TransferInfo) -> None:
+    world.chain.local = Address(b"\xee" * 20)
+
+
 def nothing(world: World, info: TransferInfo) -> None:
     return
 
@@ -108,6 +112,7 @@ def nothing(world: World, info: TransferInfo) -> None:
     ({"destination_domain": A}, nothing, "wrong_destination"),
     ({"canonical_id": Hash(bytes(32))}, nothing, "asset_unknown"),
     ({"canonical_domain": B}, nothing, "asset_unknown"),
+    ({}, spoil_token, "asset_differs"),
     ({}, spoil_status(DestinationStatus.RECONCILED), "not_pending"),
     ({}, spoil_status(DestinationStatus.EXECUTED), "not_pending"),
     ({}, spoil_status(DestinationStatus.COMPLETED), "not_pending"),

@@ -36,7 +36,8 @@ def tree(path: Path) -> dict[str, tuple[int, bytes]]:
 
 
 def test_a_home_is_read_as_it_was_written(tmp_path: Path) -> None:
-    config = RouterConfig(("a:1", "[::1]:2"), (CHAIN, WatchedChain(2, 3, "https://x/y?k=\"z\"", 12)), 500, (1, 4))
+    other = WatchedChain(2, 3, "https://x/y?k=\"z\"", 12, b"\xc0" * 20)
+    config = RouterConfig(("a:1", "[::1]:2"), (CHAIN, other), 500, (1, 4))
     save_home(tmp_path / "r", config, Account(KEY))
     home = load_home(tmp_path / "r")
     assert (home.config, home.account.address) == (config, Account(KEY).address)
@@ -77,6 +78,7 @@ def test_a_home_is_not_made_of_a_wrong_config(tmp_path: Path) -> None:
     ("[[chains]]\ndomain = 1\nchain_id = 1\nrpc_url = 'http://'", "rpc_url must be"),
     ("[[chains]]\ndomain = 1\nchain_id = 1\nrpc_url = 'http://a:x'", "rpc_url must be"),
     ("[[chains]]\ndomain = 1\nchain_id = 1\nrpc_url = 'http://a'\nconfirmations = -1", "confirmations must be 0"),
+    ("[[chains]]\ndomain = 1\nchain_id = 1\nrpc_url = 'http://a'\nconnext = '0x12'", "connext must be 0x and 40 hex"),
     ("[[chains]]\ndomain = 1\nchain_id = 1\nrpc_url = 'http://a'\nfoo = 1", "unknown name chains[0].foo"),
     ("[[chains]]\ndomain = 1\nchain_id = 1\nrpc_url = 'http://a'\n" * 2, "a domain stands twice"),
     ("nodes = [", "Invalid value"), ("\x00", "config.toml"),

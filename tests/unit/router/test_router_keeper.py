@@ -1,20 +1,25 @@
 """What becomes of a bid is read from the transfer it is for; orders are read from a chain block by block, once."""
 
-
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from abci_app.evm.connext_events import TOPICS, decode_event
 from abci_app.evm.errors import RpcUnavailable
+from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.pb import query_pb2 as pb
+from abci_app.router.bidder import Refusals
 from abci_app.router.config import WatchedChain
 from abci_app.router.keeper import compute_state
 from abci_app.router.ledger import BidState, Ledger
-from abci_app.router.watch import RANGE_BLOCKS, ChainWatch, SeenTransfer
+from abci_app.router.origin import Claim, Claims
+from abci_app.router.pending import Order
+from abci_app.router.watch import BEHIND_S, RANGE_BLOCKS, ChainWatch, SeenTransfer
 from tests.rpc_proxy import Faults
-from tests.unit.machine.driver import ROUTERS, A, Network
+from tests.unit.machine.driver import ROUTERS, A, B, Network
 from tests.unit.router.fake_evm import DirectRpc, FakeEvm
 
 ROUTER, RIVAL = ROUTERS[0], ROUTERS[1]
@@ -49,18 +54,36 @@ class Watched:
 
     def __init__(self, path: Path, confirmations: int = 0) -> None:
         self.chain, self.network, self.faults = FakeEvm(A), Network(), Faults()
+        self.claims, self.lines, self.now_s = Claims(), list[dict[str, object]](), 0.0
         self.ledger = Ledger(path / "ledger")
         self.rpc = DirectRpc(self.chain, self.faults)
         self.watch = ChainWatch(
             WatchedChain(A, self.chain.chain_id, "http://x", confirmations), lambda: self.rpc,
-            lambda domain: self.chain.connext, self.ledger,
+            lambda domain: self.chain.connext, self.ledger, self.claims, Refusals(self.note), lambda: self.now_s,
         )
         self.seen: list[SeenTransfer] = []
+
+    def note(self, event: str, **fields: object) -> None:
+        self.lines.append({"event": event, **fields})
 
     def xcall(self) -> bytes:
         info = self.network.info()
         self.chain.xcall(info)
         return compute_transfer_id(info)
+
+    def claim(self, **changes: object) -> Claim:
+        """A node's word for the order that `xcall` made last, or for another one."""
+        log = self.chain.blocks[-1].logs[0]
+        info = decode_event(log).arguments["params"]
+        order = Order(TransferId(log.topics[1]), info.destination_domain, info, is_missing=True)
+        return replace(Claim(order, log.tx_hash), **changes)  # type: ignore[arg-type]
+
+    def look_up(self, claim: Claim) -> list[Order]:
+        """Orders that turn out to be true."""
+        found: list[Order] = []
+        self.claims.add(claim)
+        self.watch.look_up(found.append)
+        return found
 
     def step(self) -> list[bytes]:
         """Ids seen by steps until there are no more."""
@@ -136,3 +159,114 @@ def test_a_head_below_the_cursor_is_waited_out(tmp_path: Path) -> None:
     watched.ledger.save_cursor(A, 100)
     watched.xcall()
     assert watched.step() == [] and watched.ledger.load_cursor(A) == 100
+    watched.now_s = BEHIND_S - 1
+    assert watched.step() == [] and watched.ledger.load_cursor(A) == 100
+
+
+def test_blocks_that_an_endpoint_invented_make_nobody_deaf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One answer far above the head, or a chain that went back: a minute later orders are seen again."""
+    watched = Watched(tmp_path)
+    watched.step()
+    monkeypatch.setattr(ChainWatch, "_final_block", lambda self, rpc: 10**12)
+    watched.watch.step(watched.seen.append)
+    monkeypatch.undo()
+    invented = watched.ledger.load_cursor(A)
+    assert invented is not None and invented > len(watched.chain.blocks)
+    assert watched.step() == []
+    watched.now_s = BEHIND_S
+    assert watched.step() == [] and watched.ledger.load_cursor(A) == len(watched.chain.blocks) - 1
+    assert watched.step() == [] and [watched.xcall()] == watched.step()
+
+
+def test_an_order_of_another_origin_is_none_of_this_chain(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    watched.step()
+    watched.chain.xcall(replace(watched.network.info(), origin_domain=B, destination_domain=A))
+    assert watched.step() == []
+
+
+# --- what nodes say --------------------------------------------------------------------------------------------------
+
+
+def test_an_order_that_a_node_tells_of_is_looked_up_on_its_origin(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    transfer_id = watched.xcall()
+    claim = watched.claim()
+    assert [order.transfer_id for order in watched.look_up(claim)] == [transfer_id]
+    assert transfer_id not in watched.claims and watched.lines == []
+
+
+def spoil_id(watched: Watched) -> Claim:
+    order = watched.claim().order
+    return watched.claim(order=replace(order, transfer_id=TransferId(b"\x05" * 32)))
+
+
+def spoil_contract(watched: Watched) -> Claim:
+    block = watched.chain.blocks[-1]
+    block.logs = [replace(log, address=Address(b"\xee" * 20)) for log in block.logs]
+    return watched.claim()
+
+
+def spoil_event(watched: Watched) -> Claim:
+    claim, block = watched.claim(), watched.chain.blocks[-1]
+    block.logs = [replace(log, topics=(TOPICS["Executed"], *log.topics[1:])) for log in block.logs]
+    return claim
+
+
+def spoil_status(watched: Watched) -> Claim:
+    watched.faults.failed_receipts = True
+    return watched.claim()
+
+
+def spoil_finality(watched: Watched) -> Claim:
+    watched.chain.unfinalized = 1
+    return watched.claim()
+
+
+def spoil_block(watched: Watched) -> Claim:
+    """The receipt is of a block that is no longer canonical."""
+    claim = watched.claim()
+    receipt = watched.chain.answer("eth_getTransactionReceipt", ["0x" + claim.origin_tx.hex()])
+    watched.faults.constants["eth_getTransactionReceipt"] = {**receipt, "blockHash": "0x" + "66" * 32}
+    return claim
+
+
+@pytest.mark.parametrize(("spoil", "cause"), [
+    (lambda watched: watched.claim(origin_tx=b""), "not_on_origin"),
+    (lambda watched: watched.claim(origin_tx=b"\x05" * 32), "not_on_origin"),
+    (spoil_id, "not_on_origin"), (spoil_contract, "not_on_origin"), (spoil_event, "not_on_origin"),
+    (spoil_status, "not_on_origin"), (spoil_block, "not_on_origin"), (spoil_finality, "not_final"),
+])
+def test_an_order_that_is_not_there_is_not_taken(
+    tmp_path: Path, spoil: Callable[[Watched], Claim], cause: str
+) -> None:
+    watched = Watched(tmp_path)
+    watched.xcall()
+    claim = spoil(watched)
+    assert watched.look_up(claim) == []
+    assert [(line["event"], line["cause"]) for line in watched.lines] == [("not_bidding", cause)]
+    asked = watched.faults.calls.total()
+    assert watched.look_up(claim) == [] and watched.faults.calls.total() == asked, "it rests"
+
+
+def test_while_the_origin_does_not_answer_a_claim_waits(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    transfer_id = watched.xcall()
+    claim = watched.claim()
+    watched.faults.is_absent = True
+    with pytest.raises(RpcUnavailable):
+        watched.look_up(claim)
+    watched.faults.behave()
+    assert [order.transfer_id for order in watched.look_up(claim)] == [transfer_id]
+
+
+def test_claims_are_bounded_and_the_first_of_a_transfer_stays() -> None:
+    claims = Claims(claims_max=2)
+    first, second, third = (
+        Claim(Order(TransferId(bytes([number]) * 32), B, None), bytes([number])) for number in range(3)
+    )
+    for claim in (first, replace(first, origin_tx=b"\xff"), second, third):
+        claims.add(claim)
+    assert list(claims.list_all()) == [first, second]
+    claims.done(first)
+    assert first.order.transfer_id not in claims and second.order.transfer_id in claims

@@ -23,13 +23,18 @@ def bid(number: int, **changes: object) -> SignedBid:
 def test_what_is_recorded_is_found_after_a_restart(tmp_path: Path) -> None:
     ledger = Ledger(tmp_path / "l")
     ledger.record(BID)
+    ledger.record(bid(3, signatures=()))
     ledger.save_cursor(1111, 2**40)
+    ledger.save_pin(1111, LOCAL)
     ledger.close()
     again = Ledger(tmp_path / "l")
     found = again.find(BID.transfer_id)
     assert found is not None and replace(found, signed_at_s=0) == BID and found.signed_at_s > 1_700_000_000
     assert (again.load_cursor(1111), again.load_cursor(2222)) == (2**40, None)
     assert again.find(b"\x02" * 32) is None
+    unsigned = again.find(b"\x03" * 32)
+    assert unsigned is not None and (unsigned.path_lengths, unsigned.signatures) == ((1, 4), ())
+    assert (again.load_pin(1111), again.load_pin(2222)) == (LOCAL, b"")
     again.close()
 
 
@@ -40,6 +45,7 @@ def test_open_bids_count_at_their_largest_share(tmp_path: Path) -> None:
     ledger.record(bid(9, local=OTHER, share=7))
     ledger.record(bid(10, destination=1111, share=7))
     assert ledger.sum_open(2222, LOCAL) == 10 + 100
+    assert ledger.sum_open(2222, LOCAL, without=bid(2).transfer_id) == 10, "a bid does not stand in its own way"
     ledger.set_state(bid(1).transfer_id, BidState.CLOSED)
     assert ledger.sum_open(2222, LOCAL) == 100
     ledger.set_state(bid(3).transfer_id, BidState.SUBMITTED)
