@@ -37,7 +37,11 @@ class DecisionKind(IntEnum):
 
 
 class AttemptEnd(IntEnum):
-    """Why an attempt ended; OPEN while it has not."""
+    """Why an attempt ended; OPEN while it has not.
+
+    EXECUTED, RECONCILED: by such an event of its transfer. RENEWED: the next attempt took its place, a renewal or the
+    next slow decision. OVER: its time was up and none did.
+    """
 
     OPEN = 0
     EXECUTED = 1
@@ -160,6 +164,7 @@ class Asset:
     min_fast: int
     """Amounts below go SLOW (LIM-2)."""
     locals: tuple[AssetLocal, ...]
+    """As the genesis lists them; by domain from the first AssetAdded on (EVT-5)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +177,7 @@ class Router:
     eligible: bool
     """False after a portal mint or repayment until governance re-anchors the router there."""
     faults: U8
+    """k of FLT-1."""
     cool_down_until: U64
     """First height at which it may be assigned on this destination again."""
 
@@ -246,6 +252,7 @@ class Attempt:
     """Global sequence of its decision."""
     routers: tuple[Address, ...]
     share: int
+    """Reserved for each router; 0 for a slow decision."""
     valid_until_s: U64
     charges: tuple[Charge, ...]
     """Charges this attempt carries now: moved on by a renewal, emptied when returned."""
@@ -273,21 +280,27 @@ class Transfer:
     info_known: bool
     """False while the callData is known by hash only (LIM-1)."""
     origin_tx: Hash
+    """Zero while only a TransferInfo told of it (LIM-4)."""
     accepted_height: U64
+    """Block that took it into the state, and that block's time."""
     accepted_time_s: U64
     deadline_clock: U64
-    """Lane clock at which ACCEPTED or WAITING ends in SLOW."""
+    """Lane clock at which ACCEPTED or WAITING ends in SLOW; 0 in every other status."""
     fees: tuple[RelayerFee, ...]
+    """By asset, ascending."""
     attempts: tuple[Attempt, ...]
     returned: tuple[Charge, ...]
-    """Last charge returned per router, put back by an Executed that names it (ASN-6)."""
+    """Last charge returned per router, by router, ascending; put back by an Executed that names it (ASN-6)."""
     slow_decisions: U8
+    """Slow decisions since they began, or began again (SLW-2, SLW-3)."""
     slow_next_s: U64
     """Block time from which the next slow decision is due; 0 when none is."""
     drop_after_s: U64
     """Block time after which a SLOW or RECONCILED transfer is dropped; 0 while it cannot be."""
     executed_by: tuple[Address, ...]
+    """Routers that the believed Executed named, in its order; none for a slow one."""
     executed_tx: Hash
+    """Transactions of the believed Executed and Reconciled; zero before."""
     reconciled_tx: Hash
     finished_height: U64
     """Height at which it became COMPLETED; 0 before."""
@@ -339,6 +352,7 @@ class Auction:
     transfer_id: TransferId
     attempt: U8
     height: U64
+    """Block that wrote this record."""
     amount: int
     max_routers: U16
     path_length: U8
@@ -433,6 +447,7 @@ class Stub:
     reconciled_tx: Hash
     expires_s: U64
     amount: int = 0
+    """Of the Reconciled, and its local asset; zero before one."""
     local: Address = Address(bytes(20))
 
 

@@ -1,7 +1,9 @@
 """Storage keys: prefixes, order, no two records under one key; and the pinned bytes of two whole records (COD-1)."""
 
 import inspect
+import re
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +22,7 @@ from abci_app.machine.records import (
     TransferStatus,
 )
 
+PROTOCOL = Path(__file__).resolve().parents[3] / "docs" / "protocol.md"
 D1, D2, D10 = DomainId(1), DomainId(2), DomainId(10)
 A1, A2 = Address(b"\x01" * 20), Address(b"\x02" * 20)
 H1 = Hash(b"\x11" * 32)
@@ -94,6 +97,22 @@ def test_keys_are_pinned() -> None:
     """TRE-1: a key is hashed into the app hash, so its text is part of the protocol."""
     every = b"\n".join([*(key for _, key in PREFIXES), *OTHERS])
     assert sha256(every).hexdigest() == "ce7819324146071bb00293e267e198f95bd8b06ec146b8f8ffb18c871977a173"
+
+
+def test_the_protocol_tells_every_key() -> None:
+    """TRE-1: who writes another node from docs/protocol.md makes the same keys."""
+    section = PROTOCOL.read_text().split("| key | record |\n")[1].split("\n\n")[0]
+    forms = [form for line in section.splitlines()[1:] for form in re.findall(r"`([^`]+)`", line.split("|")[1])]
+    patterns = [re.compile(re.sub(r"[A-Z]+(\d*)", make_pattern, form)) for form in forms]
+    every = [*(key for _, key in PREFIXES), *OTHERS]
+    for key in every:
+        assert len([pattern for pattern in patterns if pattern.fullmatch(key.decode())]) == 1, key
+    assert len(patterns) == len(every)
+
+
+def make_pattern(name: "re.Match[str]") -> str:
+    """Digits where the name of a part ends in their number, else hex."""
+    return rf"\d{{{name[1]}}}" if name[1] else "([0-9a-f]{40}|[0-9a-f]{64})"
 
 
 # --- whole records --------------------------------------------------------------------------------------------------
