@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from abci_app.machine.codec import Address, Hash
 from abci_app.machine.codes import Code, Rejected
@@ -35,9 +36,11 @@ class TxResult:
         return cls(rejection.code, log=rejection.reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """What one bid or withdraw is about, whatever its signatures and whichever bundle it came in."""
+class Claim(NamedTuple):
+    """What one bid or withdraw is about, whatever its signatures and whichever bundle it came in.
+
+    A bare tuple: CheckTx makes one for each bid that comes.
+    """
 
     key: bytes
     """The same for the same router and transfer; of a withdraw another one than of a bid."""

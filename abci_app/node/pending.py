@@ -6,24 +6,18 @@ the router can make, never the bundles (BID-6).
 """
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple
 
-from abci_app.machine.codec import Address
 from abci_app.machine.codes import Code
 from abci_app.machine.params import Params
 from abci_app.machine.results import Claim
-
-K = TypeVar("K", bytes, Address)
 
 COPIES_MAX = 4
 """Transactions that may carry one claim: a router's own three path lengths, one by one, and a copy. With one only,
 whoever is first to copy a bid into a bundle that must wait would keep the original out."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Admitted:
+class _Admitted(NamedTuple):
     height: int
     """At which it was admitted first."""
     seen: int
@@ -36,17 +30,17 @@ class Pending:
 
     def __init__(self) -> None:
         self._admitted: dict[bytes, _Admitted] = {}
-        self._copies: Counter[bytes] = Counter()
+        self._copies: dict[bytes, int] = {}
         """Transactions by the claims they carry."""
-        self._early: Counter[bytes] = Counter()
+        self._early: dict[bytes, int] = {}
         """The same, of early bids only."""
-        self._early_of: Counter[Address] = Counter()
+        self._early_of: dict[bytes, int] = {}
         """Different early bids of each router."""
 
     def __len__(self) -> int:
         return len(self._admitted)
 
-    def check(self, tx_hash: bytes, claims: Sequence[Claim], height: int, params: Params) -> Code:
+    def check(self, tx_hash: bytes, claims: tuple[Claim, ...], height: int, params: Params) -> Code:
         """Answer CheckTx, the first and each later one, for a transaction with these claims at ``height``.
 
         OK, or BID_DUPLICATE where it adds nothing to what waits, or EARLY_BIDS_FULL where a router has too many early
@@ -55,36 +49,27 @@ class Pending:
         known = self._admitted.get(tx_hash)
         early = [claim for claim in claims if claim.is_early]
         if known is not None:
+            if not early and known.claims == claims:  # most of a recheck
+                self._admitted[tx_hash] = known._replace(seen=height)
+                return Code.OK
             self.forget(tx_hash)
             if early and height - known.height >= params.early_bid_blocks:
                 return Code.TRANSFER_UNKNOWN
-        elif claims and all(self._copies[claim.key] >= COPIES_MAX for claim in claims):
+        elif claims and self._adds_nothing(claims):
             return Code.BID_DUPLICATE
-        wanted = Counter(claim.router for claim in early if not self._early[claim.key])
-        if any(self._early_of[router] + count > params.early_bids_per_router for router, count in wanted.items()):
+        if early and not self._has_room(early, params):
             return Code.EARLY_BIDS_FULL
         if claims:
-            self._admit(tx_hash, _Admitted(known.height if known is not None else height, height, tuple(claims)))
+            self._admit(tx_hash, _Admitted(known.height if known is not None else height, height, claims))
         return Code.OK
-
-    def _admit(self, tx_hash: bytes, admitted: _Admitted) -> None:
-        self._admitted[tx_hash] = admitted
-        for claim in admitted.claims:
-            self._copies[claim.key] += 1
-            if claim.is_early:
-                self._early[claim.key] += 1
-                if self._early[claim.key] == 1:
-                    self._early_of[claim.router] += 1
 
     def forget(self, tx_hash: bytes) -> None:
         """Take a transaction off the books: it is committed, or waits no more."""
         known = self._admitted.pop(tx_hash, None)
-        for claim in known.claims if known is not None else ():
-            _subtract(self._copies, claim.key)
-            if claim.is_early:
-                _subtract(self._early, claim.key)
-                if not self._early[claim.key]:
-                    _subtract(self._early_of, claim.router)
+        for key, router, is_early in known.claims if known is not None else ():
+            _subtract(self._copies, key)
+            if is_early and _subtract(self._early, key) == 0:
+                _subtract(self._early_of, router)
 
     def sweep(self, height: int, params: Params) -> None:
         """Forget what the engine did not keep: it checks what waits after each block, so that was dropped long ago."""
@@ -94,9 +79,32 @@ class Pending:
         for tx_hash in late:
             self.forget(tx_hash)
 
+    def _adds_nothing(self, claims: tuple[Claim, ...]) -> bool:
+        copies = self._copies
+        return all(copies.get(claim.key, 0) >= COPIES_MAX for claim in claims)
 
-def _subtract(counter: Counter[K], key: K) -> None:
-    """Count one less, and keep no zeros: there is no end of keys."""
-    counter[key] -= 1
-    if counter[key] <= 0:
-        del counter[key]
+    def _has_room(self, early: list[Claim], params: Params) -> bool:
+        wanted = Counter(claim.router for claim in early if claim.key not in self._early)
+        room = params.early_bids_per_router
+        return all(self._early_of.get(router, 0) + count <= room for router, count in wanted.items())
+
+    def _admit(self, tx_hash: bytes, admitted: _Admitted) -> None:
+        self._admitted[tx_hash] = admitted
+        for key, router, is_early in admitted.claims:
+            _add(self._copies, key)
+            if is_early and _add(self._early, key) == 1:
+                _add(self._early_of, router)
+
+
+def _add(counts: dict[bytes, int], key: bytes) -> int:
+    """Count one more, and return how many there are now."""
+    count = counts[key] = counts.get(key, 0) + 1
+    return count
+
+
+def _subtract(counts: dict[bytes, int], key: bytes) -> int:
+    """Count one less, and return how many are left; no zeros are kept, for there is no end of keys."""
+    count = counts.pop(key) - 1
+    if count:
+        counts[key] = count
+    return count
