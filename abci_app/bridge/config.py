@@ -53,7 +53,7 @@ class RelayConfig:
     chain_id: str
     """Of the consensus network; the gates are bound to it."""
     nodes: tuple[str, ...]
-    """host:port of nodes' gRPC, in the order in which they are tried."""
+    """host:port of nodes' gRPC: they take turns, and the next one stands in for one that fails."""
     chains: tuple[RelayChain, ...]
     key_file: str = KEY_FILE
     poll_ms: int = 100
@@ -137,7 +137,7 @@ def render_config(config: RelayConfig) -> str:
     lines = [
         "# A relayer. Relative paths are relative to this file's folder.",
         f"chain_id = {json.dumps(config.chain_id)}  # of the consensus network",
-        f"nodes = {json.dumps(list(config.nodes))}  # gRPC, tried in this order",
+        f"nodes = {json.dumps(list(config.nodes))}  # gRPC; they take turns",
         f"key_file = {json.dumps(config.key_file)}  # needs gas money on every chain below",
         f"poll_ms = {config.poll_ms}",
         "",

@@ -1,7 +1,8 @@
 """Follows attested batches: which leaves of one destination are there to be submitted.
 
 What a node says is remembered only as long as that node is asked. A leaf is settled by evidence from the chain alone,
-so a node that lies, hides or lags costs time and nothing else: the next one is asked from a little further back.
+so a node that lies, hides or lags costs time and nothing else: nodes take turns, and the next one is asked from a
+little further back.
 """
 
 import time
@@ -21,7 +22,8 @@ FETCHES_PER_POLL = 16
 LEAVES_MAX = 1000
 """Leaves held at once; older ones come first, so the rest is found later."""
 RELIST_HEIGHTS = 256
-"""How far below the cursor another node is asked again: batches are attested within a few heights, rarely minutes."""
+"""How far below the cursor another node is asked again: batches are attested within a few heights, rarely minutes, and
+no node has a longer turn than this many blocks of a third of a second."""
 LATE_HEIGHTS = 16
 """A batch that is not attested by then is set aside and looked at now and then, so that the listing can go on."""
 LATE_POLL_S = 2.0
@@ -81,6 +83,9 @@ class Follower:
     def drop(self, key: LeafKey) -> None:
         """Nothing is left to do for a leaf."""
         self.leaves.pop(key, None)
+        self._close(key)
+
+    def _close(self, key: LeafKey) -> None:
         if len(self._closed) >= CLOSED_MAX:
             self._closed = {each for each in self._closed if each.height >= self._next_height}
         self._closed.add(key)
@@ -170,7 +175,7 @@ class Follower:
             self.leaves[key] = parse_execution(answer, key, self._place, self._chain_id, seen_s)
         except NodeRefused as refused:
             if refused.code in CLOSED_CODES:
-                self._closed.add(key)
+                self._close(key)
                 return True
             self._pause_until_s[key] = seen_s + REFUSED_PAUSE_S
             if refused.code == "NO_KEY":  # a node that is no validator cannot release sequencer signatures

@@ -59,8 +59,8 @@ class Inclusion:
         self._limits, self._notices, self._clock = limits, notices, clock
         self._missing_since_s: dict[int, float] = {}
         self._behind_since_s: float | None = None
-        self._resent_block: dict[int, int] = {}
-        """Head at which a nonce's newest variant was handed over last."""
+        self._offered_block: dict[int, int] = {}
+        """Head from which on blocks pass a nonce's newest variant over; its signing where nothing else is known."""
         self._refused_s: dict[bytes, float] = {}
 
     def step(self, head: Block, confirmed: int, is_useful: Callable[[LeafKey], bool]) -> tuple[LeafKey, ...]:
@@ -110,7 +110,7 @@ class Inclusion:
             self._journal.mined(one.nonce, receipt.tx_hash, variant.key, _summary(outcome), is_done)
             log.info("confirmed" if outcome else "reverted", extra={**fields, **_fields(outcome)})
         self._notices.clear("transaction-refused", "fee-cap")
-        self._resent_block.pop(one.nonce, None)
+        self._forget(one)
         return [] if one.key is None else [one.key]
 
     def _close_if_taken(self, one: OpenNonce) -> list[LeafKey]:
@@ -120,20 +120,30 @@ class Inclusion:
             return []
         del self._missing_since_s[one.nonce]
         self._journal.lost(one.nonce, one.key)
+        self._forget(one)
         log.warning("nonce-taken", extra={"domain": self._sender.place.domain, "nonce": one.nonce})
         return [] if one.key is None else [one.key]
+
+    def _forget(self, one: OpenNonce) -> None:
+        """Drop what this process remembers of a nonce that has ended: should it open again, all is offered again."""
+        self._offered_block.pop(one.nonce, None)
+        for variant in one.variants:
+            self._submitter.handed.discard(variant.hash)
+            self._refused_s.pop(variant.hash, None)
 
     # -- not mined --------------------------------------------------------------------------------------------------
 
     def _push(self, one: OpenNonce, head: Block, is_lowest: bool, is_useful: Callable[[LeafKey], bool]) -> None:
         """Hand over what was not, or was forgotten; replace the lowest nonce when blocks pass it over."""
         newest = one.newest
-        if newest.hash not in self._submitter.handed:
-            self._hand_over(newest, head)
+        if newest.hash not in self._submitter.handed and self._hand_over(newest, head):
             return
-        waited = head.number - max(newest.signed_block, self._resent_block.get(one.nonce, 0))
-        if waited < self._limits.replace_blocks:
+        # A head below the block where the wait began went back, or an endpoint had invented that block.
+        since = min(self._offered_block.get(one.nonce, newest.signed_block), head.number)
+        self._offered_block[one.nonce] = since
+        if head.number - since < self._limits.replace_blocks:
             return
+        self._offered_block[one.nonce] = head.number
         replacement = self._make_replacement(newest, head, is_useful) if is_lowest else None
         if replacement is not None:
             self._journal.sign(replacement)
@@ -142,24 +152,32 @@ class Inclusion:
             log.info(word, extra={"domain": self._sender.place.domain, **fields})
         self._hand_over(replacement or newest, head)
 
-    def _hand_over(self, variant: SignedVariant, head: Block) -> None:
-        """A refusal is no end: an endpoint that holds another variant, or sees no money, may take it later."""
+    def _hand_over(self, variant: SignedVariant, head: Block) -> bool:
+        """Tell whether the endpoint took it. A refusal is no end: one that holds another variant, or sees no money, may
+        take it later."""
         if self._clock() - self._refused_s.get(variant.hash, -RESEND_PAUSE_S) < RESEND_PAUSE_S:
-            return
-        self._resent_block[variant.nonce] = head.number
+            return False
         refusal = self._submitter.hand_over(variant)
         if refusal is None:
+            self._offered_block[variant.nonce] = head.number
             self._refused_s.pop(variant.hash, None)
-            return
+            return True
         self._refused_s[variant.hash] = self._clock()
         self._notices.say("transaction-refused", f"nonce {variant.nonce}: {refusal}")
         if "underpriced" in refusal.lower():
             self._submitter.handed.add(variant.hash)  # there is another one of this nonce: outbid it when due
+        return False
 
     def _make_replacement(
         self, newest: SignedVariant, head: Block, is_useful: Callable[[LeafKey], bool]
     ) -> SignedVariant | None:
-        """The same, or a cancellation where it is of no use any more, for more money; None at the cap."""
+        """The same, or a cancellation where it is of no use any more, for more money; None at the cap, and where more
+        money is not what it lacks."""
+        is_alive = newest.key is not None and newest.valid_until_s > head.timestamp_s and is_useful(newest.key)
+        is_refused = newest.hash not in self._submitter.handed
+        is_priced_out = newest.fees.max_fee_wei < head.base_fee_wei
+        if is_refused and not is_priced_out and (is_alive or newest.key is None):
+            return None
         market = self._chain.fees()
         fees = Fees(
             max(_bump(newest.fees.max_fee_wei), min(market.max_fee_wei, self._limits.max_fee_wei)),
@@ -168,7 +186,6 @@ class Inclusion:
         if fees.max_fee_wei > self._limits.max_fee_wei:
             self._notices.say("fee-cap", f"nonce {newest.nonce} needs {fees.max_fee_wei} wei a gas, more than allowed")
             return None
-        is_alive = newest.key is not None and newest.valid_until_s > head.timestamp_s and is_useful(newest.key)
         cancellation = {"recipient": self._sender.address, "calldata": b"", "gas": CANCEL_GAS, "key": None}
         same = {"recipient": newest.recipient, "calldata": newest.calldata, "gas": newest.gas, "key": newest.key}
         return sign_variant(

@@ -227,11 +227,11 @@ class Journal:
             )
 
     def lost(self, nonce: int, key: LeafKey | None) -> None:
-        """Somebody else's transaction has the nonce; its leaf is planned again."""
+        """Somebody else's transaction has the nonce; its leaf is planned again. Nothing was paid for it."""
         with self._atomically():
             self._db.execute("UPDATE transactions SET state = 'lost' WHERE nonce = ?", (nonce,))
             if key is not None:
-                self._finish(key, "nonce taken by another transaction", False)
+                self._db.execute(_PLANNED, (time.time(), key.height, key.index))
 
     def void(self, nonce: int, key: LeafKey | None) -> None:
         """The nonce can never be reached: it was bound while an endpoint lied. Its leaf is planned again."""

@@ -1,7 +1,8 @@
 """The node that the relayer asks, over gRPC; another one of the list when it does not answer, or not usefully.
 
 A call asks one node once. A failure moves on to the next node of the list and raises Retryable, so that the runner
-decides when to ask again; after the last comes the first.
+decides when to ask again; after the last comes the first. Without failures they take turns: a node that keeps something
+back looks no different from one that has nothing.
 """
 
 import time
@@ -18,6 +19,11 @@ CALL_S = 2.0
 """A node answers from memory; what takes longer is hanging."""
 STALL_S = 15.0
 """A node whose height stands still for longer than any block takes is behind; another one may not be."""
+TURN_S = 30.0
+"""With several nodes each is asked for this long: one that hides what was decided, or gives what no gate takes, does so
+for a fraction of a lease."""
+REST_S = 300.0
+"""Until a node that failed gets its turn again; while the others fail too it is tried all the same."""
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 BATCHES_PER_CALL = 100
 
@@ -56,6 +62,8 @@ class Nodes:
         self._stub: query_pb2_grpc.QueryStub | None = None
         self._height = 0
         self._grown_s = 0.0
+        self._turn_until_s = 0.0
+        self._rests_until_s: dict[int, float] = {}
         self.generation = 0
         """Counts changes of the node in use: what one node said need not hold for the next."""
 
@@ -72,12 +80,32 @@ class Nodes:
 
     def rotate(self) -> None:
         """Use the next node from now on; the same one, afresh, where there is no other."""
+        self._use((self._current + 1) % len(self._addresses))
+
+    def _use(self, index: int) -> None:
         self.close()
-        self._current = (self._current + 1) % len(self._addresses)
+        self._current = index
         self.generation += 1
+
+    def _fail(self) -> None:
+        """The node in use is of no use: the next one."""
+        self._rests_until_s[self._current] = self._clock() + REST_S
+        self.rotate()
+
+    def _take_turns(self) -> None:
+        """Go on to the next node that is not known to fail, once this one had its time."""
+        now_s, count = self._clock(), len(self._addresses)
+        if self._stub is None or now_s < self._turn_until_s:
+            return
+        self._turn_until_s = now_s + TURN_S
+        others = ((self._current + step) % count for step in range(1, count))
+        following = next((index for index in others if now_s >= self._rests_until_s.get(index, 0.0)), None)
+        if following is not None:
+            self._use(following)
 
     def batches(self, from_height: int) -> pb.BatchesResponse:
         """Batches from a height on, attested or not, at most BATCHES_PER_CALL. Raises Retryable."""
+        self._take_turns()
         request = pb.BatchesRequest(from_height=from_height, limit=BATCHES_PER_CALL)
         answer: pb.BatchesResponse = self._call("Batches", request)
         self._require_growing(answer.height)
@@ -104,7 +132,7 @@ class Nodes:
             if code is not None and name in REFUSABLE and code != "NOT_READY":
                 raise NodeRefused(str(code), details) from error
             address = self.address
-            self.rotate()
+            self._fail()
             raise Retryable("node-unavailable", f"{address}: {failed.code().name} {details}") from error
 
     def _connect(self) -> query_pb2_grpc.QueryStub:
@@ -113,10 +141,12 @@ class Nodes:
         answered = stub.Status(pb.StatusRequest(), timeout=CALL_S).chain_id
         if answered != self._chain_id:
             address = self.address
-            self.rotate()
+            self._fail()
             raise Retryable("node-of-another-network", f"{address} serves {answered[:60]!r}, not {self._chain_id!r}")
         self._stub = stub
         self._height, self._grown_s = 0, self._clock()
+        self._turn_until_s = self._clock() + TURN_S
+        self._rests_until_s.pop(self._current, None)
         return stub
 
     def _require_growing(self, height: int) -> None:
@@ -125,5 +155,5 @@ class Nodes:
             self._height, self._grown_s = height, now_s
         elif now_s - self._grown_s > STALL_S and len(self._addresses) > 1:
             address = self.address
-            self.rotate()
+            self._fail()
             raise Retryable("node-stalled", f"{address} stands at height {height} for {STALL_S:.0f} s")

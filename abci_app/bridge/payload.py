@@ -23,6 +23,8 @@ from abci_app.pb import query_pb2 as pb
 
 SIBLINGS_MAX = 16
 """A batch of 65,536 leaves; a real one has one or two a destination."""
+TIME_MAX_S = 1 << 62
+"""Far above any clock; keeps what a node invents within a journal's integers."""
 ATTESTATIONS_MAX = 256
 """A gate's set has no more members."""
 
@@ -68,6 +70,7 @@ def parse_execution(
 def _parse_decision(message: pb.Decision, place: Place) -> Decision:
     _require(len(message.transfer_id) == 32, "a transferId is no hash")
     _require(all(len(router) == 20 for router in message.routers), "a router is no address")
+    _require(message.valid_until_s < TIME_MAX_S, f"decision {message.sequence}: valid until {message.valid_until_s}")
     kind = DecisionKind.FAST if message.routers else DecisionKind.SLOW
     return Decision(
         message.sequence, message.height, DomainId(message.origin), place.domain, message.lane_sequence,

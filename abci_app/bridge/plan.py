@@ -64,7 +64,7 @@ class Plan:
     settled: tuple[tuple[LeafKey, str], ...]
     """Leaves in which nothing is left to do, with the reason."""
     weak: tuple[tuple[LeafKey, str], ...]
-    """Leaves whose signers are no quorum of the gate's set."""
+    """Leaves whose signers are no quorum of the gate's set, or for which no member of it signed as the sequencer."""
     missing_wei: int
     """Gas money that the next submission lacks; 0 when there is enough."""
     wake_s: float | None
@@ -91,8 +91,9 @@ def plan(leaves: Sequence[AttestedLeaf], view: ChainView, turn: Turn) -> Plan:
             wakes.append(turn_s)
             continue
         signers = choose_signers(leaf, view.installed)
-        if isinstance(signers, str):
-            weak.append((leaf.key, signers))
+        spoilt = signers if isinstance(signers, str) else find_unsequenced(executable, view.installed)
+        if isinstance(signers, str) or spoilt:
+            weak.append((leaf.key, spoilt))
             continue
         if missing_wei or len(submissions) >= min(SUBMISSIONS_MAX, view.capacity):
             continue
@@ -161,6 +162,19 @@ def choose_signers(leaf: AttestedLeaf, installed: InstalledSet) -> tuple[Attesta
     if 3 * signed <= 2 * total:
         return f"signed by {signed} of {total}"
     return tuple(sorted(chosen, key=lambda one: one.signer))
+
+
+def find_unsequenced(executable: Sequence[LeafEntry], installed: InstalledSet) -> str:
+    """Return which fast decision no validator signed as its sequencer; empty for none.
+
+    Whose signature it is the node chooses, and no quorum signs that choice: an honest one gives its own while a
+    decision can be executed, and validators are the sequencers that Connext knows.
+    """
+    members = {member.address for member in installed.members}
+    for one in executable:
+        if one.entry.args.routers and one.entry.args.sequencer not in members:
+            return f"decision {one.entry.sequence}: sequencer 0x{one.entry.args.sequencer.hex()} is no validator"
+    return ""
 
 
 def _make_submission(

@@ -69,6 +69,8 @@ class FakeChain:
         self.batch_error: str | None = None
         """Name of the error that the gate gives to everything."""
         self.refusal: str | None = None
+        self.is_strict = False
+        """Whether sends below the base fee are refused, as sequencers of rollups do, not kept waiting."""
         self.error: Callable[[str], None] = lambda name: None
         """Called at the start of each method with its name; may raise."""
         self.calls: list[str] = []
@@ -124,6 +126,8 @@ class FakeChain:
             raise RpcRefused(-32000, self.refusal)
         if transaction.nonce < self.ledger.nonces.get(transaction.sender, 0):
             raise NonceUsed(-32000, "nonce too low")
+        if self.is_strict and transaction.max_fee_wei < self.base_fee_wei:
+            raise RpcRefused(-32000, "max fee per gas less than block base fee")
         known = self.pool.get(transaction.nonce)
         if known and known.hash != transaction.hash and transaction.max_fee_wei * 10 < known.max_fee_wei * 11:
             raise RpcRefused(-32000, "replacement transaction underpriced")

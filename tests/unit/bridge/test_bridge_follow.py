@@ -246,3 +246,14 @@ def test_what_the_gate_refuses_is_fetched_from_another_node(node: FakeNode, jour
     assert (follower.leaves, nodes.generation) == ({}, 1)
     follower.poll()
     assert list(follower.leaves) == [key]
+
+
+def test_what_nodes_call_over_fills_no_memory(
+    node: FakeNode, follower: Follower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("abci_app.bridge.follow.CLOSED_MAX", 5)
+    node.refuse["Execution"] = ("EXPIRED", "says who")
+    for _ in range(40):
+        decide(node)
+        follower.poll()
+    assert len(follower._closed) <= 6

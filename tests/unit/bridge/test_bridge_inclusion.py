@@ -7,12 +7,13 @@ import pytest
 from abci_app.bridge.inclusion import FORGOTTEN_AFTER_S, TAKEN_AFTER_S, Limits
 from abci_app.bridge.journal import SignedVariant
 from abci_app.bridge.submitter import sign_variant
+from abci_app.bridge.worker import PAID_FAILURES_MAX
 from abci_app.evm.connext import DestinationStatus
 from abci_app.evm.errors import RpcUnavailable
 from abci_app.evm.types import Fees
 from tests.unit.bridge.fake_gate_chain import GWEI, Pooled
 from tests.unit.bridge.fake_node import transfer_id_of
-from tests.unit.bridge.relay_kit import Bench, make_offer
+from tests.unit.bridge.relay_kit import LEASE_S, Bench, make_offer
 
 
 @pytest.fixture
@@ -178,6 +179,21 @@ def test_a_nonce_used_by_somebody_else_is_given_up_and_the_leaf_gets_another(ben
     assert bench.chain.ledger.executed == [transfer_id_of(offer)]
 
 
+def test_however_often_somebody_takes_the_nonce_no_decision_is_given_up(bench: Bench) -> None:
+    """Nothing was paid for those: a leaf is given up for what it costs, not for a thief."""
+    offer = make_offer(valid_until_s=10**10)
+    bench.decide(offer)
+    for _ in range(PAID_FAILURES_MAX + 1):
+        bench.step()
+        bench.chain.spend_nonce(bench.account.address)
+        bench.step()
+        bench.step(3, seconds=TAKEN_AFTER_S)
+    bench.step(3, seconds=TAKEN_AFTER_S)
+    bench.chain.mine()
+    bench.step()
+    assert bench.chain.ledger.executed == [transfer_id_of(offer)]
+
+
 def test_after_a_restart_what_was_signed_is_handed_over_as_it_was(bench: Bench) -> None:
     def die(name: str) -> None:
         if name == "send":
@@ -219,6 +235,80 @@ def test_a_refused_transaction_is_offered_again_and_said_once(bench: Bench) -> N
     bench.step()
     assert len(mined(bench)) == 1
     assert not bench.notices.is_standing("transaction-refused")
+
+
+def signed_then_dearer(bench: Bench) -> None:
+    """A transaction that is signed and refused, because the base fee rose between the two."""
+    def rise(name: str) -> None:
+        if name == "send":
+            bench.chain.base_fee_wei = 20 * GWEI
+
+    bench.chain.is_strict, bench.chain.error = True, rise
+    bench.step()
+    bench.chain.error = lambda name: None
+    assert bench.chain.pool == {} and len(bench.journal.open_nonces()) == 1
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_what_is_refused_below_the_base_fee_offers_more(bench: Bench, is_restarted: bool) -> None:
+    """Such an endpoint would refuse the same bytes for ever, and with them every later nonce."""
+    first, second = make_offer(), make_offer()
+    bench.decide(first)
+    signed_then_dearer(bench)
+    if is_restarted:
+        bench.start()
+    bench.decide(second)
+    for _ in range(3):
+        bench.chain.mine()
+        bench.step(2, seconds=1.0)
+    assert bench.chain.pool[0].max_fee_wei >= bench.chain.base_fee_wei
+    bench.chain.mine()
+    bench.step(2)
+    assert bench.chain.ledger.executed == [transfer_id_of(first), transfer_id_of(second)]
+
+
+def test_what_is_refused_and_of_no_use_any_more_is_cancelled(bench: Bench) -> None:
+    key = bench.decide(make_offer())
+    bench.chain.refusal = "exceeds block gas limit"
+    bench.step()
+    bench.chain.mine(3, seconds=1)
+    bench.step(2, seconds=1.0)
+    assert len(bench.journal.open_nonces()[0].variants) == 1, "while it is of use it stays as it is"
+    bench.chain.mine(3, seconds=LEASE_S)
+    bench.step(2, seconds=1.0)
+    bench.chain.refusal = None
+    bench.step(12, seconds=1.0)
+    assert (bench.chain.pool[0].to, bench.chain.pool[0].data) == (bench.account.address, b"")
+    bench.chain.mine()
+    bench.step()
+    assert bench.journal.is_settled(key) and bench.journal.open_nonces() == ()
+
+
+def test_without_money_for_it_a_cancellation_does_not_grow(bench: Bench) -> None:
+    bench.decide(make_offer())
+    bench.chain.refusal = "insufficient funds for gas * price + value"
+    bench.step()
+    for _ in range(6):
+        bench.chain.mine(3, seconds=LEASE_S)
+        bench.step(2, seconds=1.0)
+    [stuck] = bench.journal.open_nonces()
+    assert [variant.key is None for variant in stuck.variants] == [False, True]
+
+
+def test_a_head_that_goes_back_starts_the_wait_anew(bench: Bench) -> None:
+    """A chain that lost its blocks, or an endpoint that once invented a head: nothing waits for that height."""
+    bench.decide(make_offer())
+    bench.chain.ledger.number = 2**60
+    bench.step()
+    bench.chain.ledger.number = 50
+    bench.chain.pool.clear()
+    bench.step()
+    bench.chain.mine(3)
+    bench.step()
+    assert list(bench.chain.pool) == [0]
+    bench.chain.mine()
+    bench.step()
+    assert len(mined(bench)) == 1
 
 
 def test_a_send_without_an_answer_is_repeated_not_renewed(bench: Bench) -> None:

@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from abci_app.bridge.errors import Retryable
-from abci_app.bridge.nodes import CALL_S, STALL_S, NodeRefused, Nodes
+from abci_app.bridge.nodes import CALL_S, REST_S, STALL_S, TURN_S, NodeRefused, Nodes
 from bench.quorum import make_quorum
 from tests.unit.bridge.fake_node import FakeNode
 from tests.unit.bridge.relay_kit import CHAIN_ID, PLACE, Clock, make_offer, make_test_quorum
@@ -99,13 +99,46 @@ def test_a_node_whose_height_stands_still_is_left(first: FakeNode, second: FakeN
     clock = Clock()
     with closing(Nodes((first.address, second.address), CHAIN_ID, clock)) as nodes:
         for _ in range(3):
-            clock.now_s += STALL_S
+            clock.now_s += STALL_S / 4
             first.height += 1
             nodes.batches(1)
         clock.now_s += STALL_S + 1
         with pytest.raises(Retryable, match=f"node-stalled: {first.address} stands at height 13"):
             nodes.batches(1)
         assert nodes.address == second.address
+
+
+def test_nodes_take_turns(first: FakeNode, second: FakeNode) -> None:
+    """One that hides a batch looks like one that has none: whoever is asked first must not be asked for ever."""
+    clock = Clock()
+    with closing(Nodes((first.address, second.address), CHAIN_ID, clock)) as nodes:
+        asked = []
+        for _ in range(12):
+            first.height, second.height = first.height + 1, second.height + 1
+            nodes.batches(1)
+            asked.append(nodes.address)
+            clock.now_s += TURN_S / 3
+        turn = [first.address] * 3 + [second.address] * 3
+        assert asked == turn * 2
+        assert nodes.generation == 3
+
+
+def test_a_node_that_failed_lately_gets_no_turn(first: FakeNode, second: FakeNode) -> None:
+    """Else a node that is away for good would cost a moment and two lines every half minute."""
+    clock = Clock()
+    first.stop()
+    with closing(Nodes((first.address, second.address), CHAIN_ID, clock)) as nodes:
+        with pytest.raises(Retryable):
+            nodes.batches(1)
+        for _ in range(5):
+            second.height += 1
+            nodes.batches(1)
+            assert nodes.address == second.address
+            clock.now_s += TURN_S
+        first.start()
+        clock.now_s += REST_S
+        nodes.batches(1)
+        assert nodes.address == first.address
 
 
 def test_the_only_node_is_kept_however_long_it_stands_still(first: FakeNode) -> None:

@@ -75,6 +75,7 @@ LIES: list[tuple[str, Callable[[Any], None], str]] = [
     ("another domain", change("leaf.destination", lambda _: 1111), "for domain 1111"),
     ("another chain", change("leaf.chain_id", lambda _: 1), "for chain id 1"),
     ("another gate", change("leaf.gate", flip), "for gate 0x"),
+    ("a lease without end", change("entries.0.decision.valid_until_s", lambda _: 2**63), "valid until"),
     ("an ordered lane", change("leaf.lane", lambda _: 7), "lane 7"),
     ("a lane floor", change("leaf.lane_floor", lambda _: 7), "lane"),
     ("an entry less", drop("entries"), "not those of the leaf"),

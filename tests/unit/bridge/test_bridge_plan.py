@@ -120,6 +120,31 @@ def test_money_is_counted_for_all_submissions_and_its_lack_is_named() -> None:
     assert (nothing.submissions, nothing.missing_wei) == ((), cost_wei + 5)
 
 
+def sequenced(leaf: AttestedLeaf, index: int, sequencer: Address) -> AttestedLeaf:
+    """The leaf as a node gives it that chose another sequencer for one entry."""
+    entries = list(leaf.entries)
+    args = replace(entries[index].entry.args, sequencer=sequencer)
+    entries[index] = replace(entries[index], entry=replace(entries[index].entry, args=args))
+    return replace(leaf, entries=tuple(entries))
+
+
+@pytest.mark.parametrize("sequencer", [Address(bytes(20)), Address(b"\x99" * 20)])
+def test_what_no_validator_sequenced_is_not_paid_for(sequencer: Address) -> None:
+    """Neither alone nor beside another: Connext would refuse it, and the node that gave it is the one to be left."""
+    leaf = sequenced(attested_leaf(make_offer(), make_offer()), 1, sequencer)
+    made = plan([leaf], view(leaf), Turn(ME))
+    reason = f"decision {leaf.entries[1].entry.sequence}: sequencer 0x{sequencer.hex()} is no validator"
+    assert (made.submissions, made.weak) == ((), ((leaf.key, reason),))
+
+
+def test_what_cannot_be_executed_any_more_needs_no_sequencer() -> None:
+    over, good, slow = make_offer(valid_until_s=START_S - 1), make_offer(), make_offer(routers=0)
+    leaf = sequenced(attested_leaf(over, good, slow), 0, Address(bytes(20)))
+    statuses = {leaf.transfer_ids[0]: NONE, leaf.transfer_ids[1]: NONE, leaf.transfer_ids[2]: RECONCILED}
+    [submission] = plan([leaf], view(leaf, statuses=statuses), Turn(ME)).submissions
+    assert submission.executable == leaf.entries[1:]
+
+
 @pytest.mark.parametrize(("signers", "weak"), [
     ((3,), "signed by 4 of 10"), ((1, 3), "signed by 6 of 10"), ((2, 3), None), ((0, 1, 2), "signed by 6 of 10"),
 ])

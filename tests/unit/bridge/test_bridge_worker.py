@@ -11,12 +11,14 @@ from abci_app.bridge.errors import Retryable
 from abci_app.bridge.inclusion import Limits
 from abci_app.bridge.plan import Turn
 from abci_app.bridge.worker import OPEN_NONCES_MAX, PAID_FAILURES_MAX, Next
+from abci_app.evm.account import Account
 from abci_app.evm.connext import Connext, DestinationStatus
 from abci_app.evm.errors import DecodeFailed, RpcMalformed, RpcUnavailable
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.codec import Address
+from abci_app.machine.connext import compute_sequencer_digest, keccak
 from tests.unit.bridge.fake_gate_chain import GWEI
-from tests.unit.bridge.fake_node import transfer_id_of
+from tests.unit.bridge.fake_node import FakeNode, transfer_id_of
 from tests.unit.bridge.relay_kit import PLACE, Bench, make_offer
 
 
@@ -239,6 +241,35 @@ def test_numbers_that_no_chain_has_are_no_answer(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(Rpc, "call", lambda self, to, data, **_: (9).to_bytes(32, "big"))
     with pytest.raises(DecodeFailed, match="DestinationStatus 9"):
         chain.status(bytes(32))
+
+
+@pytest.mark.parametrize("spoil", ["withheld", "forged"])
+def test_a_node_that_spoils_the_sequencers_signature_is_left(bench: Bench, spoil: str) -> None:
+    """A signature of any key says that it is of this key; what Connext wants is a validator's."""
+    liar = FakeNode(bench.node.quorum)
+    liar.stored = bench.node.stored
+    stranger = Account(keccak(b"no validator"))
+
+    def spoiled(answer: Any) -> Any:
+        for entry in getattr(answer, "entries", ()):
+            entry.sequencer = entry.sequencer_signature = b""
+            if spoil == "forged":
+                digest = compute_sequencer_digest(entry.decision.transfer_id, list(entry.decision.routers))
+                entry.sequencer, entry.sequencer_signature = stranger.address, stranger.sign_digest(digest)
+        return answer
+
+    liar.spoil = spoiled
+    offer = make_offer()
+    bench.decide(offer)
+    liar.height = bench.node.height
+    bench.nodes.nodes = (liar, bench.node)
+    with pytest.raises(Retryable, match="payload-refused"):
+        bench.step()
+    assert bench.chain.sent == []
+    bench.step(12)
+    bench.chain.mine()
+    bench.step()
+    assert bench.chain.ledger.executed == [transfer_id_of(offer)]
 
 
 def test_a_dry_run_sends_nothing_and_settles_each_leaf_once(tmp_path: Path) -> None:
