@@ -7,10 +7,11 @@ refusal. Anyone may put anyone's bids into another bundle, so no bundle may be w
 from collections.abc import Callable, Container
 
 from abci_app.machine import keys
-from abci_app.machine.bids import authenticate, authenticate_bid, execute, is_welcome, process_bid
+from abci_app.machine.bids import authenticate, authenticate_bid, execute, process_bid
 from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.codes import Code, Rejected
-from abci_app.machine.records import ChainState, Domain, Transfer
+from abci_app.machine.liquidity import get_liquidity, get_router
+from abci_app.machine.records import Asset, Bid, ChainState, Domain, Transfer
 from abci_app.machine.results import CheckResult, Claim
 from abci_app.machine.state import StateDelta, StateReader, StateView
 from abci_app.machine.tx import BidBundle, SubmittedBid, Transaction, Withdraw, decode_tx
@@ -36,13 +37,24 @@ def check_tx(view: StateView | StateDelta, raw: bytes, seen: Seen, again: bool =
         if isinstance(transaction, BidBundle):
             check = _check_bundle_again if again else _check_bundle
             early = check(delta, transaction, chain.height + 1, seen)
-        else:
-            if not again:
-                authenticate(delta, transaction)
+        elif again:
             execute(delta, transaction, chain.height + 1, chain.time_s)
+        else:
+            _check_alone(delta, transaction, chain)
     except Rejected as rejection:
         return CheckResult(rejection.code, rejection.reason)
     return CheckResult(Code.OK, claims=_list_claims(transaction, early))
+
+
+def _check_alone(delta: StateDelta, transaction: Transaction, chain: ChainState) -> None:
+    """Refuse what is no bundle as the next block would, and the withdraw of a stranger who never bid."""
+    authenticate(delta, transaction)
+    had_bid = isinstance(transaction, Withdraw) and delta.read(
+        keys.bid(transaction.transfer_id, transaction.router), Bid
+    ) is not None
+    execute(delta, transaction, chain.height + 1, chain.time_s)
+    if isinstance(transaction, Withdraw) and not had_bid:
+        _require_known(delta, transaction.transfer_id, transaction.router)
 
 
 def _check_bundle(delta: StateDelta, bundle: BidBundle, height: int, seen: Seen) -> set[bytes]:
@@ -51,10 +63,11 @@ def _check_bundle(delta: StateDelta, bundle: BidBundle, height: int, seen: Seen)
     for bid in bundle.bids:
         authenticate_bid(bid)
         if _is_early(delta, bid, seen):
-            _require_approved_somewhere(delta, bid.router)
+            _require_known_somewhere(delta, bid.router)
             early.add(_claim_of(bid))
         else:
             process_bid(delta, bid, height)
+            _require_known(delta, bid.transfer_id, bid.router)
     return early
 
 
@@ -83,10 +96,28 @@ def _is_early(state: StateReader, bid: SubmittedBid, seen: Seen) -> bool:
     return state.read(keys.transfer(bid.transfer_id), Transfer) is None and seen(bid.transfer_id)
 
 
-def _require_approved_somewhere(state: StateReader, router: Address) -> None:
+def _require_known_somewhere(state: StateReader, router: Address) -> None:
     """Refuse an early bid of a stranger: keys cost nothing, so a bound per router alone would bound nothing."""
-    if not any(is_welcome(state, domain, router) for _, domain in state.scan(keys.domains(), Domain)):
-        raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()} on any domain")
+    if not any(_is_known(state, domain, router) for _, domain in state.scan(keys.domains(), Domain)):
+        raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()} on any domain, nor has it liquidity there")
+
+
+def _is_known(state: StateReader, domain: Domain, router: Address) -> bool:
+    """Tell whether a router is approved on a domain or, where nobody needs to be, has liquidity there."""
+    if get_router(state, domain.domain, router).approved:
+        return True
+    return domain.allowlist_removed and any(
+        get_liquidity(state, domain.domain, local.address, router).balance
+        for _, asset in state.scan(keys.assets(), Asset) for local in asset.locals if local.domain == domain.domain
+    )
+
+
+def _require_known(state: StateReader, transfer_id: TransferId, router: Address) -> None:
+    """Refuse what the state takes of a stranger: where nobody needs approval, who has nothing to serve with is one."""
+    transfer = state.must(keys.transfer(transfer_id), Transfer)
+    approved = get_router(state, transfer.destination, router).approved
+    if not approved and not get_liquidity(state, transfer.destination, transfer.local, router).balance:
+        raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()}, nor has it liquidity in the asset")
 
 
 def _claim_of(subject: SubmittedBid | Withdraw) -> bytes:

@@ -6,8 +6,8 @@ from functools import lru_cache
 from abci_app.machine import keys
 from abci_app.machine.codec import Address, DomainId, Hash, Signature, TransferId
 from abci_app.machine.codes import Code, Rejected, require
-from abci_app.machine.connext import compute_bid_digest, hash_personal, keccak, recover_address
-from abci_app.machine.liquidity import get_router, is_approved
+from abci_app.machine.connext import compute_bid_digest, compute_share, hash_personal, keccak, recover_address
+from abci_app.machine.liquidity import get_liquidity, get_router, is_approved
 from abci_app.machine.params import Params
 from abci_app.machine.records import (
     EMPTY_ADDRESS,
@@ -127,7 +127,7 @@ def process_bid(delta: StateDelta, bid: SubmittedBid, height: int) -> BlockEvent
     if bid.signatures[-1].path_length > max_routers:
         raise Rejected(Code.PATH_LENGTH_ABOVE_MAX, f"the destination takes at most {max_routers} routers")
     if known is None:
-        _require_room(delta, transfer)
+        _require_room(delta, transfer, can_serve(delta, transfer, bid))
     signatures = merge_signatures(known.signatures if known else (), bid.signatures)
     if known is not None and signatures == known.signatures:
         raise Rejected(Code.BID_DUPLICATE, "adds no path length")
@@ -150,7 +150,7 @@ def process_withdraw(delta: StateDelta, withdraw: Withdraw, height: int) -> TxRe
     if known is None:
         # A router that lost its approval may still take back what it signed: approval can come again.
         _require_approved(delta, withdraw.router, transfer.destination)
-        _require_room(delta, transfer)
+        _require_room(delta, transfer, False)
 
     if known is None:
         put_bidder(delta, transfer)
@@ -175,19 +175,25 @@ def _require_unfinished(state: StateReader, transfer_id: TransferId) -> Transfer
 
 
 def _require_approved(state: StateReader, router: Address, domain_id: DomainId) -> None:
-    if not is_welcome(state, state.must(keys.domain(domain_id), Domain), router):
+    if not is_approved(state.must(keys.domain(domain_id), Domain), get_router(state, domain_id, router)):
         raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()} on domain {domain_id}")
 
 
-def is_welcome(state: StateReader, domain: Domain, router: Address) -> bool:
-    """Tell whether the router may bid for transfers to ``domain``."""
-    return is_approved(domain, get_router(state, domain.domain, router))
+def can_serve(state: StateReader, transfer: Transfer, bid: SubmittedBid) -> bool:
+    """Tell whether the router has the share of some path that it bids for, free, right now."""
+    liquidity = get_liquidity(state, transfer.destination, transfer.local, bid.router)
+    least = min(compute_share(transfer.amount, each.path_length) for each in bid.signatures)
+    return liquidity.balance - liquidity.reserved >= least
 
 
-def _require_room(state: StateReader, transfer: Transfer) -> None:
-    bidders_max = state.must(keys.PARAMS, Params).bids_per_transfer
-    if transfer.bidders >= bidders_max:
-        raise Rejected(Code.BIDS_FULL, f"{transfer.bidders} bidders, at most {bidders_max}")
+def _require_room(state: StateReader, transfer: Transfer, serves: bool) -> None:
+    """Refuse one bidder too many. Half of the places are for routers that could serve: where the allowlist is off keys
+    without a penny would take all of them, and no transfer would ever be decided (BID-3).
+    """
+    places = state.must(keys.PARAMS, Params).bids_per_transfer
+    room = places if serves else (places + 1) // 2
+    if transfer.bidders >= room:
+        raise Rejected(Code.BIDS_FULL, f"{transfer.bidders} bidders, {room} places")
 
 
 def _describe(kind: str, transfer_id: TransferId, router: Address, *more: tuple[str, str]) -> BlockEvent:

@@ -76,6 +76,7 @@ class Params:
     early_bid_blocks: U32 = 30
     early_bids_per_router: U16 = 256
     bids_per_transfer: U16 = 256
+    """Bidders on record; the second half of them only routers that could serve (BID-3)."""
     stub_ttl_s: U32 = 30 * 24 * 3600
     slow_ttl_s: U32 = 30 * 24 * 3600
     gas_base: U64 = 350_000

@@ -8,19 +8,24 @@ import pytest
 from abci_app.machine import bids, keys
 from abci_app.machine.admission import check_accepted, check_tx, count_signatures, list_unknown_bids, parse_tx
 from abci_app.machine.bids import compute_withdraw_digest, process_tx
-from abci_app.machine.codec import TransferId, decode
+from abci_app.machine.codec import Address, TransferId, decode
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import sign_digest
 from abci_app.machine.params import BUNDLE_BIDS_MAX
-from abci_app.machine.records import ChainState
+from abci_app.machine.records import Bid, ChainState, Liquidity
 from abci_app.machine.results import Claim
 from abci_app.machine.state import StateDelta
 from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_info_submission, encode_withdraw
 from tests.unit.machine.small_world import (
     CHAIN_ID,
+    DESTINATION,
+    LOCALS,
+    ORIGIN,
     ROUTER_KEYS,
     ROUTERS,
+    STRANGER,
     STRANGER_KEY,
+    change_domain,
     put_record,
     put_transfer_record,
     valid_bid,
@@ -104,6 +109,35 @@ def test_bid_6_what_is_refused_costs_one_bid(key: bytes, code: Code, again: bool
     bids._recover_bidder.cache_clear()
     assert check_tx(state, raw, NOT_SEEN, again).code is code
     assert count_recoveries() == (0 if again else 3)
+
+
+@pytest.mark.parametrize("allowlist_removed, balance, local, code", [
+    (False, 5, LOCALS[DESTINATION], Code.ROUTER_NOT_APPROVED),
+    (True, 0, LOCALS[DESTINATION], Code.ROUTER_NOT_APPROVED),
+    (True, 1, LOCALS[ORIGIN], Code.ROUTER_NOT_APPROVED),
+    (True, 1, LOCALS[DESTINATION], Code.OK),
+])
+def test_bid_6_a_stranger_needs_liquidity_where_nobody_needs_approval(
+    allowlist_removed: bool, balance: int, local: Address, code: Code
+) -> None:
+    """BID-6: what the state takes of anyone the door does not, for keys cost nothing: bids, early bids, withdraws."""
+    state = world()
+    change_domain(state, DESTINATION, allowlist_removed=allowlist_removed)
+    put_record(state, keys.liquidity(DESTINATION, local, STRANGER), Liquidity(balance, 0, False))
+    for transfer_id in (ID, UNKNOWN):
+        answer = check_tx(state, encode_bundle([valid_bid(transfer_id, STRANGER_KEY)]), SEEN)
+        assert answer.code is code
+    digest = compute_withdraw_digest(CHAIN_ID, ID)
+    raw = encode_withdraw(Withdraw(ID, STRANGER, sign_digest(STRANGER_KEY, digest)))
+    assert check_tx(state, raw, SEEN).code is code
+
+
+def test_bid_6_a_stranger_takes_back_what_it_bid() -> None:
+    """BID-5, BID-6: with a bid on record a withdraw needs neither approval nor liquidity."""
+    state = world()
+    put_record(state, keys.bid(ID, STRANGER), Bid(STRANGER, valid_bid(ID, STRANGER_KEY).signatures, False, 1))
+    raw = encode_withdraw(Withdraw(ID, STRANGER, sign_digest(STRANGER_KEY, compute_withdraw_digest(CHAIN_ID, ID))))
+    assert check_tx(state, raw, NOT_SEEN).code is Code.OK
 
 
 def recheck(bundle: Sequence[SubmittedBid], committed: Sequence[SubmittedBid], seen: Sequence[TransferId] = ()) -> Code:

@@ -12,13 +12,15 @@ from abci_app.machine.codec import Address, Signature, TransferId, decode
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_bid_digest, keccak, sign_digest
 from abci_app.machine.params import Params
-from abci_app.machine.records import Bid, PathSignature, Transfer, TransferStatus
+from abci_app.machine.records import Bid, Liquidity, PathSignature, Transfer, TransferStatus
 from abci_app.machine.results import TxResult
 from abci_app.machine.state import MemoryState, StateDelta
 from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_info_submission, encode_withdraw
 from tests.unit.machine.small_world import (
     CHAIN_ID,
     DESTINATION,
+    LIQUIDITY,
+    LOCALS,
     ORIGIN,
     ROUTER_KEYS,
     ROUTERS,
@@ -27,6 +29,7 @@ from tests.unit.machine.small_world import (
     change_domain,
     change_router,
     first_state,
+    put_record,
     put_transfer_record,
     sign_path,
     valid_bid,
@@ -224,6 +227,46 @@ def test_bid_4_short_liquidity_refuses_no_bid() -> None:
     assert run(state, encode_bundle([GOOD])).code is Code.OK
     assert run(state, encode_bundle([valid_bid(ID, lengths=(2,))])).code is Code.OK
     assert run(state, encode_bundle([valid_bid(ID, ROUTER_KEYS[1])])).code is Code.BIDS_FULL
+
+
+@pytest.mark.parametrize("amount, key, places, code", [
+    (LIQUIDITY, ROUTER_KEYS[0], 3, Code.OK),
+    (LIQUIDITY, ROUTER_KEYS[0], 4, Code.BIDS_FULL),
+    (LIQUIDITY + 1, ROUTER_KEYS[0], 1, Code.OK),
+    (LIQUIDITY + 1, ROUTER_KEYS[0], 2, Code.BIDS_FULL),
+    (LIQUIDITY, STRANGER_KEY, 1, Code.OK),
+    (LIQUIDITY, STRANGER_KEY, 2, Code.BIDS_FULL),
+])
+def test_bid_3_half_of_the_places_are_for_who_could_serve(amount: int, key: bytes, places: int, code: Code) -> None:
+    """BID-3: where nobody needs approval, keys without a penny do not keep everyone else out."""
+    state = world(Params(bids_per_transfer=4), amount=amount, bidders=places)
+    change_domain(state, DESTINATION, allowlist_removed=True)
+    assert run(state, encode_bundle([valid_bid(ID, key)])).code is code
+
+
+@pytest.mark.parametrize("amount, lengths, reserved, code", [
+    (2 * LIQUIDITY - 2, (1, 2), 0, Code.OK),
+    (2 * LIQUIDITY, (1, 2), 0, Code.BIDS_FULL),
+    (2 * LIQUIDITY - 2, (1,), 0, Code.BIDS_FULL),
+    (1, (4,), LIQUIDITY - 3, Code.OK),
+    (1, (4,), LIQUIDITY - 2, Code.BIDS_FULL),
+    (1, (1, 4), LIQUIDITY - 2, Code.OK),
+])
+def test_bid_3_could_serve_means_the_least_share_is_free(
+    amount: int, lengths: tuple[int, ...], reserved: int, code: Code
+) -> None:
+    """BID-3, ASN-3: of the path lengths it bids for; what is reserved elsewhere serves nobody else."""
+    state = world(Params(bids_per_transfer=4), amount=amount, bidders=3)
+    key = keys.liquidity(DESTINATION, LOCALS[DESTINATION], ROUTERS[0])
+    put_record(state, key, Liquidity(LIQUIDITY, reserved, False))
+    assert run(state, encode_bundle([valid_bid(ID, lengths=lengths)])).code is code
+
+
+def test_bid_5_a_withdraw_without_a_bid_takes_no_place_of_who_could_serve() -> None:
+    """BID-5, BID-3."""
+    for places, code in ((1, Code.OK), (2, Code.BIDS_FULL)):
+        state = world(Params(bids_per_transfer=4), bidders=places)
+        assert run(state, encode_withdraw(valid_withdraw())).code is code
 
 
 # --- BID-5 ----------------------------------------------------------------------------------------------------------
