@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bench.report import Row, add_json_option, make_row, percentile, publish
 from testnet import network
+from testnet.chain_parts import load_deployment
 from testnet.connext import connect
 from testnet.layout import Layout
 from testnet.tracker import Tracker
@@ -54,7 +55,7 @@ def run(home: Path, base_port: int | None, transfers: int) -> list[Sample]:
 
 def measure(layout: Layout, transfers: int) -> Iterator[Sample]:
     """Send ``transfers`` one after the other on both lanes and yield what each took."""
-    deployment = network.load_deployment(layout)
+    deployment = load_deployment(layout)
     with ExitStack() as stack:
         rpcs = connect(deployment)
         for rpc in rpcs.values():

@@ -25,6 +25,7 @@ from bench.soak_load import SENDERS, Pauses, Traffic, connected, say
 from bench.soak_meter import Meter, block_seconds, count_tracebacks, sum_sizes
 from testnet import network, settling
 from testnet.audit import audit
+from testnet.chain_parts import load_deployment
 from testnet.deployment import Deployment
 from testnet.layout import ROOT, Layout, NetworkError
 from testnet.traffic import User
@@ -41,7 +42,7 @@ BLOCK_S_FACTOR_MAX = 2.0
 def run(home: Path, base_port: int | None, minutes: float, seed: int) -> tuple[list[Row], list[str]]:
     """Bring a network up, load it, let it finish, check it; return rows and problems."""
     layout = network.up(home, base_port, None, say)
-    deployment = network.load_deployment(layout)
+    deployment = load_deployment(layout)
     meter = Meter(layout, SAMPLE_S)
     problems: list[str] = []
     try:
@@ -83,7 +84,7 @@ def finish(layout: Layout, sent: int) -> list[str]:
         say(f"finishing: {dict(states)}")
         if states[DONE] == sum(states.values()) >= sent:
             return []
-        say(settling.settle(layout.home))
+        say(settling.describe(settling.play(layout.home)))
         time.sleep(SAMPLE_S)
     return [f"transfers after {FINISH_S:.0f} s: {dict(states)} of {sent}"]
 

@@ -108,13 +108,13 @@ class Pauses:
                     self._pause(kind)
                 if self._over.wait(max(0.0, began + CYCLE_S - time.monotonic())):
                     return
-                say(settling.settle(self._layout.home))
+                say(settling.describe(settling.play(self._layout.home)))
                 self.done["settle"] += 1
         except Exception as error:  # the report says it; the run goes on to its checks
             self.failures.append(f"pauses: {type(error).__name__}: {error}")
 
     def _pause(self, kind: str) -> None:
-        parts = [name for name in network.names(self._layout) if name.startswith(kind)]
+        parts = [name for name in self._layout.names() if name.startswith(kind)]
         name = self._dice.choice(parts)
         say(f"{name} pauses")
         network.stop(self._layout.home, name)

@@ -1,6 +1,7 @@
 """A new network: keys, chains with the complete Connext, gates, genesis and homes, before anything else runs."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.gate import deploy_gate, encode_creation, list_members
@@ -27,7 +28,11 @@ Say = Callable[[str], None]
 
 
 def create(layout: Layout, say: Say) -> None:
-    """Make a network: keys → chains → Connext → gates → genesis, each on disk before the next; its chains run then."""
+    """Make a network: keys → chains → Connext → gates → genesis, each on disk before the next; its chains run then.
+
+    The manifest comes first, as of a network that is not complete: whatever happens, its processes can be found.
+    """
+    save_manifest(layout.home, replace(layout.manifest, complete=False))
     say("keys: validators")
     nodes = list(layout.nodes())
     for node in nodes:

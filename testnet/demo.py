@@ -8,12 +8,15 @@ from pathlib import Path
 
 from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.rpc import Rpc
-from testnet import chains, message_layer, network
+from testnet import block_times, chains, message_layer, network
 from testnet.audit import audit
+from testnet.chain_parts import load_deployment
 from testnet.connext import connect
 from testnet.demo_view import View, name_routers, name_transfer, plain_table
 from testnet.deployment import Deployment
+from testnet.hints import routerd
 from testnet.layout import ROOT, Layout, NetworkError
+from testnet.settling import describe
 from testnet.tracker import Progress, Tracker
 from testnet.traffic import Order, User
 
@@ -26,6 +29,9 @@ REASONS = {
     "INFEASIBLE_LIQUIDITY_SHORT": "had too little liquidity",
     "INFEASIBLE_NO_BID_FOR_PATH": "did not bid for this path length",
 }
+SUMMARY = """
+seconds from the origin's block by the blocks' own times: to the commit of the deciding and of the attesting block,
+and to the end of the second that the destination's block names; gas of the execution"""
 SENDER, RECIPIENT = 0, 1
 """Which funded accounts send and receive."""
 
@@ -36,9 +42,11 @@ class Demo:
     def __init__(self, layout: Layout, view: View) -> None:
         self._layout, self._view = layout, view
         self._validators = layout.manifest.validators
-        self._deployment: Deployment = network.load_deployment(layout)
+        self._deployment: Deployment = load_deployment(layout)
         self._rpcs: Mapping[int, Rpc] = {}
         self._tracker: Tracker
+        self._recorders: dict[int, tuple[bytes, ...]] = {}
+        """By domain, contracts that keep what they are called with."""
 
     def run(self) -> list[str]:
         """Send, watch, stop a validator, send on, settle, check, sum up."""
@@ -67,6 +75,7 @@ class Demo:
         one, two = (deployed.domain for deployed in self._deployment.domains)
         recipient = User(self._deployment, self._rpcs, RECIPIENT).address
         recorder = user.create(two, load_own_artifact(ROOT, "Recorder").creation_code())
+        self._recorders = {two: (recorder,)}
         usdc, dai = (self._deployment.domain(one).tokens[symbol].unit for symbol in ("USDC", "DAI"))
         shared = self._deployment.router_liquidity_units * 3 // 2
         return (
@@ -97,6 +106,8 @@ class Demo:
         deadline = time.monotonic() + deadline_s
         while not all(done(row) for row in rows):
             for progress, step in self._tracker.poll():
+                if step == "executed":
+                    progress.executed_after_s = block_times.read_executed(progress, self._rpcs)
                 self._view.step(progress, step, self._validators)
             self._view.draw(rows, self._validators)
             if time.monotonic() > deadline:
@@ -116,10 +127,12 @@ class Demo:
     def _settle(self) -> None:
         self._view.say("message layer: propose, wait, finalize, prove, process")
         settled = message_layer.settle(self._deployment, self._rpcs, chains.wait_until)
-        self._view.say(f"{len(settled.processed)} messages processed, {len(settled.failures)} failed")
+        if not settled.is_complete:
+            raise NetworkError(describe(settled))
+        self._view.say(describe(settled))
 
     def _check(self) -> list[str]:
-        report = audit(self._layout, self._deployment)
+        report = audit(self._layout, self._deployment, self._recorders)
         self._view.say(f"{report.checked} checks from raw logs, {len(report.problems)} failed")
         for problem in report.problems:
             self._view.say(f"FAILED {problem}")
@@ -130,21 +143,29 @@ class Demo:
         for heading in ("transfer", "decided", "attested", "executed", "gas", "routers"):
             table.add_column(heading, justify="left" if heading in ("transfer", "routers") else "right", no_wrap=True)
         rows = list(self._tracker.transfers.values())
-        for row in rows:
+        seconds = [self._read_seconds(row) for row in rows]
+        for row, values in zip(rows, seconds, strict=True):
             table.add_row(
-                name_transfer(row), *(f"{row.seconds(step):.1f}" for step in ("decided", "attested", "executed")),
-                f"{row.gas:,}", name_routers(row.routers),
+                name_transfer(row), *(f"{value:.1f}" for value in values), f"{row.gas:,}", name_routers(row.routers)
             )
-        medians = (
-            f"{statistics.median(value for row in rows if (value := row.seconds(step)) is not None):.1f}"
-            for step in ("decided", "attested", "executed")
-        )
+        medians = (f"{statistics.median(column):.1f}" for column in zip(*seconds, strict=True))
         table.add_row("median", *medians, f"{statistics.median(row.gas for row in rows):,.0f}", "", style="bold")
-        self._view.print("\nseconds after the origin's block, and gas of the execution")
+        self._view.print(SUMMARY)
         self._view.show(table)
-        self._view.print("\nwho won and why: the rule's own record, recomputable from it alone (routerd query auction)")
+        self._view.print(
+            f"\nwho won and why: the rule's own record, recomputable from it alone ({routerd('query', 'auction')})"
+        )
         for row in rows:
             self._view.print(f"  {name_transfer(row):<18} {self._explain(row)}")
+
+    def _read_seconds(self, row: Progress) -> tuple[float, float, float]:
+        """Seconds from the origin's block to decided, attested and executed, by the blocks' own times."""
+        engines = [node.rpc_url for node in self._layout.nodes()]
+        decided, attested = (
+            block_times.read_final(row, height, self._rpcs, engines)
+            for height in (row.decided_height, row.attested_height)
+        )
+        return decided, attested, float(row.executed_after_s)
 
     def _explain(self, row: Progress) -> str:
         """Say the winners' reason and each loser's, from the auction's record."""
@@ -160,16 +181,23 @@ class Demo:
 
 
 def run(home: Path, base_port: int | None, validators: int | None, keep: bool) -> int:
-    """Run the demo in ``home``; return the exit status: 0 when every transfer completed and every check held."""
+    """Run the demo in ``home``; return the exit status: 0 when every transfer completed and every check held.
+
+    ``keep`` leaves the network of a run that came to its end; whatever else happens, it is taken down.
+    """
     network.clear(home)
     with View() as view:
         layout = network.up(home, base_port, validators, view.say)
-        view.say(f"network is up: endpoints in {layout.endpoints}")
+        is_kept = False
         try:
             problems = Demo(layout, view).run()
+            if keep:
+                view.say(f"left running; {routerd('testnet', 'down', '--home', home)} ends it")
+            is_kept = keep
         finally:
             # Processes first, words after: the terminal may be gone.
-            if not keep:
+            if not is_kept:
                 network.down(home)
-        view.say(f"left running: routerd testnet down --home {home} ends it" if keep else "network is down")
+        if not is_kept:
+            view.say("network is down")
     return 1 if problems else 0

@@ -80,12 +80,12 @@ def make_table(rows: list[Progress], validators: int) -> Table:
         justify: JustifyMethod = "right" if heading in ("seq", "gas", "secs") else "left"
         table.add_column(heading, justify=justify, no_wrap=True)
     for row in rows:
-        order, seconds = row.sent.order, row.seconds("executed")
+        order = row.sent.order
         reports = "agreed" if "accepted" in row.seen_s else f"{row.reports}/{validators}"
         table.add_row(
             name_transfer(row), f"{order.origin}→{order.destination}", str(row.lane_sequence or ""),
             "\n".join(router.hex()[:6] for router in row.routers), reports, f"{row.signatures}/{validators}",
-            row.status.lower(), f"{row.gas:,}" if row.gas else "", f"{seconds:.1f}" if seconds is not None else "",
+            row.status.lower(), f"{row.gas:,}" if row.gas else "", str(row.executed_after_s or ""),
         )
     return table
 

@@ -13,8 +13,9 @@ from abci_app.pb import query_pb2, query_pb2_grpc
 from testnet import chains, parties
 from testnet.deployment import Deployment, dev_account, from_json
 from testnet.layout import CHAIN_DOMAINS, Layout, NetworkError, NodePlace
+from testnet.logs import last_words
 from testnet.pids import locked
-from testnet.processes import load_identities, write_atomically
+from testnet.processes import is_running, load_identities, write_atomically
 
 CALL_S = 2.0
 POLL_S = 0.1
@@ -41,9 +42,18 @@ def refresh(layout: Layout) -> None:
         write_atomically(layout.endpoints, json.dumps(_describe(layout), indent=1))
 
 
+def renew(layout: Layout) -> None:
+    """Write ``endpoints.json`` anew where it is there: a part more or less changes PIDs, not whether it is ready."""
+    with locked(layout.home):
+        if layout.endpoints.exists():
+            write_atomically(layout.endpoints, json.dumps(_describe(layout), indent=1))
+
+
 def _describe(layout: Layout) -> dict[str, Any]:
     deployment, gates = from_json(layout.deployment.read_text()), load_gates(layout)
-    found = {name: identity.pid for name, identity in load_identities(layout.pids).items()}
+    found = {
+        name: identity.pid for name, identity in load_identities(layout.pids).items() if is_running(identity)
+    }
     nodes = list(layout.nodes())
     return {
         "chain_id": layout.manifest.chain_id,
@@ -95,7 +105,8 @@ def wait_ready(layout: Layout, height_min: int, deadline_s: float) -> None:
             if not waiting:
                 break
             if time.monotonic() > deadline:
-                raise NetworkError(f"not ready after {deadline_s:.0f} s: {node.name}: {waiting}; see {layout.logs}")
+                said = last_words(layout.logs / f"{node.name}-app.jsonl")
+                raise NetworkError(f"{node.name} is not ready after {deadline_s:.0f} s: {waiting}; last words: {said}")
             time.sleep(POLL_S)
 
 

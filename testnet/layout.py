@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from testnet.connext_contracts import CHAIN_IDS
+from testnet.hints import routerd
 from testnet.processes import write_atomically
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,6 +37,8 @@ class Manifest:
     validators: int
     routers: int = ROUTERS
     chain_id: str = CHAIN_ID
+    complete: bool = True
+    """False while it is being made: nothing of it is of use then but the names of its processes."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +145,27 @@ class Layout:
 
     def ports(self) -> list[int]:
         """Every port the network will listen on."""
-        ports = [self.chain_port(domain) for domain in CHAIN_DOMAINS]
+        return [port for name in self.names() for port in self.ports_of(name)]
+
+    def ports_of(self, name: str) -> list[int]:
+        """The ports that one part listens on."""
+        if name in self.chains():
+            return [self.chain_port(self.chains()[name])]
         for node in self.nodes():
-            ports += [node.rpc_port, node.p2p_port, node.metrics_port, node.grpc_port]
-            if node.abci.startswith("tcp://"):
-                ports.append(int(node.abci.rpartition(":")[2]))
-        return ports
+            if node.name == name:
+                tcp = [int(node.abci.rpartition(":")[2])] if node.abci.startswith("tcp://") else []
+                return [node.rpc_port, node.p2p_port, node.metrics_port, node.grpc_port, *tcp]
+        return []
+
+    def names(self) -> list[str]:
+        """Names of all parts, in the order in which they start."""
+        return [
+            *self.chains(), *(node.name for node in self.nodes()), "relayer", *(name for name, _ in self.routers()),
+        ]
+
+
+SAMPLE = Manifest(DEFAULT_BASE_PORT, DEFAULT_VALIDATORS)
+"""What the types of a manifest's fields are read from."""
 
 
 def make_manifest(base_port: int | None, validators: int | None) -> Manifest:
@@ -169,11 +187,33 @@ def save_manifest(home: Path, manifest: Manifest) -> None:
 
 
 def load_layout(home: Path) -> Layout:
-    """Return the layout of an existing network. Raises NetworkError."""
+    """Return the layout of an existing network, finished or not. Raises NetworkError."""
     try:
-        manifest = Manifest(**json.loads((home / "manifest.json").read_text()))
-    except FileNotFoundError as error:
-        raise NetworkError(f"{home} holds no network; `routerd testnet up --home {home}` makes one") from error
+        fields = json.loads((home / "manifest.json").read_text())
+        manifest = Manifest(**fields)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NetworkError(f"{home} holds no network; {routerd('testnet', 'up', '--home', home)} makes one") from error
     except (ValueError, TypeError) as error:
-        raise NetworkError(f"{home / 'manifest.json'} is damaged: {error}") from error
+        raise NetworkError(f"{home / 'manifest.json'} is damaged, or of another program: {error}") from error
+    if any(type(value) is not type(getattr(SAMPLE, name)) for name, value in fields.items()):
+        raise NetworkError(f"{home / 'manifest.json'} is damaged, or of another program: {fields}")
     return Layout(home, manifest)
+
+
+def load_finished(home: Path) -> Layout:
+    """Return the layout of a network that was made to its end. Raises NetworkError."""
+    layout = load_layout(home)
+    if not layout.manifest.complete:
+        raise NetworkError(
+            f"the network in {home} was never finished; {routerd('testnet', 'up', '--home', home)} makes it anew"
+        )
+    return layout
+
+
+def refuse_other(layout: Layout, base_port: int | None, validators: int | None) -> None:
+    """Raise NetworkError where numbers are given that are not the network's."""
+    for name, asked, has in (
+        ("--base-port", base_port, layout.manifest.base_port), ("--validators", validators, layout.manifest.validators)
+    ):
+        if asked is not None and asked != has:
+            raise NetworkError(f"the network in {layout.home} has {name} {has}, not {asked}")

@@ -81,6 +81,11 @@ class Settlement:
     failures: tuple[Failure, ...]
     left: int
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether every pending Reconciled has happened."""
+        return not self.failures and not self.left
+
 
 def settle(deployment: Deployment, rpcs: Mapping[int, Rpc], step: Step) -> Settlement:
     """Process every dispatched message of a deployment; `rpcs` by domain.

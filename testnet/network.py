@@ -1,225 +1,241 @@
 """Up, down, stop, start: a local network of chains, validators, routers and one relayer, all under one home."""
 
-import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
-from abci_app.evm.rpc import Rpc
-from testnet import chains, cometbft, endpoints, parties
+from testnet import chain_parts, endpoints, homes
 from testnet.creation import Say, create
-from testnet.deployment import Deployment, from_json
-from testnet.layout import ENGINE, ROOT, Layout, NetworkError, NodePlace, load_layout, make_manifest
+from testnet.hints import routerd, show
+from testnet.layout import (
+    ENGINE,
+    Layout,
+    NetworkError,
+    load_finished,
+    load_layout,
+    make_manifest,
+    refuse_other,
+    save_manifest,
+)
+from testnet.parties import begin_party
 from testnet.ports import is_port_free
-from testnet.processes import Identity, end, identify, is_running, load_identities, save_identity, spawn_known
-from testnet.supervise import Pair, save_pair
+from testnet.processes import end, is_running, load_identities, uninterrupted
+from testnet.validators import PARTS, begin_validator
 
 READY_S = 60.0
 READY_HEIGHT = 3
 
 
 def up(home: Path, base_port: int | None, validators: int | None, say: Say) -> Layout:
-    """Bring a network up, new or as it was left; return once ``endpoints.json`` is written. Raises NetworkError."""
-    if (home / "manifest.json").exists():
-        layout = load_layout(home)
-        _refuse_other(layout, base_port, validators)
-        _refuse_running(layout)
-        _check_ports(layout)
-        say(f"resuming the network in {home}")
-        with _undo(layout):
-            _resume_chains(layout)
-            _start_all(layout, say)
-        return layout
-    layout = Layout(home, make_manifest(base_port, validators))
-    _check_ports(layout)
+    """Bring a network up, new or what is down of it; return once ``endpoints.json`` is written. Raises NetworkError."""
     if not ENGINE.exists():
         raise NetworkError(f"{ENGINE} is missing: run scripts/setup")
-    with _undo(layout):
-        try:
-            create(layout, say)
-        except BaseException:
-            _end_all(layout)
-            shutil.rmtree(layout.home, ignore_errors=True)
-            raise
-        _start_all(layout, say)
-    return layout
+    with homes.locked(home, make=True):
+        found = homes.find_network(home)
+        if found is None or not found.manifest.complete:
+            return _up_new(home, found, base_port, validators, say)
+        refuse_other(found, base_port, validators)
+        _up_again(found, say)
+        return found
 
 
 def down(home: Path) -> list[str]:
     """End every process of the network, chains last and saved; return the names of those that ran."""
-    layout = load_layout(home)
-    running = [identity for identity in load_identities(layout.pids).values() if is_running(identity)]
-    _end_all(layout)
-    layout.endpoints.unlink(missing_ok=True)
-    return [identity.name for identity in running]
+    with homes.locked(home):
+        layout = load_layout(home)
+        running = [name for name, identity in load_identities(layout.pids).items() if is_running(identity)]
+        with uninterrupted():
+            _end_parts(layout, layout.names())
+        layout.endpoints.unlink(missing_ok=True)
+    return running
 
 
 def clear(home: Path) -> None:
-    """Remove a network that does not run, if there is one. Raises NetworkError where it runs."""
-    if (home / "manifest.json").exists():
-        _refuse_running(load_layout(home))
-        shutil.rmtree(home)
+    """Remove a network that does not run, if there is one. Raises NetworkError where it runs, or it is none of ours."""
+    if not home.is_dir():
+        return
+    with homes.locked(home):
+        layout = homes.find_network(home)
+        if layout is not None:
+            if layout.manifest.complete:
+                _refuse_running(layout, len(layout.names()) - len(_list_down(layout)))
+            _remove(layout)
 
 
 def stop(home: Path, name: str) -> None:
     """End one validator, router, relayer or chain. Raises NetworkError where it does not run."""
-    layout = load_layout(home)
-    identity = load_identities(layout.pids).get(_known(layout, name))
-    if identity is None or not is_running(identity):
-        raise NetworkError(f"{name} does not run")
-    if name in layout.chains():
-        _save_chain(layout, layout.chains()[name])
-    end([identity])
+    with homes.locked(home), uninterrupted():
+        layout = load_finished(home)
+        if _known(layout, name) in _list_down(layout):
+            raise NetworkError(f"{name} does not run")
+        if name in layout.chains():
+            chain_parts.save_chain(layout, name)
+        end([load_identities(layout.pids)[name]])
+        endpoints.renew(layout)
 
 
 def start(home: Path, name: str) -> None:
     """Start one validator, router, relayer or chain that was stopped. Raises NetworkError where it runs."""
-    layout = load_layout(home)
-    identity = load_identities(layout.pids).get(_known(layout, name))
-    if identity is not None and is_running(identity):
-        raise NetworkError(f"{name} runs already")
-    if name in layout.chains():
-        _resume_chain(layout, name)
-    elif name == "relayer":
-        parties.start_relayer(layout)
-    elif name.startswith("router"):
-        parties.start_router(layout, name)
-    else:
-        _start_validator(layout, next(node for node in layout.nodes() if node.name == name))
-    endpoints.refresh(layout)
+    layout = load_finished(home)
+    with homes.locked(home):  # not while waiting: parts may be started at the same time
+        if _known(layout, name) not in _list_down(layout):
+            raise NetworkError(f"{name} runs already")
+        _end_orphans(layout, [name])
+        _check_ports(layout, [name])
+        with _ended_on_failure(layout, [name]):
+            wait = _begin(layout, name)
+    with _ended_on_failure(layout, [name]):
+        wait()
+    endpoints.renew(layout)
 
 
-def names(layout: Layout) -> list[str]:
-    """Names of all parts, in the order in which they start."""
-    return [
-        *layout.chains(), *(node.name for node in layout.nodes()), "relayer",
-        *(name for name, _ in layout.routers()),
-    ]
+# -- bringing up ------------------------------------------------------------------------------------------------------
 
 
-def load_deployment(layout: Layout) -> Deployment:
-    """Return the Connext deployment of a network. Raises NetworkError."""
-    try:
-        return from_json(layout.deployment.read_text())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise NetworkError(f"{layout.deployment} is missing or damaged: {error}") from error
-
-
-# -- starting and ending ----------------------------------------------------------------------------------------------
-
-
-def _start_all(layout: Layout, say: Say) -> None:
-    say(f"validators: {layout.manifest.validators} pairs of application and CometBFT")
-    for node in layout.nodes():
-        _start_validator(layout, node)
-    endpoints.wait_ready(layout, READY_HEIGHT, READY_S)
-    say("relayer and routers")
-    parties.start_all(layout)
-    endpoints.refresh(layout)
-
-
-def _start_validator(layout: Layout, node: NodePlace) -> None:
-    routerd = [sys.executable, "-m", "abci_app.cli.main"]
-    save_pair(node.pair_file, Pair(
-        name=node.name,
-        application=[*routerd, "start", "--home", str(node.app_home.absolute())],
-        engine=cometbft.start_command(ENGINE, node.engine_home.absolute()),
-        application_log=str((layout.logs / f"{node.name}-app.jsonl").absolute()),
-        engine_log=str((layout.logs / f"{node.name}-cometbft.jsonl").absolute()),
-        abci=node.abci,
-        pids=str(layout.pids.absolute()),
-    ))
-    command = [sys.executable, "-m", "testnet.supervise", str(node.pair_file.absolute())]
-    spawn_known(layout.pids, node.name, command, layout.logs / f"{node.name}-supervisor.jsonl")
-
-
-def _resume_chains(layout: Layout) -> None:
-    for name in layout.chains():
-        _resume_chain(layout, name)
-
-
-def _resume_chain(layout: Layout, name: str) -> None:
-    """Start a chain from its saved state; refuse where it did not end in order and so lost blocks."""
-    domain = layout.chains()[name]
-    head_file = layout.chain_head(domain)
-    if not head_file.exists() or not layout.chain_state(domain).exists():
-        raise NetworkError(f"chain {domain} lost blocks: it did not stop in order; remove {layout.home}")
-    chain_id = load_deployment(layout).domain(domain).chain_id
-    config = chains.ChainConfig(
-        chain_id, layout.chain_port(domain), layout.logs / f"chain-{domain}.log", layout.chain_state(domain)
-    )
-    anvil = chains.start_anvil(
-        chains.find_anvil(ROOT), config, lambda pid: save_identity(layout.pids, identify(name, pid))
-    )
-    found, saved = anvil.rpc.block("latest"), head_file.read_text().split()
-    if [str(found.number), found.hash.hex()] != saved:
-        anvil.stop()
-        raise NetworkError(f"chain {domain} lost blocks: head {found.number} is not {saved[0]}; remove {layout.home}")
-    head_file.unlink()
-    chains.use_interval_mining(anvil.rpc, chains.BLOCK_SECONDS)
-    anvil.rpc.close()
-
-
-def _save_chain(layout: Layout, domain: int) -> None:
-    """Stop mining, save state and head. A chain that does not answer is left as it is."""
-    with Rpc(chains.rpc_url(layout.chain_port(domain))) as rpc:
-        rpc.request("evm_setIntervalMining", [0])
-        chains.save_state(rpc.url, layout.chain_state(domain))
-        head = rpc.block("latest")
-        layout.chain_head(domain).write_text(f"{head.number} {head.hash.hex()}")
-
-
-def _end_all(layout: Layout) -> None:
-    """Parties and validators first, so that nobody misses a chain; then chains, saved."""
-    found = load_identities(layout.pids)
-    # A supervisor ends its own children; those whose supervisor was killed are ended here.
-    children = [identity for name, identity in found.items() if name.endswith(("-app", "-cometbft"))]
-    anvils = [identity for name, identity in found.items() if name in layout.chains() and is_running(identity)]
-    end(identity for identity in found.values() if identity not in children and identity not in anvils)
-    end(children)
-    for identity in anvils:
+def _up_new(
+    home: Path, unfinished: Layout | None, base_port: int | None, validators: int | None, say: Say
+) -> Layout:
+    """Make a network, in the place of one that was never finished; failing that, leave nothing of either."""
+    if unfinished is not None:
+        base_port = unfinished.manifest.base_port if base_port is None else base_port
+        validators = unfinished.manifest.validators if validators is None else validators
+    layout = Layout(home, make_manifest(base_port, validators))
+    if unfinished is not None:
+        _remove(unfinished)
+    _check_ports(layout, layout.names())
+    with _ended_on_failure(layout, layout.names()):
         try:
-            _save_chain(layout, layout.chains()[identity.name])
+            create(layout, say)
+        except BaseException:
+            with uninterrupted():
+                _remove(layout)
+            raise
+        _start_all(layout, [name for name in layout.names() if name not in layout.chains()], say)
+    return layout
+
+
+def _up_again(layout: Layout, say: Say) -> None:
+    """Start what is down of a network; what runs goes on running, whatever happens here."""
+    missing = _list_down(layout)
+    if not missing and layout.endpoints.exists():
+        _refuse_running(layout, len(layout.names()))
+    for name in missing:
+        if name in layout.chains():
+            chain_parts.refuse_lost(layout, name)
+    _end_orphans(layout, missing)
+    _check_ports(layout, missing)
+    say(f"resuming the network in {show(layout.home)}: {len(missing)} of {len(layout.names())} parts are down")
+    with _ended_on_failure(layout, missing):
+        _start_all(layout, missing, say)
+
+
+def _start_all(layout: Layout, missing: list[str], say: Say) -> None:
+    """Start these parts in order, the chains first; endpoints.json is there once all are of use."""
+    layout.endpoints.unlink(missing_ok=True)
+    for name in layout.chains():
+        if name in missing:
+            chain_parts.resume_chain(layout, name)
+        else:
+            chain_parts.go_on(layout, name)
+    nodes = [node.name for node in layout.nodes()]
+    if validators := [name for name in missing if name in nodes]:
+        say(f"validators: {len(validators)} pairs of application and CometBFT")
+    for name in validators:
+        _begin(layout, name)
+    endpoints.wait_ready(layout, READY_HEIGHT, READY_S)
+    if parties := [name for name in missing if name not in nodes and name not in layout.chains()]:
+        say(f"relayer and routers: {len(parties)} processes")
+    for wait in [_begin(layout, name) for name in parties]:
+        wait()
+    endpoints.refresh(layout)
+    say(f"network is up: endpoints in {show(layout.endpoints)}")
+
+
+def _begin(layout: Layout, name: str) -> Callable[[], None]:
+    """Start a part; return what waits until it is at work."""
+    if name in layout.chains():
+        chain_parts.resume_chain(layout, name)
+        return lambda: None
+    for node in layout.nodes():
+        if node.name == name:
+            return begin_validator(layout, node)
+    return begin_party(layout, name)
+
+
+# -- ending -----------------------------------------------------------------------------------------------------------
+
+
+def _end_parts(layout: Layout, names: Iterable[str]) -> None:
+    """Parties and validators first, so that nobody misses a chain; then chains, saved where the network is finished."""
+    found = {name: identity for name, identity in load_identities(layout.pids).items() if is_running(identity)}
+    # A supervisor ends its own children; those whose supervisor was killed are ended here.
+    children = [found[child] for name in names for part in PARTS if (child := f"{name}-{part}") in found]
+    parts = [found[name] for name in names if name in found]
+    anvils = [identity for identity in parts if identity.name in layout.chains()]
+    end(identity for identity in parts if identity not in anvils)
+    end(children)
+    complaints = []
+    for identity in anvils if layout.manifest.complete else ():
+        try:
+            chain_parts.save_chain(layout, identity.name)
         except Exception as error:  # whatever ails the chain, it must end; `up` will say that it lost blocks
-            print(f"{identity.name}: not saved: {error}", file=sys.stderr)
+            complaints.append(f"{identity.name}: not saved: {error}")
     end(anvils)
+    for complaint in complaints:
+        with suppress(OSError):  # nobody may be reading any more
+            print(complaint, file=sys.stderr)
+
+
+def _remove(layout: Layout) -> None:
+    """End what runs of a network and remove it; killed meanwhile, it is one that was never finished."""
+    unfinished = replace(layout, manifest=replace(layout.manifest, complete=False))
+    save_manifest(layout.home, unfinished.manifest)
+    _end_parts(unfinished, layout.names())
+    homes.remove_network(layout.home)
 
 
 @contextmanager
-def _undo(layout: Layout) -> Iterator[None]:
-    """End what was started when bringing up fails or is interrupted."""
+def _ended_on_failure(layout: Layout, names: Iterable[str]) -> Iterator[None]:
+    """End these parts, which are being started, when that fails or is interrupted."""
     try:
         yield
     except BaseException:
-        _end_all(layout)
+        with uninterrupted():
+            _end_parts(layout, names)
         raise
+
+
+def _end_orphans(layout: Layout, names: Iterable[str]) -> None:
+    """End applications and CometBFTs that outlived their supervisor: the new ones could not have their ports."""
+    found = load_identities(layout.pids)
+    end(found[child] for name in names for part in PARTS if (child := f"{name}-{part}") in found)
 
 
 # -- refusals ---------------------------------------------------------------------------------------------------------
 
 
-def _refuse_other(layout: Layout, base_port: int | None, validators: int | None) -> None:
-    for name, asked, has in (
-        ("--base-port", base_port, layout.manifest.base_port), ("--validators", validators, layout.manifest.validators)
-    ):
-        if asked is not None and asked != has:
-            raise NetworkError(f"the network in {layout.home} has {name} {has}, not {asked}")
+def _list_down(layout: Layout) -> list[str]:
+    """Names of the parts that do not run, in the order in which they start."""
+    found = load_identities(layout.pids)
+    return [name for name in layout.names() if name not in found or not is_running(found[name])]
 
 
-def _refuse_running(layout: Layout) -> None:
-    running: list[Identity] = [found for found in load_identities(layout.pids).values() if is_running(found)]
+def _refuse_running(layout: Layout, running: int) -> None:
     if running:
-        raise NetworkError(f"the network in {layout.home} runs already ({len(running)} processes)")
+        hint = routerd("testnet", "down", "--home", layout.home)
+        raise NetworkError(f"the network in {show(layout.home)} runs already ({running} parts); {hint} ends it")
 
 
-def _check_ports(layout: Layout) -> None:
-    for port in layout.ports():
-        if not is_port_free(port):
-            raise NetworkError(f"port {port} is in use; choose another --base-port")
+def _check_ports(layout: Layout, names: Iterable[str]) -> None:
+    for name in names:
+        for port in layout.ports_of(name):
+            if not is_port_free(port):
+                raise NetworkError(f"port {port} is in use; choose another --base-port")
 
 
 def _known(layout: Layout, name: str) -> str:
-    if name not in names(layout):
-        raise NetworkError(f"no {name!r} here; there are {', '.join(names(layout))}")
+    if name not in layout.names():
+        raise NetworkError(f"no {name!r} here; there are {', '.join(layout.names())}")
     return name

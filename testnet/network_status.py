@@ -7,8 +7,8 @@ import grpc
 from abci_app.evm.errors import EvmError
 from abci_app.evm.rpc import Rpc
 from abci_app.pb import query_pb2, query_pb2_grpc
-from testnet import chains, network
-from testnet.layout import Layout, load_layout
+from testnet import chains
+from testnet.layout import Layout, load_finished
 from testnet.processes import is_running, load_identities
 
 CALL_S = 2.0
@@ -16,11 +16,11 @@ CALL_S = 2.0
 
 def read(home: Path) -> list[dict[str, object]]:
     """Return one row a part: name, running, pid, at (height or head, in words). Raises NetworkError."""
-    layout = load_layout(home)
+    layout = load_finished(home)
     found = load_identities(layout.pids)
     at = {**_read_nodes(layout), **_read_chains(layout)}
     rows: list[dict[str, object]] = []
-    for name in network.names(layout):
+    for name in layout.names():
         identity = found.get(name)
         running = identity is not None and is_running(identity)
         rows.append({

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from abci_app.bridge.config import RelayChain, RelayConfig
@@ -15,7 +15,8 @@ from abci_app.router.config import RouterConfig, WatchedChain, save_home
 from testnet import chains
 from testnet.deployment import Deployment, dev_account
 from testnet.layout import CHAIN_DOMAINS, Layout, NetworkError
-from testnet.processes import is_running, load_identities, spawn_known
+from testnet.logs import error_file, last_words, read_from, read_size
+from testnet.processes import Identity, is_running, spawn_known
 
 RELAYER_ROLE = "bridge-relayer"
 BALANCE_WEI = 10**21
@@ -68,59 +69,27 @@ def create(layout: Layout, deployment: Deployment, gates: Mapping[int, bytes]) -
     init_home(layout.relayer, RelayConfig(layout.manifest.chain_id, tuple(spare), relayed), relayer_account())
 
 
-def start_router(layout: Layout, name: str) -> None:
-    """Start one router and wait until it watches."""
-    wait_for_word(layout, name, begin_router(layout, name), ROUTER_READY)
-
-
-def start_relayer(layout: Layout) -> None:
-    """Start the relayer and wait until it follows."""
-    wait_for_word(layout, "relayer", begin_relayer(layout), RELAYER_READY)
-
-
-def start_all(layout: Layout) -> None:
-    """Start relayer and routers at the same time."""
-    starts = {"relayer": (begin_relayer(layout), RELAYER_READY)}
-    for name, _ in layout.routers():
-        starts[name] = (begin_router(layout, name), ROUTER_READY)
-    for name, (offset, word) in starts.items():
-        wait_for_word(layout, name, offset, word)
-
-
-def begin_router(layout: Layout, name: str) -> int:
-    """Start a router; return where its log stood."""
-    return _start(layout, name, "router", dict(layout.routers())[name])
-
-
-def begin_relayer(layout: Layout) -> int:
-    """Start the relayer; return where its log stood."""
-    return _start(layout, "relayer", "relay", layout.relayer)
-
-
-def _start(layout: Layout, name: str, command: str, home: Path) -> int:
-    log = _log(layout, name)
-    offset = log.stat().st_size if log.exists() else 0
+def begin_party(layout: Layout, name: str) -> Callable[[], None]:
+    """Start the relayer or a router; return what waits until it is at work."""
+    log = layout.logs / f"{name}.jsonl"
+    log_offset, error_offset = read_size(log), read_size(error_file(log))
+    command, home, word = (
+        ("relay", layout.relayer, RELAYER_READY) if name == "relayer"
+        else ("router", dict(layout.routers())[name], ROUTER_READY)
+    )
     routerd = [sys.executable, "-m", "abci_app.cli.main", command, "--home", str(home.absolute())]
-    spawn_known(layout.pids, name, routerd, log)
-    return offset
+    identity = spawn_known(layout.pids, name, routerd, log)
+    return lambda: _wait_for_word(identity, log, log_offset, error_offset, word)
 
 
-def wait_for_word(layout: Layout, name: str, offset: int, word: str) -> None:
+def _wait_for_word(identity: Identity, log: Path, log_offset: int, error_offset: int, word: str) -> None:
     """Wait until a process says in its log that it is ready. Raises NetworkError when it ends or takes too long."""
-    identity = load_identities(layout.pids)[name]
     deadline = time.monotonic() + READY_S
     while True:
         running = is_running(identity)
-        with _log(layout, name).open("rb") as log:
-            log.seek(offset)
-            said = log.read().decode(errors="replace")
-        if f'"event": "{word}"' in said:
+        if f'"event": "{word}"' in read_from(log, log_offset):
             return
         if not running or time.monotonic() > deadline:
-            last = said.strip().splitlines()[-1:] or ["nothing"]
-            raise NetworkError(f"{name} {'is not ready' if running else 'ended'}; its last words: {last[0][:300]}")
+            words = last_words(log, log_offset, error_offset)
+            raise NetworkError(f"{identity.name} {'is not ready' if running else 'ended'}; its last words: {words}")
         time.sleep(POLL_S)
-
-
-def _log(layout: Layout, name: str) -> Path:
-    return layout.logs / f"{name}.jsonl"

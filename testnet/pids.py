@@ -17,8 +17,8 @@ def locked(home: Path) -> Iterator[None]:
         yield
 
 
-def renew_pid(home: Path, validator: str, part: str, pid: int) -> None:
-    """Set one PID of one validator, where the file is there already: before that the network is not ready."""
+def renew_pid(home: Path, validator: str, part: str, pid: int | None) -> None:
+    """Set one PID of one validator, None once it ended, where the file is there: before that nobody reads it."""
     path = home / "endpoints.json"
     with locked(home):
         if not path.exists():

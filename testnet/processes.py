@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from testnet.logs import error_file
+
 TERM_GRACE_S = 6.0
 """Between SIGTERM and SIGKILL: with KILL_GRACE_S below the ten seconds within which nothing may be left."""
 KILL_GRACE_S = 2.0
@@ -83,17 +85,17 @@ def spawn(
     environment: Mapping[str, str] | None = None,
     dies_with_parent: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """Start ``command`` in a session of its own, output appended to ``log_file``. Raises OSError.
+    """Start ``command`` in a session of its own, output appended to ``log_file``, errors beside it. Raises OSError.
 
     ``dies_with_parent``: the kernel kills it when the thread that called this ends, even by SIGKILL.
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
-    with log_file.open("ab") as log:
+    with log_file.open("ab") as log, error_file(log_file).open("ab") as errors:
         return subprocess.Popen(
             die_with_parent(command) if dies_with_parent else list(command),
             stdin=subprocess.DEVNULL,
             stdout=log,
-            stderr=log,
+            stderr=errors,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
         )

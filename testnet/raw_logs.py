@@ -21,6 +21,9 @@ ROUTER_BALANCES = "0x41258b5c"
 """routerBalances(address,address)"""
 BALANCE_OF = "0x70a08231"
 TOTAL_SUPPLY = "0x18160ddd"
+CALLS, LAST_CALL_DATA = "0x305f72b7", "0x72a853b1"
+"""calls() and lastCallData() of a Recorder"""
+ZERO = "0x" + "00" * 20
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,11 @@ class XCalled:
     canonical_id: str
     canonical_domain: int
     bridged_amt: int
-    has_call_data: bool
+    call_data: bytes
+    sender: str
+    asset: str
+    amount: int
+    """What the sender paid, in ``asset``."""
     tx_hash: str
     block: int
 
@@ -69,11 +76,22 @@ class Reconciled:
 
 @dataclass(frozen=True)
 class LiquidityChange:
-    """Liquidity a router added (positive) or removed (negative)."""
+    """Liquidity a router added (positive) or removed (negative), then with who got the tokens."""
 
     router: str
     local: str
     amount: int
+    to: str = ZERO
+
+
+@dataclass(frozen=True)
+class TokenMove:
+    """A token's own word that some of it changed hands; minted from and burnt to the zero address."""
+
+    sender: str
+    to: str
+    amount: int
+    tx_hash: str
 
 
 class RawChain:
@@ -106,11 +124,6 @@ class RawChain:
             }])
         return found
 
-    def receipt(self, tx_hash: str) -> dict[str, Any]:
-        """Return a mined transaction's receipt."""
-        receipt: dict[str, Any] = self.call("eth_getTransactionReceipt", [tx_hash])
-        return receipt
-
     def read_int(self, to: str, data: str, block: int) -> int:
         """Return the single integer a view function answers."""
         return int(self.call("eth_call", [{"to": to, "data": data}, hex(block)]), 16)
@@ -126,6 +139,11 @@ class RawChain:
     def total_supply(self, token: str, block: int) -> int:
         """Return an ERC-20 total supply."""
         return self.read_int(token, TOTAL_SUPPLY, block)
+
+    def recorded_calls(self, recorder: str, block: int) -> tuple[int, bytes]:
+        """Return how often a Recorder (contracts/test) was called, and the hash of what it got last."""
+        count, last = (self.read_int(recorder, data, block) for data in (CALLS, LAST_CALL_DATA))
+        return count, last.to_bytes(32, "big")
 
 
 class _Words:
@@ -149,19 +167,26 @@ class _Words:
         """The dynamic value whose offset stands at word ``index``."""
         return _Words(self._data.hex(), self._start + self.integer(index))
 
+    def text(self, index: int) -> bytes:
+        """The dynamic bytes whose offset stands at word ``index``."""
+        value = self.inner(index)
+        begin = value._start + 32
+        return value._data[begin:begin + value.integer(0)]
+
     def addresses(self, index: int) -> tuple[str, ...]:
         values = self.inner(index)
         return tuple(values.address(1 + place) for place in range(values.integer(0)))
 
 
 def decode_xcalled(log: dict[str, Any]) -> XCalled:
-    """Decode XCalled: params is the first field of its data."""
-    params = _Words(log["data"]).inner(0)
+    """Decode XCalled: data is (params, asset, amount, …)."""
+    data = _Words(log["data"])
+    params = data.inner(0)
     return XCalled(
         transfer_id=log["topics"][1], origin=params.integer(0), destination=params.integer(1), to=params.address(3),
         canonical_id=params.word(12), canonical_domain=params.integer(2), bridged_amt=params.integer(9),
-        has_call_data=params.inner(6).integer(0) > 0, tx_hash=log["transactionHash"],
-        block=int(log["blockNumber"], 16),
+        call_data=params.text(6), sender=params.address(8), asset=data.address(1), amount=data.integer(2),
+        tx_hash=log["transactionHash"], block=int(log["blockNumber"], 16),
     )
 
 
@@ -195,7 +220,13 @@ def decode_liquidity_added(log: dict[str, Any]) -> LiquidityChange:
 def decode_liquidity_removed(log: dict[str, Any]) -> LiquidityChange:
     """Decode RouterLiquidityRemoved: data is (to, local, key, amount, caller)."""
     data = _Words(log["data"])
-    return LiquidityChange("0x" + log["topics"][1][26:], data.address(1), -data.integer(3))
+    return LiquidityChange("0x" + log["topics"][1][26:], data.address(1), -data.integer(3), data.address(0))
+
+
+def decode_token_move(log: dict[str, Any]) -> TokenMove:
+    """Decode an ERC-20's Transfer: data is the amount."""
+    sender, to = ("0x" + topic[26:] for topic in log["topics"][1:3])
+    return TokenMove(sender, to, _Words(log["data"]).integer(0), log["transactionHash"])
 
 
 def _argument(address: str) -> str:

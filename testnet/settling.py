@@ -3,19 +3,48 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from testnet import chains, message_layer, network
+from testnet import chains, message_layer
+from testnet.chain_parts import load_deployment
 from testnet.connext import connect
-from testnet.layout import load_layout
+from testnet.layout import NetworkError, load_finished
+from testnet.message_layer import Settlement
 
 
 def settle(home: Path) -> str:
-    """Process every dispatched message; return a line that says what happened. Raises EvmError, MessageLayerFailed."""
-    deployment = network.load_deployment(load_layout(home))
+    """Process every dispatched message; return a line that says so.
+
+    Raises NetworkError where messages failed or are left, EvmError, ChainFailed, MessageLayerFailed.
+    """
+    settlement = play(home)
+    if not settlement.is_complete:
+        raise NetworkError(describe(settlement))
+    return describe(settlement)
+
+
+def play(home: Path) -> Settlement:
+    """Process what was dispatched, and return how far that went. Raises EvmError, ChainFailed, MessageLayerFailed."""
+    deployment = load_deployment(load_finished(home))
     rpcs = connect(deployment)
     with ExitStack() as stack:
         for rpc in rpcs.values():
             stack.callback(rpc.close)
-        settled = message_layer.settle(deployment, rpcs, chains.wait_until)
-    if not settled.rounds:
+        return message_layer.settle(deployment, rpcs, chains.wait_until)
+
+
+def describe(settlement: Settlement) -> str:
+    """Say in one line what a settlement did and what it did not."""
+    if settlement.is_complete and not settlement.rounds:
         return "settled: nothing was pending"
-    return f"settled: {len(settled.processed)} messages in {settled.rounds} rounds, {len(settled.failures)} failed"
+    done = f"{len(settlement.processed)} messages processed, rounds: {settlement.rounds}"
+    if settlement.is_complete:
+        return f"settled: {done}"
+    wrong = []
+    if settlement.failures:
+        first = settlement.failures[0]
+        wrong.append(
+            f"{len(settlement.failures)} failed, the first of transfer 0x{first.message.transfer_id.hex()[:8]}: "
+            f"{first.reason}"
+        )
+    if settlement.left:
+        wrong.append(f"{settlement.left} are pending: settle again")
+    return f"not settled: {done}; {'; '.join(wrong)}"

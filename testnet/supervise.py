@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from testnet.pids import renew_pid
@@ -69,15 +70,15 @@ class Supervisor:
         try:
             while not self.stopping.is_set():
                 if application is None or application.poll() is not None:
-                    _end(engine)
+                    self._end_engine(engine)
                     engine = None
-                    up_since, delays = self._back_off(up_since, delays, application)
+                    up_since, delays = self._back_off(up_since, delays, "app", application)
                     if self.stopping.is_set():
                         break
                     application = self._start("app", self._pair.application, self._pair.application_log)
                     self._wait_ready(application)
                 elif engine is None or engine.poll() is not None:
-                    up_since, delays = self._back_off(up_since, delays, engine)
+                    up_since, delays = self._back_off(up_since, delays, "cometbft", engine)
                     if self.stopping.is_set():
                         break
                     engine = self._start("cometbft", self._pair.engine, self._pair.engine_log)
@@ -86,16 +87,18 @@ class Supervisor:
         finally:
             _end(engine)
             _end(application)
+            for part in ("app", "cometbft", "supervisor"):
+                self._renew_pid(part, None)
 
     def _start(self, part: str, command: list[str], log: str) -> subprocess.Popen[bytes]:
         process = spawn(command, Path(log), dies_with_parent=True)
         save_identity(Path(self._pair.pids), identify(f"{self._pair.name}-{part}", process.pid))
-        renew_pid(Path(self._pair.pids).parent, self._pair.name, part, process.pid)
-        _log("started", part=part, pid=process.pid)
+        self._renew_pid(part, process.pid)
+        _log("info", "started", part=part, pid=process.pid)
         return process
 
     def _back_off(
-        self, up_since: float, delays: Iterator[float], ended: subprocess.Popen[bytes] | None
+        self, up_since: float, delays: Iterator[float], part: str, ended: subprocess.Popen[bytes] | None
     ) -> tuple[float, Iterator[float]]:
         """Wait before a restart; nothing before a first start."""
         now = time.monotonic()
@@ -104,9 +107,19 @@ class Supervisor:
         if now - up_since > HEALTHY_S:
             delays = _delays()
         delay_s = next(delays)
-        _log("ended", pid=ended.pid, status=ended.returncode, restart_in_s=delay_s)
+        self._renew_pid(part, None)
+        _log("warning", "ended", part=part, pid=ended.pid, status=ended.returncode, restart_in_s=delay_s)
         self.stopping.wait(delay_s)
         return time.monotonic(), delays
+
+    def _end_engine(self, engine: subprocess.Popen[bytes] | None) -> None:
+        """End an engine whose application ended."""
+        if engine is not None:
+            _end(engine)
+            self._renew_pid("cometbft", None)
+
+    def _renew_pid(self, part: str, pid: int | None) -> None:
+        renew_pid(Path(self._pair.pids).parent, self._pair.name, part, pid)
 
     def _wait_ready(self, application: subprocess.Popen[bytes]) -> None:
         """Wait until the application's socket answers, or it ended, or too long passed (the engine retries then)."""
@@ -147,8 +160,9 @@ def _end(process: subprocess.Popen[bytes] | None) -> None:
         process.wait()
 
 
-def _log(event: str, **fields: object) -> None:
-    print(json.dumps({"ts": round(time.time(), 3), "event": event, **fields}), flush=True)
+def _log(level: str, event: str, **fields: object) -> None:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    print(json.dumps({"time": now, "level": level, "event": event, **fields}), flush=True)
 
 
 def main(arguments: list[str]) -> int:

@@ -33,6 +33,10 @@ class Progress:
     attested_height: int = 0
     gas: int = 0
     """Gas of the execution, its part of the batch's transaction."""
+    executed_block: int = 0
+    """Of the destination; 0 until its transaction is seen there."""
+    executed_after_s: int = 0
+    """By the blocks' own times, once somebody asked the chains (testnet/block_times.py)."""
     seen_s: dict[str, float] = field(default_factory=dict)
     """Step (accepted, decided, attested, executed, completed) → first seen."""
 
@@ -42,11 +46,6 @@ class Progress:
             return False
         self.seen_s[step] = time.time()
         return True
-
-    def seconds(self, step: str) -> float | None:
-        """Seconds from the origin's receipt to ``step``; None while it is not seen."""
-        at = self.seen_s.get(step)
-        return None if at is None else at - self.sent.mined_at_s
 
 
 class Tracker:
@@ -93,10 +92,11 @@ class Tracker:
             if last.attested_height:
                 steps.append("attested")
         if transfer.executed_tx.strip(b"\0"):
-            progress.routers = tuple(transfer.executed_by)
-            steps.append("executed")
-            if not progress.gas:
-                progress.gas = self._read_gas(transfer.destination, transfer.executed_tx)
+            if not progress.executed_block:
+                self._read_execution(progress, transfer.destination, transfer.executed_tx)
+            if progress.executed_block:
+                progress.routers = tuple(transfer.executed_by)
+                steps.append("executed")
         if transfer.status == DONE:
             steps.append("completed")
         return [(progress, step) for step in steps if progress.mark(step)]
@@ -133,10 +133,9 @@ class Tracker:
             return 0
         return 0
 
-    def _read_gas(self, domain: int, tx_hash: bytes) -> int:
-        """Gas of the transaction, shared among the transfers it executed."""
+    def _read_execution(self, progress: Progress, domain: int, tx_hash: bytes) -> None:
+        """Note block and gas of the transaction; the transfers that it executed share the gas."""
         receipt = self._rpcs[domain].receipt(tx_hash)
-        if receipt is None:
-            return 0
-        executed = sum(1 for log in receipt.logs if log.topics and log.topics[0] == TOPICS["Executed"])
-        return receipt.gas_used // max(1, executed)
+        if receipt is not None:
+            executed = sum(1 for log in receipt.logs if log.topics and log.topics[0] == TOPICS["Executed"])
+            progress.gas, progress.executed_block = receipt.gas_used // max(1, executed), receipt.block_number

@@ -1,6 +1,5 @@
 """Users of a local network: xcalls on the real Connext, sent as any wallet would."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -37,8 +36,6 @@ class SentTransfer:
     tx_hash: bytes
     block: int
     gas: int
-    mined_at_s: float
-    """Wall clock at which its receipt was seen."""
 
 
 class User:
@@ -79,9 +76,7 @@ class User:
         connext = self._deployment.domain(order.origin).connext
         for log in receipt.logs:
             if log.address == connext and log.topics[0] == TOPICS["XCalled"]:
-                return SentTransfer(
-                    order, log.topics[1], tx_hash, receipt.block_number, receipt.gas_used, time.time()
-                )
+                return SentTransfer(order, log.topics[1], tx_hash, receipt.block_number, receipt.gas_used)
         raise ValueError(f"0x{tx_hash.hex()} emitted no XCalled")
 
     def send(self, order: Order) -> SentTransfer:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from abci_app.router.config import WatchedChain
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+LEVELS = {
+    "waiting": "warning", "cannot_simulate": "warning", "node_contradicts": "warning", "failed": "error",
+}
+"""Events that need a person; the others are "info"."""
 CHAIN_FORM = "DOMAIN,CHAIN_ID,URL[,CONFIRMATIONS[,CONNEXT]]"
 
 
@@ -86,7 +90,7 @@ class JsonLines:
     def __call__(self, event: str, **fields: object) -> None:
         """Write one line; where nobody reads any more, none."""
         now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = json.dumps({"time": now, "event": event, **fields})
+        line = json.dumps({"time": now, "level": LEVELS.get(event, "info"), "event": event, **fields})
         with self._lock:
             try:
                 sys.stdout.write(line + "\n")

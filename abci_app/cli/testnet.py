@@ -14,9 +14,12 @@ from abci_app.cli.failure import Failure
 R = TypeVar("R")
 HOME = Annotated[Path, typer.Option(help="Folder of the network.")]
 BASE_PORT = Annotated[int | None, typer.Option(
-    help="First of the ports on 127.0.0.1, best below 32768, where outgoing connections begin. Default: 27600.",
+    help="First of the ports on 127.0.0.1, best below 32768, where outgoing connections begin. Default: the network's "
+    "own; of a new one 27600.",
 )]
-VALIDATORS = Annotated[int | None, typer.Option(help="Pairs of application and CometBFT. Default: 4.")]
+VALIDATORS = Annotated[int | None, typer.Option(
+    help="Pairs of application and CometBFT. Default: the network's own; of a new one 4.",
+)]
 NAME = Annotated[str, typer.Argument(help="node0 …, router0 …, relayer, chain1111, chain2222.")]
 JSON = Annotated[bool, typer.Option("--json", help="One JSON list, an object a part.")]
 DEFAULT_HOME, DEMO_HOME = Path(".testnet"), Path("build/demo")
@@ -36,56 +39,59 @@ def register(app: typer.Typer, summary: str) -> None:
 
 
 def up(home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
-    """Bring a network up, or resume the one in HOME; returns once endpoints.json is written."""
+    """Bring a network up, new or what is down of the one in HOME; returns once endpoints.json is written."""
     def work() -> None:
         from testnet import network
-        layout = network.up(home, base_port, validators, typer.echo)
-        typer.echo(f"up: {layout.endpoints}")
+        network.up(home, base_port, validators, typer.echo)
     _run(work)
 
 
-def status(home: HOME = DEFAULT_HOME, as_json: JSON = False) -> None:
+def status(
+    home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None, as_json: JSON = False
+) -> None:
     """Show what runs, heights and cursors. Exit status 1 where anything is down."""
     def work() -> list[dict[str, object]]:
         from testnet import network_status
         return network_status.read(home)
-    rows = _run(work)
+    rows = _run(_checked(work, home, base_port, validators))
     typer.echo(json.dumps(rows, indent=1) if as_json else _table(rows))
     if not all(row["running"] for row in rows):
         raise typer.Exit(1)
 
 
-def down(home: HOME = DEFAULT_HOME) -> None:
+def down(home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """End every process of the network, and only those; chains are saved, so that `up` resumes."""
     def work() -> list[str]:
         from testnet import network
         return network.down(home)
-    ended = _run(work)
+    ended = _run(_checked(work, home, base_port, validators))
     typer.echo(f"down: {len(ended)} processes ended" if ended else "down: nothing was running")
 
 
-def stop(name: NAME, home: HOME = DEFAULT_HOME) -> None:
+def stop(name: NAME, home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """End one part."""
     def work() -> None:
         from testnet import network
         network.stop(home, name)
-    _run(work)
+    _run(_checked(work, home, base_port, validators))
+    typer.echo(f"{name} is down")
 
 
-def start(name: NAME, home: HOME = DEFAULT_HOME) -> None:
-    """Start one part again."""
+def start(name: NAME, home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
+    """Start one part again; returns once it runs."""
     def work() -> None:
         from testnet import network
         network.start(home, name)
-    _run(work)
+    _run(_checked(work, home, base_port, validators))
+    typer.echo(f"{name} is up")
 
 
-def settle(home: HOME = DEFAULT_HOME) -> None:
+def settle(home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """Play the message layer with the real contracts until every pending Reconciled has happened."""
     def work() -> str:
         from testnet import settling
         return settling.settle(home)
-    typer.echo(_run(work))
+    typer.echo(_run(_checked(work, home, base_port, validators)))
 
 
 def demo(
@@ -108,6 +114,15 @@ def _table(rows: list[dict[str, object]]) -> str:
         state = "running" if row["running"] else "down"
         lines.append(f"{row['name']:<12} {state:<8} {row['pid'] or '':>8}  {row['at']}")
     return "\n".join(lines)
+
+
+def _checked(work: Callable[[], R], home: Path, base_port: int | None, validators: int | None) -> Callable[[], R]:
+    """Return the work on a network that is there; numbers that are given and not its own are refused before."""
+    def checked() -> R:
+        from testnet.layout import load_layout, refuse_other
+        refuse_other(load_layout(home), base_port, validators)
+        return work()
+    return checked
 
 
 def _run(work: Callable[[], R]) -> R:

@@ -25,10 +25,10 @@ from abci_app.evm.rpc import Rpc
 from abci_app.machine.codec import DomainId
 from abci_app.node.config import ObservedChain, parse_config, render_config
 from abci_app.pb import query_pb2, query_pb2_grpc
+from testnet.chain_parts import load_deployment
 from testnet.cometbft import CometBFTError, call_rpc, consensus_key
 from testnet.connext import connect
 from testnet.layout import CHAIN_DOMAINS, Layout, Manifest, NodePlace
-from testnet.network import load_deployment
 from testnet.ports import is_port_free
 from testnet.processes import identify, is_running, load_identities, save_identity
 from testnet.supervise import load_pair, save_pair

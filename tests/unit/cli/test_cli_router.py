@@ -1,5 +1,6 @@
 """``routerd router`` where it cannot run: one line on standard error, a status, nothing changed on disk."""
 
+import json
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from abci_app.cli import main as cli
+from abci_app.cli.router import JsonLines
 from abci_app.router.config import load_home, locked, render_config
 from tests.unit.machine.driver import A, B
 from tests.unit.router.kit import World, make_world
@@ -95,3 +97,14 @@ def test_a_wrong_command_line_is_one_line(
     assert cli.run(["router", *arguments]) == status
     out, err = capsys.readouterr()
     assert out == "" and message in err and err.count("\n") == 1
+
+
+def test_what_needs_a_person_is_a_warning_or_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    log = JsonLines()
+    for event in ("bid", "waiting", "recovered", "cannot_simulate", "failed"):
+        log(event, part="node")
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["event"], line["level"]) for line in said] == [
+        ("bid", "info"), ("waiting", "warning"), ("recovered", "info"), ("cannot_simulate", "warning"),
+        ("failed", "error"),
+    ]

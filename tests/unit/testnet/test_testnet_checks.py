@@ -6,12 +6,13 @@ import pytest
 
 from abci_app.machine.connext import compute_transfer_id
 from testnet import checks, raw_logs
+from testnet.merkle import keccak
 from tests.unit.observer.fake_chain import address, encode_log, make_info, word
 
 ONE, TWO = 1111, 2222
 AMOUNT, LIQUIDITY = 1_000_003, 9_000_000
 ROUTERS = (address(10), address(11))
-INFO = make_info(0, bridged_amt=AMOUNT, to=address(1))
+INFO = make_info(0, bridged_amt=AMOUNT, to=address(1), call_data=b"hello")
 TRANSFER = compute_transfer_id(INFO)
 TOKEN, GATE, CONNEXT = "0x" + address(5).hex(), "0x" + address(8).hex(), "0x" + address(9).hex()
 
@@ -53,26 +54,55 @@ def added(router):
     })
 
 
+SENDER, RECIPIENT, OWNER = ("0x" + who.hex() for who in (INFO.origin_sender, address(1), address(4)))
+DEBIT = AMOUNT * 9995 // 10000
+ABROAD = 77
+"""What circulates on ONE besides what was sent back."""
+
+
+def move(sender, to, amount, tx_hash="0x" + "ee" * 32):
+    """A token's Transfer."""
+    return {
+        "address": TOKEN, "data": f"0x{amount:064x}", "transactionHash": tx_hash, "blockNumber": "0x1",
+        "topics": [raw_logs.ERC20_TRANSFER, *("0x" + "00" * 12 + who[2:] for who in (sender, to))],
+    }
+
+
 class FakeChain:
     """What a chain would answer on a settled network of one transfer ONE → TWO, shared by two routers."""
 
     def __init__(self, domain):
-        debit = AMOUNT * 9995 // 10000
         self.by_topic = {
-            ONE: {raw_logs.XCALLED: [xcalled()]},
+            ONE: {
+                raw_logs.XCALLED: [xcalled()],
+                raw_logs.ERC20_TRANSFER: [
+                    move(raw_logs.ZERO, SENDER, AMOUNT + ABROAD),
+                    move(SENDER, CONNEXT, AMOUNT, xcalled()["transactionHash"]),
+                    move(CONNEXT, raw_logs.ZERO, AMOUNT, xcalled()["transactionHash"]),
+                ],
+            },
             TWO: {
                 raw_logs.EXECUTED: [executed()], raw_logs.RECONCILED: [reconciled()],
                 raw_logs.LIQUIDITY_ADDED: [added(router) for router in ROUTERS],
+                raw_logs.ERC20_TRANSFER: [
+                    move(raw_logs.ZERO, OWNER, 10 * LIQUIDITY),
+                    move(OWNER, CONNEXT, 2 * LIQUIDITY + AMOUNT + ABROAD),
+                    move(CONNEXT, RECIPIENT, DEBIT, executed()["transactionHash"]),
+                ],
             },
         }[domain]
-        self.balances = {
-            ROUTERS[0].hex(): LIQUIDITY - debit // 2 + AMOUNT // 2,
-            ROUTERS[1].hex(): LIQUIDITY - (debit - debit // 2) + (AMOUNT - AMOUNT // 2),
+        self.routers = {
+            ROUTERS[0].hex(): LIQUIDITY - DEBIT // 2 + AMOUNT // 2,
+            ROUTERS[1].hex(): LIQUIDITY - (DEBIT - DEBIT // 2) + (AMOUNT - AMOUNT // 2),
         }
-        self.moved, self.gate_holds = debit, 0
-        # Home is TWO: abroad (ONE) circulates what is locked at home beyond the routers' liquidity.
-        self.locked = sum(self.balances.values()) + 77
-        self.supply = 77
+        self.tokens = {
+            ONE: {SENDER: ABROAD},
+            TWO: {
+                OWNER: 8 * LIQUIDITY - AMOUNT - ABROAD, RECIPIENT: DEBIT,
+                CONNEXT: sum(self.routers.values()) + ABROAD,
+            },
+        }[domain]
+        self.recorded = (1, keccak(b"hello"))
 
     def head(self):
         return 9
@@ -80,20 +110,24 @@ class FakeChain:
     def logs(self, contract, topic0, last_block):
         return self.by_topic.get(topic0, [])
 
-    def receipt(self, tx_hash):
-        return {"logs": [{
-            "address": TOKEN, "data": hex(self.moved),
-            "topics": [raw_logs.ERC20_TRANSFER, "0x" + "00" * 32, "0x" + address(1).rjust(32, b"\0").hex()],
-        }]}
-
     def router_balance(self, connext, router, local, block):
-        return self.balances[router[2:]]
+        return self.routers[router[2:]]
 
     def token_balance(self, token, holder, block):
-        return self.gate_holds if holder == GATE else self.locked
+        return self.tokens.get(holder, 0)
 
     def total_supply(self, token, block):
-        return self.supply
+        return sum(self.tokens.values())
+
+    def recorded_calls(self, recorder, block):
+        return self.recorded
+
+    def move(self, sender, to, amount, tx_hash="0x" + "ee" * 32):
+        """Move tokens, logged and true."""
+        self.by_topic[raw_logs.ERC20_TRANSFER].append(move(sender, to, amount, tx_hash))
+        for who, change in ((sender, -amount), (to, amount)):
+            if who != raw_logs.ZERO:
+                self.tokens[who] = self.tokens.get(who, 0) + change
 
 
 def run(monkeypatch, spoil=lambda one, two: None):
@@ -102,7 +136,7 @@ def run(monkeypatch, spoil=lambda one, two: None):
     monkeypatch.setattr(checks, "RawChain", chains.__getitem__)
     places = {
         ONE: checks.Place(ONE, "one", CONNEXT, GATE, {"USDC": TOKEN}),
-        TWO: checks.Place(TWO, "two", CONNEXT, GATE, {"USDC": TOKEN}),
+        TWO: checks.Place(TWO, "two", CONNEXT, GATE, {"USDC": TOKEN}, (RECIPIENT,)),
     }
     return checks.check_network(places, {"USDC": TWO})
 
@@ -114,22 +148,49 @@ def test_a_settled_network_passes(monkeypatch):
 
 
 def spoil_balance(one, two):
-    two.balances[ROUTERS[1].hex()] += 1
-    two.locked += 1
+    two.routers[ROUTERS[1].hex()] += 1
+
+
+def pay_twice(one, two):
+    """The contract logs one payout and makes two, out of others' liquidity."""
+    two.move(CONNEXT, RECIPIENT, DEBIT)
+
+
+def pay_in_part(one, two):
+    two.move(RECIPIENT, CONNEXT, 1)
+    two.by_topic[raw_logs.ERC20_TRANSFER][2] = move(CONNEXT, RECIPIENT, DEBIT - 1, executed()["transactionHash"])
+    two.by_topic[raw_logs.ERC20_TRANSFER].pop()
+
+
+def take_more_from_the_sender(one, two):
+    one.move(SENDER, OWNER, 5, xcalled()["transactionHash"])
+
+
+def set_field(name, value):
+    return lambda one, two: setattr(two, name, value)
 
 
 SPOILS = {
     "no payout": (lambda one, two: two.by_topic.pop(raw_logs.EXECUTED), "payouts"),
-    "paid twice": (lambda one, two: two.by_topic[raw_logs.EXECUTED].append(executed()), "payouts"),
+    "logged twice": (lambda one, two: two.by_topic[raw_logs.EXECUTED].append(executed()), "payouts"),
+    "paid twice": (pay_twice, "that ever left Connext"),
     "paid too little": (lambda one, two: two.by_topic.update({raw_logs.EXECUTED: [executed(5)]}), "paid amount"),
     "never arrived": (lambda one, two: two.by_topic.pop(raw_logs.RECONCILED), "arrivals"),
     "others repaid": (lambda one, two: two.by_topic.update({raw_logs.RECONCILED: [reconciled(())]}), "repaid routers"),
-    "never ordered": (lambda one, two: one.by_topic.clear(), "an xcall of this id"),
+    "never ordered": (lambda one, two: one.by_topic.pop(raw_logs.XCALLED), "an xcall of this id"),
     "paid on the origin": (lambda one, two: one.by_topic.update(two.by_topic) or two.by_topic.clear(), "paid on"),
     "router short": (spoil_balance, "router 0xad"),
-    "token not moved": (lambda one, two: setattr(two, "moved", 1), "token moved"),
-    "gate holds funds": (lambda one, two: setattr(two, "gate_holds", 1), "held by the gate"),
-    "unbacked": (lambda one, two: setattr(one, "supply", 78), "supply abroad"),
+    "token not moved": (pay_in_part, "USDC moved to"),
+    "sender charged too much": (take_more_from_the_sender, "USDC paid by"),
+    "recipient poor": (lambda one, two: two.tokens.update({RECIPIENT: DEBIT - 1}), f"USDC of {RECIPIENT[:10]}"),
+    "sender rich": (lambda one, two: one.tokens.update({SENDER: ABROAD + 1}), f"USDC of {SENDER[:10]}"),
+    "gate holds funds": (lambda one, two: two.move(OWNER, GATE, 1), "held by the gate"),
+    "gate holds what no log says": (lambda one, two: two.tokens.update({GATE: 1}), f"USDC of {GATE[:10]}"),
+    "minted in secret": (lambda one, two: one.tokens.update({OWNER: 5}), "USDC in all"),
+    "unbacked": (lambda one, two: one.move(raw_logs.ZERO, SENDER, 1), "supply abroad"),
+    "never called": (set_field("recorded", (0, bytes(32))), "calls"),
+    "called twice": (set_field("recorded", (2, keccak(b"hello"))), "calls"),
+    "called with something else": (set_field("recorded", (1, keccak(b"hullo"))), "hash of its call data"),
 }
 
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from testnet.pids import renew_pid
 from testnet.processes import is_running, load_identities
 from testnet.supervise import Pair, load_pair, save_pair
 
@@ -34,9 +35,8 @@ def supervisor(tmp_path):
     assert load_pair(tmp_path / "pair.json") == pair
     described = {"validators": [{"name": "node0", "pids": {"supervisor": 1, "app": None, "cometbft": None}}]}
     (tmp_path / "endpoints.json").write_text(json.dumps(described))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "testnet.supervise", str(tmp_path / "pair.json")], stdout=subprocess.DEVNULL
-    )
+    with (tmp_path / "supervisor.jsonl").open("wb") as log:
+        process = subprocess.Popen([sys.executable, "-m", "testnet.supervise", str(tmp_path / "pair.json")], stdout=log)
     try:
         yield process, tmp_path
     finally:
@@ -74,6 +74,16 @@ def test_when_the_application_ends_both_start_anew(supervisor):
     new_app, new_engine = wait_both(folder, other_than=(app.pid, engine.pid))
     assert not is_running(engine)
     wait_pids(folder, {"supervisor": 1, "app": new_app.pid, "cometbft": new_engine.pid})
+    lines = [json.loads(line) for line in (folder / "supervisor.jsonl").read_text().splitlines()]
+    said = [(line["level"], line["event"], line["part"]) for line in lines]
+    assert said[:3] == [("info", "started", "app"), ("info", "started", "cometbft"), ("warning", "ended", "app")]
+
+
+def test_an_ended_process_has_no_pid_until_its_successor_runs(tmp_path):
+    described = {"validators": [{"name": "node0", "pids": {"supervisor": 1, "app": 2, "cometbft": 3}}]}
+    (tmp_path / "endpoints.json").write_text(json.dumps(described))
+    renew_pid(tmp_path, "node0", "app", None)
+    wait_pids(tmp_path, {"supervisor": 1, "app": None, "cometbft": 3})
 
 
 def test_when_the_engine_ends_it_alone_starts_again(supervisor):
@@ -93,6 +103,7 @@ def test_sigterm_ends_both(supervisor):
     process.terminate()
     assert process.wait(10) == 0
     assert not is_running(app) and not is_running(engine)
+    wait_pids(folder, {"supervisor": None, "app": None, "cometbft": None})
 
 
 def test_sigkill_of_the_supervisor_leaves_nobody(supervisor):
