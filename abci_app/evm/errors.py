@@ -4,6 +4,7 @@ EvmError
 ├── RpcError                    about a call to an RPC endpoint
 │   ├── RpcUnavailable          no answer: refused, reset, timed out, HTTP status, rate limit; may pass, is retried
 │   ├── RpcMalformed            an answer that is not JSON-RPC, or whose values have the wrong shape; never retried
+│   │   └── RpcTooLarge         an answer of more bytes than we take
 │   ├── RpcNotFound             a well-formed answer `null`: no such block or transaction
 │   └── RpcRefused              the endpoint's JSON-RPC error object, with code, message and data
 │       ├── CallReverted        the EVM reverted: selector, name and arguments of the contract's error
@@ -50,6 +51,10 @@ class RpcUnavailable(RpcError):
 
 class RpcMalformed(RpcError):
     """The endpoint's answer has the wrong shape."""
+
+
+class RpcTooLarge(RpcMalformed):
+    """The endpoint's answer does not end where it must; less may be asked for."""
 
 
 class RpcNotFound(RpcError):

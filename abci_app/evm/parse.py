@@ -104,9 +104,13 @@ def require_asked_logs(
         previous = position
 
 
-def receipt(answer: Any) -> Receipt:
-    """A transaction receipt."""
+def receipt(answer: Any, contract: Address | None = None) -> Receipt:
+    """A transaction receipt; with only the logs of one contract where one is named, the others as they may be."""
     fields = _object(answer, "receipt")
+    found = fields.get("logs")
+    if contract is not None and isinstance(found, list):
+        named = to_hex(contract)
+        found = [entry for entry in found if str(_object(entry, "log").get("address")).lower() == named]
     status = quantity(fields.get("status"))
     if status > 1:
         raise RpcMalformed(f"receipt status {status}")
@@ -121,7 +125,7 @@ def receipt(answer: Any) -> Receipt:
         sender=address(fields.get("from")),
         to=None if fields.get("to") is None else address(fields["to"]),
         contract_address=None if fields.get("contractAddress") is None else address(fields["contractAddress"]),
-        logs=logs(fields.get("logs")),
+        logs=logs(found),
     )
 
 

@@ -67,6 +67,15 @@ class Rpc:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def timeout_s(self) -> float:
+        """Limit of one attempt."""
+        return self._provider.timeout_s
+
+    @timeout_s.setter
+    def timeout_s(self, limit_s: float) -> None:
+        self._provider.timeout_s = limit_s
+
     def close(self) -> None:
         """Close pooled connections."""
         self._provider.session.close()
@@ -235,7 +244,7 @@ class Rpc:
 def name_endpoint(url: str) -> str:
     """Scheme, host and port of an URL, for messages: providers put access keys into the rest."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else url
 
 
 def hide_secrets(text: str, url: str) -> str:

@@ -19,7 +19,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from web3 import HTTPProvider
 from web3.types import RPCEndpoint, RPCResponse
 
-from abci_app.evm.errors import RpcMalformed, RpcUnavailable
+from abci_app.evm.errors import RpcMalformed, RpcTooLarge, RpcUnavailable
 
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 """No answer that we ask for comes near it; an endpoint must not fill our memory."""
@@ -60,7 +60,7 @@ class BoundedProvider(HTTPProvider):
             while chunk := response.raw.read1(1 << 16, decode_content=True):
                 answer += chunk
                 if len(answer) > ANSWER_BYTES_MAX:
-                    raise RpcMalformed(f"answer to {method} of more than {ANSWER_BYTES_MAX} bytes")
+                    raise RpcTooLarge(f"answer to {method} of more than {ANSWER_BYTES_MAX} bytes")
             if response.status_code != 200 and not answer.lstrip().startswith(b"{"):
                 raise RpcUnavailable(f"HTTP status {response.status_code} to {method}")
         return bytes(answer)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from abci_app.evm import parse
-from abci_app.evm.errors import EvmError, RpcMalformed, RpcNotFound, RpcRefused, RpcUnavailable
+from abci_app.evm.errors import EvmError, RpcMalformed, RpcNotFound, RpcRefused, RpcTooLarge, RpcUnavailable
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Log, Receipt
 from abci_app.machine.codec import Address, Hash
@@ -24,8 +24,8 @@ NEWEST_BLOCKS = 32
 HEADERS_MAX = 4096
 """Headers kept; those below the cursor are dropped, so only a chain of events in every block comes near it."""
 
-METHOD_MISSING = -32601
-"""JSON-RPC's code for a method that the endpoint does not have."""
+METHOD_MISSING = (-32601, -32004)
+"""Codes for a method that the endpoint does not have: JSON-RPC's, and that of EIP-1474."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Endpoint:
         in_receipts: list[Log] = []
         for receipt in self._read_receipts(header, logs):
             listed = [log for log in receipt.logs if self._is_listed(log)]
-            if listed and (receipt.status != 1 or receipt.block_hash != header.hash):
+            if receipt.block_hash != header.hash or (listed and receipt.status != 1):
                 raise NotSure(
                     Cause.RECEIPT_MISMATCH, f"transaction {receipt.tx_hash.hex()} failed or is of another block"
                 )
@@ -155,19 +155,17 @@ class Endpoint:
             raise NotSure(Cause.LOG_MISSING, f"{len(real - given)} logs of block {header.number} in receipts only")
 
     def _read_receipts(self, header: Header, logs: Sequence[Log]) -> list[Receipt]:
-        """Receipts of a block; where the endpoint cannot give a block's, those of the transactions that logged."""
+        """Receipts of a block; where they cannot be had, those of the transactions that logged."""
         with _doubting():
             if self._has_block_receipts:
                 try:
-                    answer = self._rpc.request("eth_getBlockReceipts", [hex(header.number)])
+                    return self._read_block_receipts(header)
                 except RpcRefused as error:
-                    if error.code != METHOD_MISSING:
+                    if error.code not in METHOD_MISSING:
                         raise
                     self._has_block_receipts = False
-                else:
-                    if not isinstance(answer, list):
-                        raise RpcNotFound(f"no receipts of block {header.number}")
-                    return [parse.receipt(entry) for entry in answer]
+                except RpcTooLarge:
+                    pass  # anybody may fill a block with logs; it must not be one that nobody can read
             receipts = []
             for tx_hash in dict.fromkeys(log.tx_hash for log in logs):
                 receipt = self._rpc.receipt(tx_hash)
@@ -175,6 +173,15 @@ class Endpoint:
                     raise RpcNotFound(f"no receipt of {tx_hash.hex()}")
                 receipts.append(receipt)
             return receipts
+
+    def _read_block_receipts(self, header: Header) -> list[Receipt]:
+        answer = self._rpc.request("eth_getBlockReceipts", [hex(header.number)])
+        if not isinstance(answer, list):
+            raise RpcNotFound(f"no receipts of block {header.number}")
+        receipts = [parse.receipt(entry, self._connext) for entry in answer]
+        if header.logs_bloom and not any(entry["logs"] for entry in answer):
+            raise RpcNotFound(f"no logs in the receipts of block {header.number}, whose bloom has some")
+        return receipts
 
     def _is_listed(self, log: Log) -> bool:
         return log.address == self._connext and bool(log.topics) and log.topics[0] in self._topics_set

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from abci_app.evm.rpc import Rpc
+from abci_app.evm.types import Log
 from abci_app.machine.codec import DomainId, Hash, TransferId
 from abci_app.machine.params import INDEX_WHOLE_BLOCK
 from abci_app.machine.records import Cursor, Domain, DomainStatus
@@ -18,6 +19,10 @@ from abci_app.observer.snapshot import ObservedSegment, SeenTransfer
 
 SPAN_MAX = 1000
 """Blocks read in one step; halved when the endpoint cannot give so many at once, doubled again when it can."""
+
+PATIENCE_MAX = 4
+"""Doublings of the time that an endpoint has for an answer while it cannot give a single block: a block may be full of
+other people's logs, and whoever fills one must not silence everybody. Thirty-two seconds, from two."""
 
 STANDSTILL_S = 10.0
 """A cursor that stands still this long before segments of ours may mean that ours are wrong: they are read again, since
@@ -85,6 +90,7 @@ class Follower:
         self._clock = clock
         self._content: _Content | None = None
         self._span = SPAN_MAX
+        self._patience = 0
 
     def check_chain(self) -> None:
         """Raise `NotSure` where the endpoint says that it is of another chain. No word from it, or of the domain yet,
@@ -165,16 +171,26 @@ class Follower:
         """Read the next blocks, verified, projected and with contiguous nonces."""
         first, last = content.read_block + 1, min(head, content.read_block + self._span)
         try:
-            logs = content.endpoint.read_logs(first, last, content.read_hash)
+            logs = self._read_patiently(content.endpoint, first, last, content.read_hash)
         except NotSure as doubt:
+            if doubt.cause is Cause.UNAVAILABLE and self._span == 1:
+                self._patience = min(PATIENCE_MAX, self._patience + 1)
             if doubt.cause in TRANSIENT:
                 self._span = max(1, self._span // 2)
             raise
-        self._span = min(SPAN_MAX, self._span * 2)
+        self._span, self._patience = min(SPAN_MAX, self._span * 2), 0
         events = [event for event in project(logs) if _is_after(event, content.domain.cursor)]
         content.next_nonce = _require_contiguous(events, content.next_nonce)
         content.events += events
         content.read_block, content.read_hash = last, content.endpoint.header(last).hash
+
+    def _read_patiently(self, endpoint: Endpoint, first: int, last: int, parent_hash: Hash) -> tuple[Log, ...]:
+        limit_s = self._rpc.timeout_s
+        self._rpc.timeout_s = limit_s * 2**self._patience
+        try:
+            return endpoint.read_logs(first, last, parent_hash)
+        finally:
+            self._rpc.timeout_s = limit_s
 
     def _publish(self, content: _Content) -> None:
         segments = tuple(

@@ -14,7 +14,13 @@ from abci_app.evm.errors import DecodeFailed
 from abci_app.evm.types import ZERO_ADDRESS, Log
 from abci_app.machine.codec import Address, DomainId, Hash, TransferId
 from abci_app.machine.connext import hash_routers, keccak
-from abci_app.machine.params import CALL_DATA_INLINE_MAX, EVENT_BYTES_MAX, RELAYER_FEE_ASSETS_MAX, ROUTERS_INLINE_MAX
+from abci_app.machine.params import (
+    CALL_DATA_INLINE_MAX,
+    EVENT_BYTES_MAX,
+    INDEX_WHOLE_BLOCK,
+    RELAYER_FEE_ASSETS_MAX,
+    ROUTERS_INLINE_MAX,
+)
 from abci_app.machine.records import RelayerFee, TransferInfo
 from abci_app.machine.stream import (
     AssetAdded,
@@ -195,7 +201,9 @@ def _with_fees(event: XCalled, fees: Mapping[Address, int]) -> XCalled:
 
 
 def _require_encodable(event: Event, log: Log) -> None:
-    """A value that its projection cannot hold (a nonce of 2^64) must not surface as a bug later."""
+    """A value that its projection or position cannot hold (a nonce of 2^64) must not surface as a bug later."""
+    if log.log_index >= INDEX_WHOLE_BLOCK:
+        raise NotSure(Cause.UNDECODABLE, f"log {log.block_number}/{log.log_index}: no block holds so many")
     try:
         size = len(encode_event(event))
     except (OverflowError, ValueError) as error:

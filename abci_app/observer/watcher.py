@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from abci_app.evm.rpc import Rpc
+from abci_app.evm.rpc import Rpc, name_endpoint
 from abci_app.machine.codec import DomainId, TransferId
 from abci_app.observer.doubts import DoubtLog, NotSure
 from abci_app.observer.follower import Follower, Next, ReadDomains, View
@@ -24,7 +24,7 @@ POLL_S = 0.2
 """Pause between two looks at the final head: a fifth of the fastest block time that matters."""
 
 TIMEOUT_S = 2.0
-"""Limit of one RPC call; the follower's own retries come on top."""
+"""Limit of one RPC call; more only for a block that is too large for it (`follower.PATIENCE_MAX`)."""
 
 RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Pauses after doubts in a row; the last one repeats, so a corrected endpoint is noticed within 5 s and a call."""
@@ -33,7 +33,7 @@ QUORUM_SOURCE = "quorum"
 """Source of doubts about the endpoints of a domain together."""
 
 STOP_S = 10.0
-"""A step in flight ends with its RPC call, which ends long before this."""
+"""A step in flight ends with its RPC call, most of them long before this; the threads of others are left behind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +96,8 @@ class Watcher:
                 try:
                     follower.check_chain()
                 except NotSure as doubt:
-                    url = self._configs[domain].rpc_urls[at]
-                    raise ValueError(f"domain {domain}: {url}: {doubt.detail}") from doubt
+                    name = name_endpoint(self._configs[domain].rpc_urls[at])
+                    raise ValueError(f"domain {domain}: {name}: {doubt.detail}") from doubt
 
     def start(self) -> None:
         """Start the threads. Once only."""

@@ -137,6 +137,7 @@ def test_a_compressed_bomb_is_cut(serve: Any) -> None:
     [
         ("https://user:word@node.example:8545/v3/key?token=abc", "https://node.example:8545"),
         ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
+        ("no-url", "no-url"),
     ],
 )
 def test_an_endpoint_is_named_without_its_keys(url: str, name: str) -> None:

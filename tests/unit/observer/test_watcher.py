@@ -253,7 +253,7 @@ def test_a_domain_twice_is_refused() -> None:
 def test_an_endpoint_of_another_chain_is_refused_before_the_start() -> None:
     chain = chain_with_transfer()
     watcher = make_watcher(Endpoints(chain, "ab"), 1, {DOMAIN: chain.domain(chain_id=1)})
-    with pytest.raises(ValueError, match="domain 1111: a: chain id 31337, the domain's is 1$"):
+    with pytest.raises(ValueError, match=r"domain 1111: a: chain id 31337, the domain's is 1$"):
         watcher.check()
 
 
