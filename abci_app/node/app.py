@@ -40,6 +40,9 @@ from abci_app.observer.snapshot import Observation
 APP_VERSION = 1
 """Of the rules; the engine puts it into every header."""
 FIRST_HEIGHT = 1
+BLOCK_BYTES_MIN = 256 * 1024
+"""Room for the largest segment beside a pruned commit of 256 validators: without it whoever fills a segment, with 16
+long calls in one block of a chain, would stop that domain for good."""
 CHECKS_PER_MEMORY = 50_000
 """Transactions after which CheckTx forgets what it read: in an engine that stands still no commit would ever do so."""
 PENDING_REASONS = {
@@ -139,6 +142,9 @@ class RoutingApplication(Application):
             raise NodeError(f"the engine's chain is {request.chain_id!r}, config.toml says {self._chain_id!r}")
         if request.initial_height not in (0, FIRST_HEIGHT):
             raise NodeError(f"genesis: initial_height is {request.initial_height}, must be {FIRST_HEIGHT}")
+        block_bytes = request.consensus_params.block.max_bytes
+        if 0 < block_bytes < BLOCK_BYTES_MIN:  # -1: as many as there are
+            raise NodeError(f"genesis: block.max_bytes is {block_bytes}, must be at least {BLOCK_BYTES_MIN}")
         validators = [(update.pub_key.ed25519, update.power) for update in request.validators]
         try:
             self._genesis = build_state(parse_app_state(request.app_state_bytes), self._chain_id, validators)
@@ -251,12 +257,20 @@ class RoutingApplication(Application):
 def parse_app_state(raw: bytes) -> dict[str, Any]:
     """Return the genesis file's ``app_state``; ``Rejected(GENESIS_INVALID)`` where it is no JSON object."""
     try:
-        app_state = json.loads(raw)
-    except ValueError as error:
+        app_state = json.loads(raw, object_pairs_hook=make_object)
+    except (ValueError, RecursionError) as error:
         raise Rejected(Code.GENESIS_INVALID, f"app_state is not JSON: {error}") from error
     if not isinstance(app_state, dict):
         raise Rejected(Code.GENESIS_INVALID, "app_state must be an object")
     return app_state
+
+
+def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; one name twice is refused, for readers differ in which of the two they take (GEN-1)."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        raise Rejected(Code.GENESIS_INVALID, f"app_state: one name twice among {', '.join(sorted(made))}")
+    return made
 
 
 def put_events(target: Any, events: tuple[BlockEvent, ...]) -> None:

@@ -80,12 +80,31 @@ def spoil_state(change: Any) -> Any:
     return spoil
 
 
+def spoil_bytes(part: bytes, other: bytes) -> Any:
+    def spoil(request: pb.RequestInitChain) -> None:
+        assert part in request.app_state_bytes
+        request.app_state_bytes = request.app_state_bytes.replace(part, other)
+    return spoil
+
+
+@pytest.mark.parametrize("block_bytes", [-1, 0, 2**18, 2**22])
+def test_blocks_that_hold_the_largest_segment_will_do(net: Network, block_bytes: int) -> None:
+    """GEN-2: -1 is as large as there are, 0 an engine that says nothing."""
+    request = pb.RequestInitChain.FromString(net.init_request.SerializeToString())
+    request.consensus_params.block.max_bytes = block_bytes
+    assert net.validators[0].app.init_chain(request).app_hash == net.genesis_hashes[0]
+
+
 @pytest.mark.parametrize(("spoil", "message"), [
     (lambda request: setattr(request, "chain_id", "routing-2"), "the engine's chain is 'routing-2', config.toml says"),
     (lambda request: setattr(request, "initial_height", 7), "initial_height is 7, must be 1"),
     (lambda request: setattr(request, "app_state_bytes", b""), "app_state is not JSON"),
     (lambda request: setattr(request, "app_state_bytes", b"[]"), "app_state must be an object"),
     (lambda request: setattr(request, "app_state_bytes", b"\xff{}"), "app_state is not JSON"),
+    (lambda request: setattr(request, "app_state_bytes", b"[" * 100_000), "app_state is not JSON"),
+    (spoil_bytes(b'"params"', b'"params": {}, "params"'), "one name twice among assets, domains, params"),
+    (spoil_bytes(b'"chain_id"', b'"gate": "0x", "chain_id"'), "one name twice among"),
+    (lambda request: setattr(request.consensus_params.block, "max_bytes", 2**18 - 1), "must be at least 262144"),
     (spoil_state(lambda state: state.pop("domains")), "domains"),
     (spoil_state(lambda state: state["validators"].pop()), "validators"),
     (spoil_state(lambda state: state["validators"][0].update(power=9)), "validators"),

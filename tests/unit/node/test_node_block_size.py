@@ -5,12 +5,23 @@ from pathlib import Path
 
 import pytest
 
+from abci_app.abci import tx_bytes_in_block
 from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.params import BLOCK_SIGNATURES_MAX, BLOCK_TXS_MAX, BUNDLE_BIDS_MAX, PATH_LENGTHS
+from abci_app.machine.extension import INJECTED_SEGMENT, CommitEntry, InjectedCommit, VoteFlag, encode_commit
+from abci_app.machine.genesis_checks import MEMBERS_MAX
+from abci_app.machine.params import (
+    BLOCK_SIGNATURES_MAX,
+    BLOCK_TXS_MAX,
+    BUNDLE_BIDS_MAX,
+    PATH_LENGTHS,
+    SEGMENT_BYTES_MAX,
+)
 from abci_app.machine.records import PathSignature
+from abci_app.machine.stream import encode_segment
 from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_withdraw
+from abci_app.node.app import BLOCK_BYTES_MIN
 from tests.unit.machine.small_world import ORIGIN, valid_bid
 from tests.unit.node.small_chain import Network, make_info, make_xcalled
 
@@ -105,3 +116,16 @@ def test_an_honest_proposer_stops_at_so_many_signatures(known: Network) -> None:
     assert taken == waiting[:len(taken)] and len(taken) == len(waiting) - 3
     assert known.is_accepted(block, 1)
     assert not known.is_accepted([*block, waiting[len(taken)]], 1)
+
+
+# --- bytes ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_smallest_blocks_allowed_hold_the_largest_segment(net: Network) -> None:
+    """GEN-2: beside a pruned commit of as many validators as there may be, and what CometBFT keeps for itself."""
+    header = len(encode_segment(net.chains[ORIGIN].next_segment([])[0]))
+    segment = INJECTED_SEGMENT + bytes(header + SEGMENT_BYTES_MAX)
+    pruned = InjectedCommit(0, (CommitEntry(VoteFlag.COMMIT, b"", b""),) * MEMBERS_MAX)
+    own = tx_bytes_in_block(segment) + tx_bytes_in_block(encode_commit(pruned))
+    engine = 11 + 626 + 94 + 109 * MEMBERS_MAX  # its MaxOverheadForBlock, MaxHeaderBytes, MaxCommitBytes
+    assert own + engine <= BLOCK_BYTES_MIN
