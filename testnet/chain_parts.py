@@ -5,7 +5,7 @@ from testnet import chains
 from testnet.deployment import Deployment, from_json
 from testnet.hints import routerd, show
 from testnet.layout import ROOT, Layout, NetworkError
-from testnet.processes import identify, save_identity
+from testnet.processes import identify, is_running, load_identities, save_identity
 
 
 def load_deployment(layout: Layout) -> Deployment:
@@ -21,6 +21,14 @@ def refuse_lost(layout: Layout, name: str) -> None:
     domain = layout.chains()[name]
     if not layout.chain_head(domain).exists() or not layout.chain_state(domain).exists():
         raise _lost(layout, f"chain {domain} lost blocks: it did not end in order")
+
+
+def refuse_down(layout: Layout) -> None:
+    """Raise NetworkError where a chain does not run."""
+    found = load_identities(layout.pids)
+    for name in layout.chains():
+        if name not in found or not is_running(found[name]):
+            raise NetworkError(f"{name} does not run; {routerd('testnet', 'up', '--home', layout.home)} starts it")
 
 
 def resume_chain(layout: Layout, name: str) -> None:

@@ -25,13 +25,14 @@ STEP_S = 90.0
 """For a group of transfers to be executed; a few seconds when nothing is wrong."""
 SETTLE_S = 120.0
 REASONS = {
-    "INFEASIBLE_LOST": "had a greater one",
-    "INFEASIBLE_LIQUIDITY_SHORT": "had too little liquidity",
-    "INFEASIBLE_NO_BID_FOR_PATH": "did not bid for this path length",
+    "INFEASIBLE_LOST": "greater tags",
+    "INFEASIBLE_LIQUIDITY_SHORT": "too little liquidity",
+    "INFEASIBLE_NO_BID_FOR_PATH": "no bid for this path length",
 }
 SUMMARY = """
-seconds from the origin's block by the blocks' own times: to the commit of the deciding and of the attesting block,
-and to the end of the second that the destination's block names; gas of the execution"""
+seconds from the origin's block, by the blocks' own times: until the commit of
+the deciding and of the attesting block, and until the end of the second that
+the destination's block names; gas of the execution"""
 SENDER, RECIPIENT = 0, 1
 """Which funded accounts send and receive."""
 
@@ -96,7 +97,7 @@ class Demo:
             progress = self._tracker.add(user.confirm(order, tx_hash))
             amount = order.amount / self._deployment.domain(order.origin).tokens[order.symbol].unit
             self._view.say(
-                f"{name_transfer(progress)}  xcall of {amount:,.0f} {order.symbol} in block "
+                f"{name_transfer(progress)}  xcall of {amount:,.0f} {order.symbol}, block "
                 f"{progress.sent.block} of {order.origin}, {progress.sent.gas:,} gas"
             )
 
@@ -152,9 +153,7 @@ class Demo:
         table.add_row("median", *medians, f"{statistics.median(row.gas for row in rows):,.0f}", "", style="bold")
         self._view.print(SUMMARY)
         self._view.show(table)
-        self._view.print(
-            f"\nwho won and why: the rule's own record, recomputable from it alone ({routerd('query', 'auction')})"
-        )
+        self._view.print(f"\nwho won: the least start tags, recomputable from {routerd('query', 'auction')}")
         for row in rows:
             self._view.print(f"  {name_transfer(row):<18} {self._explain(row)}")
 
@@ -173,11 +172,12 @@ class Demo:
         if auction is None:
             return "no node answers"
         won = name_routers(winner.router for winner in auction.winners)
-        lost = [
-            f"{name_routers([candidate.router])} {REASONS.get(candidate.code_name, candidate.code_name)}"
-            for candidate in auction.candidates if candidate.code
-        ]
-        return f"{won}: least start tag of {len(auction.candidates)} bidders" + "".join(f"; {one}" for one in lost)
+        lost: dict[str, list[bytes]] = {}
+        for candidate in auction.candidates:
+            if candidate.code:
+                lost.setdefault(REASONS.get(candidate.code_name, candidate.code_name), []).append(candidate.router)
+        reasons = "".join(f"; {reason}: {name_routers(routers)}" for reason, routers in lost.items())
+        return f"{won} of {len(auction.candidates)} bidders{reasons}"
 
 
 def run(home: Path, base_port: int | None, validators: int | None, keep: bool) -> int:
@@ -185,9 +185,8 @@ def run(home: Path, base_port: int | None, validators: int | None, keep: bool) -
 
     ``keep`` leaves the network of a run that came to its end; whatever else happens, it is taken down.
     """
-    network.clear(home)
     with View() as view:
-        layout = network.up(home, base_port, validators, view.say)
+        layout = network.up(home, base_port, validators, view.say, anew=True)
         is_kept = False
         try:
             problems = Demo(layout, view).run()

@@ -16,7 +16,7 @@ STEP_WORDS = {
     "accepted": "accepted: > 2/3 report the same segment",
     "decided": "decided",
     "attested": "attested: > 2/3 signed",
-    "executed": "executed on its destination",
+    "executed": "executed",
     "completed": "completed: routers repaid",
 }
 
@@ -26,7 +26,9 @@ class View:
 
     def __init__(self) -> None:
         self._console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())
-        self._live = Live(console=self._console, auto_refresh=False) if self._console.is_terminal else None
+        self._live: Live | None = None
+        if self._console.is_terminal:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._started = time.monotonic()
 
     def __enter__(self) -> "View":

@@ -28,13 +28,16 @@ READY_S = 60.0
 READY_HEIGHT = 3
 
 
-def up(home: Path, base_port: int | None, validators: int | None, say: Say) -> Layout:
-    """Bring a network up, new or what is down of it; return once ``endpoints.json`` is written. Raises NetworkError."""
+def up(home: Path, base_port: int | None, validators: int | None, say: Say, anew: bool = False) -> Layout:
+    """Bring a network up, new or what is down of it; return once ``endpoints.json`` is written. Raises NetworkError.
+
+    ``anew``: one that is there and does not run is removed, and a new one takes its place.
+    """
     if not ENGINE.exists():
         raise NetworkError(f"{ENGINE} is missing: run scripts/setup")
     with homes.locked(home, make=True):
         found = homes.find_network(home)
-        if found is None or not found.manifest.complete:
+        if found is None or anew or not found.manifest.complete:
             return _up_new(home, found, base_port, validators, say)
         refuse_other(found, base_port, validators)
         _up_again(found, say)
@@ -50,18 +53,6 @@ def down(home: Path) -> list[str]:
             _end_parts(layout, layout.names())
         layout.endpoints.unlink(missing_ok=True)
     return running
-
-
-def clear(home: Path) -> None:
-    """Remove a network that does not run, if there is one. Raises NetworkError where it runs, or it is none of ours."""
-    if not home.is_dir():
-        return
-    with homes.locked(home):
-        layout = homes.find_network(home)
-        if layout is not None:
-            if layout.manifest.complete:
-                _refuse_running(layout, len(layout.names()) - len(_list_down(layout)))
-            _remove(layout)
 
 
 def stop(home: Path, name: str) -> None:
@@ -94,17 +85,20 @@ def start(home: Path, name: str) -> None:
 # -- bringing up ------------------------------------------------------------------------------------------------------
 
 
-def _up_new(
-    home: Path, unfinished: Layout | None, base_port: int | None, validators: int | None, say: Say
-) -> Layout:
-    """Make a network, in the place of one that was never finished; failing that, leave nothing of either."""
-    if unfinished is not None:
-        base_port = unfinished.manifest.base_port if base_port is None else base_port
-        validators = unfinished.manifest.validators if validators is None else validators
+def _up_new(home: Path, old: Layout | None, base_port: int | None, validators: int | None, say: Say) -> Layout:
+    """Make a network, in the place of one that was never finished or does not run; failing that, leave neither."""
+    unfinished = old is not None and not old.manifest.complete
+    if old is not None and unfinished:
+        base_port = old.manifest.base_port if base_port is None else base_port
+        validators = old.manifest.validators if validators is None else validators
     layout = Layout(home, make_manifest(base_port, validators))
-    if unfinished is not None:
-        _remove(unfinished)
+    if old is not None:
+        if not unfinished:
+            _refuse_running(old, len(old.names()) - len(_list_down(old)))
+        _end_parts(old, old.names())
     _check_ports(layout, layout.names())
+    if old is not None:
+        _remove(old)
     with _ended_on_failure(layout, layout.names()):
         try:
             create(layout, say)

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from testnet import chains, message_layer
-from testnet.chain_parts import load_deployment
+from testnet.chain_parts import load_deployment, refuse_down
 from testnet.connext import connect
 from testnet.layout import NetworkError, load_finished
 from testnet.message_layer import Settlement
@@ -23,7 +23,9 @@ def settle(home: Path) -> str:
 
 def play(home: Path) -> Settlement:
     """Process what was dispatched, and return how far that went. Raises EvmError, ChainFailed, MessageLayerFailed."""
-    deployment = load_deployment(load_finished(home))
+    layout = load_finished(home)
+    refuse_down(layout)
+    deployment = load_deployment(layout)
     rpcs = connect(deployment)
     with ExitStack() as stack:
         for rpc in rpcs.values():

@@ -101,18 +101,19 @@ def test_the_demo_in_a_plain_pipe(place):
 
 @pytest.mark.timeout(COMMAND_S + 60)
 @pytest.mark.parametrize("words, number", [
-    ("genesis:", signal.SIGINT), ("xcall of", signal.SIGINT), ("validators:", signal.SIGHUP)
+    ("genesis:", signal.SIGINT), ("xcall of", signal.SIGHUP), ("network is up", None)
 ])
-def test_interrupted_twice_the_demo_leaves_nothing(place, words, number):
-    """While the network is being made, and while transfers are on their way."""
+def test_interrupted_twice_or_read_no_more_the_demo_leaves_nothing(place, words, number):
+    """While the network is being made, while transfers are on their way; and when nobody reads what is said."""
     home, base = place
     demo = start_demo(home, base)
     for line in demo.stdout:
         if words in line:
             break
-    demo.send_signal(number)
-    time.sleep(0.3)
-    demo.send_signal(number)
+    if number is not None:
+        demo.send_signal(number)
+        time.sleep(0.3)
+        demo.send_signal(number)
     demo.stdout.close()
     errors = demo.stderr.read()
     assert demo.wait(GONE_S + 5) != 0
@@ -151,6 +152,9 @@ def test_up_stop_start_down_up(place):
 
     height = read_height(endpoints)
     run("down", "--home", home)
+    for log in (home / "logs").glob("*.jsonl"):
+        levels = {json.loads(line)["level"] for line in log.read_text().splitlines()}
+        assert levels <= {"debug", "info", "warning", "error"}, log
     assert_nothing_left(home, base)
     run("up", "--home", home)
     run("status", "--home", home)

@@ -37,10 +37,10 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
         def run(self) -> list[str]:
             return made.play()
 
-    def up(home: Path, *_: object) -> Layout:
+    def up(home: Path, *_: object, anew: bool) -> Layout:
+        assert anew
         made.done.append("up")
         return Layout(home, Manifest(15000, 4))
-    monkeypatch.setattr(network, "clear", lambda home: made.done.append("clear"))
     monkeypatch.setattr(network, "up", up)
     monkeypatch.setattr(network, "down", lambda home: made.done.append("down"))
     monkeypatch.setattr(demo, "Demo", Played)
@@ -48,19 +48,19 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
 
 
 def test_a_run_ends_what_it_began(stage: Stage) -> None:
-    assert stage.run() == 0 and stage.done == ["clear", "up", "down"]
+    assert stage.run() == 0 and stage.done == ["up", "down"]
 
 
 def test_problems_are_a_failure(stage: Stage) -> None:
     stage.play = lambda: ["somebody was not paid"]
     assert stage.run() == 1 and stage.run(keep=True) == 1
-    assert stage.done == ["clear", "up", "down", "clear", "up"]
+    assert stage.done == ["up", "down", "up"]
 
 
 def test_a_finished_run_may_keep_its_network_and_says_how_to_end_it(
     stage: Stage, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert stage.run(keep=True) == 0 and stage.done == ["clear", "up"]
+    assert stage.run(keep=True) == 0 and stage.done == ["up"]
     assert f"testnet down --home {stage.home} ends it" in capsys.readouterr().out
 
 
@@ -72,7 +72,7 @@ def test_any_other_end_ends_the_network(stage: Stage, failure: BaseException, ke
     stage.play = fail
     with pytest.raises(type(failure)):
         stage.run(keep)
-    assert stage.done == ["clear", "up", "down"]
+    assert stage.done == ["up", "down"]
 
 
 def test_a_reader_that_left_ends_the_network(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ def test_a_reader_that_left_ends_the_network(stage: Stage, monkeypatch: pytest.M
     monkeypatch.setattr(View, "say", say)
     with pytest.raises(BrokenPipeError):
         stage.run(keep=True)
-    assert stage.done == ["clear", "up", "down"]
+    assert stage.done == ["up", "down"]
 
 
 # -- seconds ----------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -45,8 +46,8 @@ class World:
         self.done: list[str] = []
         self.create: Callable[[Layout], None] = lambda layout: None
 
-    def up(self, base_port: int | None = None, validators: int | None = None) -> Layout:
-        return network.up(self.home, base_port or self.port, validators or 1, self.done.append)
+    def up(self, base_port: int | None = None, validators: int | None = None, anew: bool = False) -> Layout:
+        return network.up(self.home, base_port or self.port, validators or 1, self.done.append, anew)
 
 
 @pytest.fixture
@@ -114,7 +115,7 @@ def test_a_foreign_folder_is_refused_and_keeps_everything(world: World) -> None:
     with pytest.raises(NetworkError, match="not empty and holds no network"):
         world.up()
     with pytest.raises(NetworkError, match="not empty and holds no network"):
-        network.clear(world.home)
+        world.up(anew=True)
     assert [path.name for path in world.home.iterdir()] == ["thesis.tex"]
 
 
@@ -214,17 +215,30 @@ def test_up_makes_an_unfinished_network_anew(world: World) -> None:
     assert (world.home / "thesis.tex").exists()
 
 
-def test_clear_removes_what_does_not_run(world: World) -> None:
-    network.clear(world.home)
-    world.up()
+def test_anew_replaces_what_does_not_run(world: World) -> None:
+    world.up(anew=True)
     with pytest.raises(NetworkError, match="runs already"):
-        network.clear(world.home)
+        world.up(anew=True)
     network.down(world.home)
-    network.clear(world.home)
-    assert list(world.home.iterdir()) == []
-    left = leave_unfinished(world)
-    network.clear(world.home)
-    assert running(world.home) == [] and [path.name for path in left.home.iterdir()] == ["thesis.tex"]
+    (world.home / "gates.json").touch()
+    (world.home / "thesis.tex").touch()
+    world.up(world.port + 1, 2, anew=True)
+    assert load_layout(world.home).manifest == Manifest(world.port + 1, 2)
+    assert not (world.home / "gates.json").exists() and (world.home / "thesis.tex").exists()
+
+
+def test_what_cannot_be_made_anew_stays(world: World) -> None:
+    world.up()
+    network.down(world.home)
+    with pytest.raises(NetworkError, match="--validators must be"):
+        world.up(validators=99, anew=True)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", world.port))
+        taken.listen()
+        with pytest.raises(NetworkError, match="in use"):
+            world.up(anew=True)
+    assert load_layout(world.home).manifest == Manifest(world.port, 1)
+    world.up()
 
 
 def test_stop_and_start_one_part(world: World) -> None:
