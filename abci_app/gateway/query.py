@@ -1,5 +1,6 @@
 """The Query service: committed state, read in a gRPC thread, one snapshot an answer."""
 
+import threading
 from collections.abc import Callable, Iterator
 from heapq import merge
 from itertools import islice
@@ -21,6 +22,8 @@ from abci_app.pb import query_pb2_grpc
 
 A = TypeVar("A")
 
+RUNNING_MAX = 8
+"""Questions answered at once, the others wait their turn: the threads of consensus need the interpreter too."""
 LIST_DEFAULT, LIST_MAX = 100, 500
 BATCHES_DEFAULT, BATCHES_MAX = 20, 100
 
@@ -51,13 +54,15 @@ class QueryService(query_pb2_grpc.QueryServicer):
 
     def __init__(self, node: NodeReads) -> None:
         self._node = node
+        self._running = threading.BoundedSemaphore(RUNNING_MAX)
 
     def _answer(self, context: grpc.ServicerContext, build: Callable[[Committed, StateDelta], A]) -> A:
-        committed = self._node.committed()
         try:
-            if committed is None:
-                raise QueryError(Code.NOT_READY, "the node has not committed anything yet")
-            return build(committed, StateDelta(committed.view))
+            with self._running:
+                committed = self._node.committed()
+                if committed is None:
+                    raise QueryError(Code.NOT_READY, "the node has not committed anything yet")
+                return build(committed, StateDelta(committed.view))
         except QueryError as error:
             refuse(context, error)
 

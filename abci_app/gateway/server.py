@@ -1,10 +1,13 @@
 """The gRPC server: Query, Tx, health and reflection in a pool of threads."""
 
+import threading
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from abci_app.gateway.bundler import Bundler
 from abci_app.gateway.engine import Engine
@@ -14,14 +17,32 @@ from abci_app.gateway.tx import TxService
 from abci_app.gateway.waiters import CommitWaiters
 from abci_app.pb import query_pb2, query_pb2_grpc, tx_service_pb2, tx_service_pb2_grpc
 
-THREADS = 32
-"""Those who wait for a commit hold a thread each, up to tx.SUBMITTING_MAX; queries are short."""
 CALLS_MAX = 256
-"""Running and queued; more are refused at once (RESOURCE_EXHAUSTED)."""
+"""Calls at once; more are refused (RESOURCE_EXHAUSTED). Each has a thread: one that never sends its request, or that
+waits for a commit, holds nothing else. What runs is bounded where it runs: query.RUNNING_MAX, tx.SUBMITTING_MAX."""
+REFLECTIONS_MAX = 4
+"""A reflection is a stream that holds a thread for as long as its client likes."""
 REQUEST_BYTES_MAX = 1024 * 1024
 """1,024 bids take 300 kB, a transaction at most 96 KiB."""
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 STOP_GRACE_S = 1.0
+
+
+class _Reflection(reflection.ReflectionServicer):
+    """grpc's own reflection, REFLECTIONS_MAX streams at once."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(names)
+        self._slots = threading.BoundedSemaphore(REFLECTIONS_MAX)
+
+    def ServerReflectionInfo(self, request_iterator: Any, context: Any) -> Iterator[Any]:  # type: ignore[override]
+        """Answer until the client ends its stream."""
+        if not self._slots.acquire(blocking=False):
+            context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{REFLECTIONS_MAX} reflections are open already")
+        try:
+            yield from super().ServerReflectionInfo(request_iterator, context)  # type: ignore[misc]
+        finally:
+            self._slots.release()
 
 
 class Gateway:
@@ -31,7 +52,7 @@ class Gateway:
         self._address = address
         self._health = health.HealthServicer()
         self._server = grpc.server(
-            ThreadPoolExecutor(THREADS, thread_name_prefix="grpc"),
+            ThreadPoolExecutor(CALLS_MAX, thread_name_prefix="grpc"),
             options=[
                 ("grpc.max_receive_message_length", REQUEST_BYTES_MAX),
                 ("grpc.max_send_message_length", ANSWER_BYTES_MAX),
@@ -51,7 +72,8 @@ class Gateway:
             file.services_by_name[name].full_name
             for file, name in ((query_pb2.DESCRIPTOR, "Query"), (tx_service_pb2.DESCRIPTOR, "Tx"))
         ]
-        reflection.enable_server_reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)
+        reflected = _Reflection((*names, health.SERVICE_NAME, reflection.SERVICE_NAME))
+        reflection_pb2_grpc.add_ServerReflectionServicer_to_server(reflected, self._server)
         for name in ("", *names):
             self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 

@@ -26,7 +26,7 @@ CHECK_MAX_S = 12.0
 """Twice the engine's deadline: a bundle, and the bid alone after it."""
 BIDS_PER_CALL_MAX = 1024
 SUBMITTING_MAX = 24
-"""Calls that submit at once: they hold a thread each, and queries need some too (server.THREADS)."""
+"""Calls that submit at once: each waits for CometBFT, or for a commit."""
 
 
 class TxService(tx_service_pb2_grpc.TxServicer):

@@ -1,17 +1,22 @@
 """The server itself: reflection, health, the address, sizes; and the walks over numbered keys."""
 
+import queue
+import threading
+import time
 from collections.abc import Iterator
 from hashlib import sha256
 
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 from hypothesis import given
 from hypothesis import strategies as st
 
+from abci_app.gateway.query import RUNNING_MAX
 from abci_app.gateway.scan import NUMBER_MAX, list_prefixes, scan_from
-from abci_app.gateway.server import REQUEST_BYTES_MAX, Gateway
+from abci_app.gateway.server import CALLS_MAX, REFLECTIONS_MAX, REQUEST_BYTES_MAX, Gateway
 from abci_app.gateway.waiters import REMEMBERED_MAX, CommitWaiters
 from abci_app.machine.codec import encode
 from abci_app.machine.codes import Code
@@ -19,7 +24,7 @@ from abci_app.machine.records import Mark
 from abci_app.machine.results import TxResult
 from abci_app.machine.state import MemoryState, StateDelta
 from abci_app.node.view import CommittedBlock
-from abci_app.pb import tx_service_pb2
+from abci_app.pb import query_pb2, tx_service_pb2
 from tests.unit.gateway.kit import CALL_S, FakeNode, Served, refused, serve
 
 
@@ -64,6 +69,61 @@ def test_an_address_in_use_is_an_os_error(served: Served) -> None:
 def test_an_oversized_request_is_refused(served: Served) -> None:
     request = tx_service_pb2.SubmitRequest(tx=b"\1" * (REQUEST_BYTES_MAX + 1))
     assert refused(lambda: served.tx.Submit(request, timeout=CALL_S))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+@pytest.fixture
+def released() -> Iterator[threading.Event]:
+    event = threading.Event()
+    yield event
+    event.set()
+
+
+def never(released: threading.Event) -> Iterator[bytes]:
+    """Requests that do not come."""
+    released.wait(120)
+    yield from ()
+
+
+def test_a_client_that_never_sends_its_requests_stops_no_other(served: Served, released: threading.Event) -> None:
+    """Each such call holds a thread, and no deadline of ours ends it."""
+    with grpc.insecure_channel(served.address, options=[("grpc.use_local_subchannel_pool", 1)]) as idle:
+        ask = idle.stream_unary("/routing.v1.Query/Status", None, None)
+        calls = [ask.future(never(released)) for _ in range(CALLS_MAX // 2)]
+        for _ in range(20):
+            assert served.query.Status(query_pb2.StatusRequest(), timeout=CALL_S).chain_id
+        for call in calls:
+            call.cancel()
+
+
+def test_few_questions_run_at_once(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The others wait: a crowd of clients must not take the interpreter from consensus."""
+    real, lock, running, most = served.node.committed, threading.Lock(), [0], [0]
+
+    def committed() -> object:
+        with lock:
+            running[0] += 1
+            most[0] = max(most[0], running[0])
+        time.sleep(0.02)
+        with lock:
+            running[0] -= 1
+        return real()
+
+    monkeypatch.setattr(served.node, "committed", committed)
+    asked = [served.query.Status.future(query_pb2.StatusRequest(), timeout=60) for _ in range(8 * RUNNING_MAX)]
+    assert all(one.result().chain_id for one in asked)
+    assert 1 < most[0] <= RUNNING_MAX
+
+
+def test_reflections_are_bounded(served: Served, released: threading.Event) -> None:
+    stub = reflection_pb2_grpc.ServerReflectionStub(served.channel)
+    streams = [stub.ServerReflectionInfo(never(released), timeout=CALL_S) for _ in range(REFLECTIONS_MAX + 1)]
+    refusals: queue.SimpleQueue[grpc.StatusCode] = queue.SimpleQueue()
+    for stream in streams:
+        stream.add_done_callback(lambda done: refusals.put(done.code()))
+    assert refusals.get(timeout=60) is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert served.query.Status(query_pb2.StatusRequest(), timeout=CALL_S).chain_id
+    for stream in streams:
+        stream.cancel()
 
 
 # --- walks ----------------------------------------------------------------------------------------------------------
