@@ -112,7 +112,7 @@ class Disturbed(Interleaved):
             return
         twin = copy(self.net)
         twin.state, twin.blocks = MemoryState(self.net.state.values), []
-        twin.block({}, seconds=1)
+        twin.block({}, seconds=1, clocks=self.compute_clocks())
         self.pending, self.says = again, list(says)
         self.make_block()
         result = self.net.result

@@ -79,16 +79,21 @@ class Interleaved(RuleBasedStateMachine):
         """Execute what was collected, and compare. Clocks of domains stand ``still``, or run ahead of block time."""
         events, says = self.pending, self.says
         self.pending, self.says = {A: [], B: []}, []
-        time_s = self.net.time_s + seconds
-        now = {domain: self.book.clocks[domain] if domain in still else time_s + ahead_s for domain in (A, B)}
-        clocks = {domain: max(now[domain], self.book.clocks[domain]) for domain in (A, B)}
-        codes = self.book.block(time_s, events, clocks, says)
+        clocks = self.compute_clocks(seconds, still, ahead_s)
+        codes = self.book.block(self.net.time_s + seconds, events, clocks, says)
         before = read_statuses(self.net)
         result = self.net.block(events, map(encode_said, says), seconds=seconds, clocks=clocks)
         assert [each.code for each in result.results][len(result.results) - len(codes):] == codes
         assert bool(self.book.alarms) == bool(self.net.alarms())
         compare(self.book, self.net, before)
         self.last = (events, says, not self.book.alarms)
+
+    def compute_clocks(
+        self, seconds: int = 1, still: Sequence[DomainId] = (), ahead_s: int = 0
+    ) -> dict[DomainId, int]:
+        """Timestamps of the segments of a block that comes after ``seconds``; no clock goes back."""
+        time_s, known = self.net.time_s + seconds + ahead_s, dict(self.book.clocks)
+        return {domain: known[domain] if domain in still else max(time_s, known[domain]) for domain in (A, B)}
 
     def flush(self) -> None:
         """Execute what other rules collected, so that a walk sees its own steps alone."""
