@@ -1,4 +1,4 @@
-"""What is kept of queues, stubs, tombstones and limits, field by field: all of it is hashed, some is read much later."""
+"""What is kept of queues, stubs, tombstones and limits, field by field: all of it is hashed."""
 
 import pytest
 
