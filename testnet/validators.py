@@ -12,7 +12,7 @@ from testnet.supervise import Pair, save_pair
 
 PARTS = ("app", "cometbft")
 """A validator's two processes beside its supervisor, whose name is the validator's."""
-READY_S, POLL_S = 60.0, 0.05
+READY_S, POLL_S = 60.0, 0.2
 
 
 def begin_validator(layout: Layout, node: NodePlace) -> Callable[[], None]:

@@ -39,7 +39,8 @@ from tests.process.processes import ROOT, python, wait_until
 
 UP_TIMEOUT_S = 100.0
 DOWN_TIMEOUT_S = 40.0
-COMMAND_TIMEOUT_S = 60.0
+COMMAND_TIMEOUT_S = 150.0
+"""More than any command gives itself; seconds on a quiet machine."""
 CALL_S = 3.0
 STEP_TIMEOUT_S = 60.0
 """For one step of a transfer; a few seconds on a quiet machine."""
