@@ -107,7 +107,8 @@ class Inclusion:
             fields |= {"batch_height": variant.key.height, "leaf": variant.key.index}
             outcome = parse_outcome(receipt, self._sender.place.gate) if receipt.status == 1 else None
             is_done = outcome is not None and not outcome.failed
-            self._journal.mined(one.nonce, receipt.tx_hash, variant.key, _summary(outcome), is_done)
+            failed = [each.transfer_id for each in outcome.failed] if outcome else ()
+            self._journal.mined(one.nonce, receipt.tx_hash, variant.key, _summary(outcome), is_done, failed)
             log.info("confirmed" if outcome else "reverted", extra={**fields, **_fields(outcome)})
         self._notices.clear("transaction-refused", "fee-cap")
         self._forget(one)

@@ -12,7 +12,7 @@ that writes is one durable SQLite transaction: a kill between any two leaves a s
 
 import sqlite3
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +26,8 @@ HEIGHT_MAX = 2**63 - 1
 BUSY_S = 5.0
 NONCES_KEPT = 256
 """Mined nonces whose bytes are kept: more than any reorganisation takes back."""
+FAILURES_KEPT_S = 3600.0
+"""How long a transfer that failed when it was paid for is remembered: about what all attempts at it take."""
 HEIGHTS_KEPT = 1024
 """Settled submissions are kept this far below the cursor; beyond, the chain's own status says it."""
 
@@ -48,6 +50,11 @@ CREATE TABLE transactions (
 CREATE TABLE cursor (one INTEGER PRIMARY KEY CHECK (one = 1), height INTEGER NOT NULL);
 INSERT INTO cursor VALUES (1, 0);
 """
+_FAILURES = (
+    "CREATE TABLE IF NOT EXISTS failures"
+    " (transfer_id BLOB PRIMARY KEY, count INTEGER NOT NULL, changed_at REAL NOT NULL) WITHOUT ROWID"
+)
+"""Of its own, so that a journal from before it is taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +132,7 @@ class Journal:
                 for statement in _SCHEMA.split(";\n"):
                     db.execute(statement)
                 db.executemany("INSERT INTO identity VALUES (?, ?)", expected.items())
+        db.execute(_FAILURES)
         stored = dict(db.execute("SELECT name, value FROM identity"))
         for name, value in expected.items():
             if stored.get(name) != value:
@@ -213,8 +221,14 @@ class Journal:
         query = "SELECT 1 FROM transactions WHERE nonce >= ? AND state IN ('mined', 'lost') LIMIT 1"
         return self._db.execute(query, (nonce,)).fetchone() is not None
 
-    def mined(self, nonce: int, tx_hash: bytes, key: LeafKey | None, outcome: str, is_done: bool) -> None:
-        """A variant is mined, deep enough: the nonce is closed; its leaf is settled, or planned again."""
+    def mined(
+        self, nonce: int, tx_hash: bytes, key: LeafKey | None, outcome: str, is_done: bool,
+        failed: Sequence[bytes] = (),
+    ) -> None:
+        """A variant is mined, deep enough: the nonce is closed; its leaf is settled, or planned again.
+
+        ``failed``: transfers in it that were paid for in vain.
+        """
         with self._atomically():
             self._db.execute(
                 "UPDATE transactions SET state = CASE WHEN hash = ? THEN 'mined' ELSE 'replaced' END WHERE nonce = ?",
@@ -222,9 +236,17 @@ class Journal:
             )
             if key is not None:
                 self._finish(key, outcome, is_done)
+            now_s = time.time()
+            self._db.execute("DELETE FROM failures WHERE changed_at < ?", (now_s - FAILURES_KEPT_S,))
+            self._db.executemany(_FAILED, [(transfer_id, now_s) for transfer_id in failed])
             self._db.execute(
                 "DELETE FROM transactions WHERE state != 'open' AND nonce < ?", (nonce - NONCES_KEPT,)
             )
+
+    def list_failed(self, times: int) -> frozenset[bytes]:
+        """Return the transfers that were paid for in vain at least so many times lately."""
+        query = "SELECT transfer_id FROM failures WHERE count >= ? AND changed_at >= ?"
+        return frozenset(row[0] for row in self._db.execute(query, (times, time.time() - FAILURES_KEPT_S)))
 
     def lost(self, nonce: int, key: LeafKey | None) -> None:
         """Somebody else's transaction has the nonce; its leaf is planned again. Nothing was paid for it."""
@@ -278,7 +300,10 @@ class _Atomic:
         self._db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._db.execute("COMMIT" if kind is None else "ROLLBACK")
+        if kind is None:
+            self._db.execute("COMMIT")
+        elif self._db.in_transaction:  # where the disk is full, SQLite has rolled back already
+            self._db.execute("ROLLBACK")
 
 
 _SETTLE = (
@@ -290,6 +315,10 @@ _SENT = (
     " DO UPDATE SET state = excluded.state, changed_at = excluded.changed_at"
 )
 _PLANNED = "UPDATE submissions SET state = 'planned', changed_at = ? WHERE height = ? AND leaf = ?"
+_FAILED = (
+    "INSERT INTO failures VALUES (?, 1, ?) ON CONFLICT (transfer_id)"
+    " DO UPDATE SET count = count + 1, changed_at = excluded.changed_at"
+)
 _AGAIN = (
     "UPDATE submissions SET state = 'planned', outcome = ?, failures = failures + 1, changed_at = ?"
     " WHERE height = ? AND leaf = ?"

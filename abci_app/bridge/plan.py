@@ -40,6 +40,8 @@ class ChainView:
     """Balance without what open transactions may still take."""
     capacity: int
     """Transactions that may still be opened."""
+    shunned: frozenset[bytes] = frozenset()
+    """Transfers that failed too often when they were paid for: nothing more is paid for them alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Submission:
     gas: int
     valid_until_s: int
     executable: tuple[LeafEntry, ...]
-    """Entries that Connext's status lets through."""
+    """Entries that Connext's status lets through and that are worth paying for."""
     transfer_ids: tuple[TransferId, ...]
 
 
@@ -86,6 +88,10 @@ def plan(leaves: Sequence[AttestedLeaf], view: ChainView, turn: Turn) -> Plan:
         executable = list_executable(leaf, view.timestamp_s, view.statuses)
         if not executable:
             continue  # a slow decision that our endpoint does not see reconciled yet
+        payable = [entry for entry in executable if entry.transfer_id not in view.shunned]
+        if not payable:
+            settled.append((leaf.key, "given up: fails whenever it is paid for"))
+            continue
         turn_s = leaf.seen_s + turn.step_s * compute_rank(turn, leaf.hash)
         if turn_s > view.now_s:
             wakes.append(turn_s)
@@ -97,7 +103,7 @@ def plan(leaves: Sequence[AttestedLeaf], view: ChainView, turn: Turn) -> Plan:
             continue
         if missing_wei or len(submissions) >= min(SUBMISSIONS_MAX, view.capacity):
             continue
-        submission = _make_submission(leaf, signers, view.installed, executable)
+        submission = _make_submission(leaf, signers, view.installed, payable)
         cost_wei = submission.gas * view.fees.max_fee_wei
         if cost_wei > spendable_wei:
             missing_wei = cost_wei - spendable_wei

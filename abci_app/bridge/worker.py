@@ -26,7 +26,10 @@ LEAVES_PER_STEP = 16
 OPEN_NONCES_MAX = 8
 """Transactions in flight: several blocks of a fast chain, and little to replace when fees rise."""
 PAID_FAILURES_MAX = 3
-"""Transactions paid for one leaf that leave something undone; a receiver may behave differently when simulated."""
+"""Transactions paid for one leaf that leave something undone."""
+SHUNNED_AFTER = 2
+"""Payments in vain for one transfer, over all its attempts: a receiver may take every simulation and refuse every
+transaction, and each attempt allows it twice the gas of the one before."""
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Before a leaf that cannot be executed now is tried again; the last one repeats until its lease is over."""
 
@@ -136,6 +139,7 @@ class Worker:
             fees=fees or Fees(0, 0),
             spendable_wei=self._chain.balance_wei(self._sender.address) - reserved_wei,
             capacity=OPEN_NONCES_MAX - len(opened) if fees else 0,
+            shunned=self._journal.list_failed(SHUNNED_AFTER),
         )
         return plan(due, view, self._settings.turn)
 

@@ -66,6 +66,8 @@ class FakeChain:
         self.balances: dict[bytes, int] = {}
         self.failing: dict[bytes, str] = {}
         """Transfer → name of the error that Connext gives."""
+        self.failing_when_paid: set[bytes] = set()
+        """Transfers that every simulation lets through."""
         self.batch_error: str | None = None
         """Name of the error that the gate gives to everything."""
         self.refusal: str | None = None
@@ -188,7 +190,7 @@ class FakeChain:
                 logs.append(self._log(one, "DecisionExpired", place, data))
             elif self.ledger.statuses.get(transfer_id, DestinationStatus.NONE) != needed:
                 logs.append(self._log(one, "DecisionSkipped", place, b""))
-            elif transfer_id in self.failing:
+            elif transfer_id in self.failing or transfer_id in self.failing_when_paid:
                 logs.append(self._log(one, "TransferFailed", place, abi_encode(["bytes"], [b"\x4e\x48\x7b\x71"])))
             else:
                 self.ledger.statuses[transfer_id] = DestinationStatus.EXECUTED

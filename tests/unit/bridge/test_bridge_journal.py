@@ -1,12 +1,13 @@
 """The journal: what it keeps over a restart, what it refuses, and that a write is whole or not at all."""
 
 import sqlite3
+import time
 from pathlib import Path
 
 import pytest
 
 from abci_app.bridge.errors import Fatal
-from abci_app.bridge.journal import HEIGHTS_KEPT, NONCES_KEPT, Journal, SignedVariant
+from abci_app.bridge.journal import FAILURES_KEPT_S, HEIGHTS_KEPT, NONCES_KEPT, Journal, SignedVariant
 from abci_app.bridge.leaves import LeafKey
 from abci_app.evm.types import Fees
 
@@ -59,6 +60,24 @@ def test_what_was_paid_for_and_not_done_is_planned_again_and_counted(journal: Jo
     journal.sign(variant(1, seed=b"b"))
     journal.lost(1, KEY)
     assert (journal.is_settled(KEY), journal.failures(KEY), journal.open_nonces()) == (False, 1, ()), "nothing was paid"
+
+
+def test_transfers_that_were_paid_for_in_vain_are_counted(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    for nonce in range(2):
+        journal.sign(variant(nonce, seed=b"%d" % nonce))
+        journal.mined(nonce, b"a" * 32, KEY, "executed 0 of 2", False, [b"x" * 32, b"y" * 32][:2 - nonce])
+    assert journal.list_failed(1) == {b"x" * 32, b"y" * 32}
+    assert journal.list_failed(2) == {b"x" * 32}
+    later_s = time.time() + FAILURES_KEPT_S + 1
+    monkeypatch.setattr("abci_app.bridge.journal.time.time", lambda: later_s)
+    assert journal.list_failed(1) == frozenset()
+
+
+def test_a_journal_from_before_they_were_counted_is_taken(tmp_path: Path) -> None:
+    old = Journal.open(tmp_path / "old", IDENTITY)
+    old._db.execute("DROP TABLE failures")
+    old.close()
+    assert Journal.open(tmp_path / "old", IDENTITY).list_failed(1) == frozenset()
 
 
 def test_recording_again_changes_nothing(journal: Journal) -> None:
@@ -115,6 +134,19 @@ def test_a_write_that_fails_in_the_middle_leaves_nothing(journal: Journal) -> No
         journal.sign(SignedVariant(1, b"h", b"r", b"", b"", None, Fees(1, 1), KEY, 0, 0))  # type: ignore[arg-type]
     journal.settle(LeafKey(8, 0), "executed")  # and the next one works
     assert journal.next_nonce() == 1
+
+
+def test_a_full_disk_is_called_so_and_loses_nothing(journal: Journal) -> None:
+    [pages] = journal._db.execute("PRAGMA page_count").fetchone()
+    journal._db.execute(f"PRAGMA max_page_count = {pages + 2}")
+    with pytest.raises(sqlite3.OperationalError, match="disk is full"):
+        for nonce in range(10_000):
+            journal.sign(variant(nonce))
+    signed = len(journal.open_nonces())
+    assert 0 < signed < 10_000
+    journal._db.execute("PRAGMA max_page_count = 1000000")
+    journal.sign(variant(signed))
+    assert len(journal.open_nonces()) == journal.next_nonce() == signed + 1
 
 
 @pytest.mark.parametrize("name", ["signer", "chain id", "gate"])

@@ -1,5 +1,6 @@
 """A whole worker, stepped by hand: when it pays, when it waits and what it says, and what is left when it is done."""
 
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,9 @@ import pytest
 from abci_app.bridge.chain import EvmChain
 from abci_app.bridge.errors import Retryable
 from abci_app.bridge.inclusion import Limits
+from abci_app.bridge.journal import FAILURES_KEPT_S
 from abci_app.bridge.plan import Turn
-from abci_app.bridge.worker import OPEN_NONCES_MAX, PAID_FAILURES_MAX, Next
+from abci_app.bridge.worker import OPEN_NONCES_MAX, PAID_FAILURES_MAX, SHUNNED_AFTER, Next
 from abci_app.evm.account import Account
 from abci_app.evm.connext import Connext, DestinationStatus
 from abci_app.evm.errors import DecodeFailed, RpcMalformed, RpcUnavailable
@@ -117,18 +119,54 @@ def test_a_leaf_whose_transfers_all_fail_costs_nothing(bench: Bench) -> None:
     assert len(bench.chain.sent) == 1
 
 
-def test_it_pays_for_a_leaf_that_only_fails_on_chain_three_times_and_no_more(bench: Bench) -> None:
-    """A receiver may behave while simulated and burn the gas of the real call."""
-    offer = make_offer()
-    key = bench.decide(offer)
-    simulate, bench.chain.simulate_entry = bench.chain.simulate_entry, lambda args, gas: None  # type: ignore[method-assign]
-    bench.chain.failing[transfer_id_of(offer)] = "BridgeFacet__execute_externalCallFailed"
-    for _ in range(100):
+def test_it_pays_for_a_transfer_that_only_fails_on_chain_twice_in_all_its_attempts(bench: Bench) -> None:
+    """A receiver may behave while simulated and burn the gas of the real call; each attempt allows it more."""
+    offer, honest = make_offer(valid_until_s=10**10), make_offer(valid_until_s=10**10)
+    bench.chain.failing_when_paid.add(transfer_id_of(offer))
+    keys = []
+    for _ in range(3):  # the same transfer, decided again
+        keys.append(bench.decide(offer))
+        for _ in range(60):
+            bench.step()
+            bench.chain.mine()
+        bench.start()
+    assert len(bench.chain.ledger.mined) == SHUNNED_AFTER
+    assert all(bench.journal.is_settled(key) for key in keys)
+    both = bench.decide(offer, honest)
+    for _ in range(60):
         bench.step()
+        bench.chain.mine()
+    assert bench.chain.ledger.executed == [transfer_id_of(honest)], "it holds up nobody else"
+    assert bench.journal.is_settled(both)
+
+
+def test_what_failed_an_hour_ago_gets_another_try(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slippage passes; what a user changed since then must be found out."""
+    offer = make_offer(valid_until_s=10**10)
+    bench.chain.failing_when_paid.add(transfer_id_of(offer))
+    bench.decide(offer)
+    for _ in range(60):
+        bench.step()
+        bench.chain.mine()
+    bench.chain.failing_when_paid.clear()
+    later_s = time.time() + FAILURES_KEPT_S + 1
+    monkeypatch.setattr("abci_app.bridge.journal.time.time", lambda: later_s)
+    bench.decide(offer)
+    for _ in range(5):
+        bench.step()
+        bench.chain.mine()
+    assert bench.chain.ledger.executed == [transfer_id_of(offer)]
+
+
+def test_it_pays_for_a_leaf_that_always_reverts_three_times_and_no_more(bench: Bench) -> None:
+    key = bench.decide(make_offer(valid_until_s=10**10))
+    for _ in range(100):
+        bench.chain.batch_error = None
+        bench.step()
+        bench.chain.batch_error = "Systemic"
         bench.chain.mine()
     assert len(bench.chain.ledger.mined) == PAID_FAILURES_MAX
     assert bench.journal.is_settled(key)
-    assert simulate is not None
 
 
 def test_a_mined_revert_is_paid_for_again_only_after_a_pause(bench: Bench) -> None:
