@@ -7,6 +7,7 @@ from abci_app.machine.batches import is_live
 from abci_app.machine.records import (
     Attempt,
     AttemptEnd,
+    Auction,
     Bid,
     ChainState,
     Decision,
@@ -16,15 +17,17 @@ from abci_app.machine.records import (
     Lane,
     Liquidity,
     Mark,
+    Queue,
     QueueTag,
     Reference,
     Reports,
     Stub,
+    Tombstone,
     Transfer,
     TransferStatus,
 )
 from abci_app.machine.state import MemoryState, StateDelta
-from abci_app.machine.transfers import compute_index_keys
+from abci_app.machine.transfers import UNDECIDED, compute_index_keys
 
 INDEXES = (
     b"open/", b"lease/", b"slow_due/", keys.drops(), keys.finished_transfers(),
@@ -44,6 +47,8 @@ def check_all(state: MemoryState) -> None:
     check_walks(transfers)
     check_decisions(state, transfers)
     check_charges(state, transfers)
+    check_queues(state, transfers)
+    check_tombstones(state)
     check_marks(state)
 
 
@@ -89,6 +94,10 @@ def check_walks(transfers: list[Transfer]) -> None:
         assert bool(transfer.finished_height) == (status is TransferStatus.COMPLETED)
         assert bool(transfer.drop_after_s) == (status in (TransferStatus.SLOW, TransferStatus.RECONCILED))
         assert not transfer.slow_next_s or status is TransferStatus.RECONCILED
+        assert bool(transfer.deadline_clock) == (status in UNDECIDED)
+        assert not transfer.executed_by or status in (TransferStatus.EXECUTED, TransferStatus.COMPLETED)
+        for names in ([charge.router for charge in transfer.returned], [fee.asset for fee in transfer.fees]):
+            assert names == sorted(set(names))
         for attempt in transfer.attempts:
             assert len(set(attempt.routers)) == len(attempt.routers)
             assert not attempt.charges or attempt.end is AttemptEnd.OPEN
@@ -129,6 +138,32 @@ def check_charges(state: MemoryState, transfers: list[Transfer]) -> None:
                 standing[keys.queue_tag(transfer.destination, transfer.local, charge.router)] += charge.amount
     for key, amount in standing.items():
         assert StateDelta(state).must(key, QueueTag).finish >= amount
+
+
+def check_queues(state: MemoryState, transfers: list[Transfer]) -> None:
+    """ASN-4, ASN-5: a queue's time is what the last auction made of it, and never before any auction's."""
+    delta = StateDelta(state)
+    height = delta.must(keys.CHAIN, ChainState).height
+    latest: dict[bytes, tuple[int, Auction]] = {}
+    for transfer in transfers:
+        for attempt in transfer.attempts:
+            record = delta.read(keys.auction(transfer.transfer_id, attempt.number), Auction)
+            if record is None or not record.path_length:  # a renewal, or slow after nobody could serve it
+                continue
+            assert (record.height, record.share) == (attempt.decided_height, attempt.share)
+            assert tuple(winner.router for winner in record.winners) == attempt.routers
+            key = keys.queue(transfer.destination, transfer.local)
+            assert delta.must(key, Queue).virtual >= record.virtual_after >= record.virtual_before
+            if attempt.decided_height == height and attempt.sequence > latest.get(key, (0,))[0]:
+                latest[key] = (attempt.sequence, record)
+    for key, (_, record) in latest.items():
+        assert delta.must(key, Queue).virtual == record.virtual_after
+
+
+def check_tombstones(state: MemoryState) -> None:
+    """LIM-5: each list once, in order."""
+    for _, tombstone in StateDelta(state).scan(b"tombstone/", Tombstone):
+        assert tombstone.router_lists == tuple(sorted(set(tombstone.router_lists)))
 
 
 def check_marks(state: MemoryState) -> None:
