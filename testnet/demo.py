@@ -16,6 +16,7 @@ from testnet.demo_view import View, name_routers, name_transfer, plain_table
 from testnet.deployment import Deployment
 from testnet.hints import routerd
 from testnet.layout import ROOT, Layout, NetworkError
+from testnet.processes import uninterrupted
 from testnet.settling import describe
 from testnet.tracker import Progress, Tracker
 from testnet.traffic import Order, User
@@ -196,7 +197,8 @@ def run(home: Path, base_port: int | None, validators: int | None, keep: bool) -
         finally:
             # Processes first, words after: the terminal may be gone.
             if not is_kept:
-                network.down(home)
+                with uninterrupted():
+                    network.down(home)
         if not is_kept:
             view.say("network is down")
     return 1 if problems else 0

@@ -29,6 +29,7 @@ from testnet.chain_parts import load_deployment
 from testnet.cometbft import CometBFTError, call_rpc, consensus_key
 from testnet.connext import connect
 from testnet.layout import CHAIN_DOMAINS, Layout, Manifest, NodePlace
+from testnet.logs import error_file
 from testnet.ports import is_port_free
 from testnet.processes import identify, is_running, load_identities, save_identity
 from testnet.supervise import load_pair, save_pair
@@ -224,10 +225,11 @@ class LocalNetwork:
         pair = load_pair(place.pair_file)
         home = str(place.app_home.absolute())
         save_pair(place.pair_file, type(pair)(**{**vars(pair), "application": python("-m", module, home)}))
-        with (self.layout.logs / f"{place.name}-supervisor.jsonl").open("ab") as log:
+        log = self.layout.logs / f"{place.name}-supervisor.jsonl"
+        with log.open("ab") as output, error_file(log).open("ab") as errors:
             process = subprocess.Popen(
                 python("-m", "testnet.supervise", str(place.pair_file.absolute())), cwd=ROOT,
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True,
             )
         self._supervisors.append(process)
         save_identity(self.layout.pids, identify(place.name, process.pid))
@@ -238,9 +240,9 @@ class LocalNetwork:
             process.wait(DOWN_TIMEOUT_S)
 
     def tails(self, lines: int = 6) -> str:
-        """The end of every log, for a failure message."""
+        """The end of every log and of what was said beside it, for a failure message."""
         parts = []
-        for path in sorted(self.layout.logs.glob("*.jsonl")):
+        for path in sorted([*self.layout.logs.glob("*.jsonl"), *self.layout.logs.glob("*.err")]):
             text = path.read_text(errors="replace").splitlines()[-lines:]
             parts.append(f"--- {path.name}\n" + "\n".join(line[:300] for line in text))
         return "\n".join(parts)

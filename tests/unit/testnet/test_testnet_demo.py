@@ -10,6 +10,7 @@ from testnet import block_times, demo, network
 from testnet.cometbft import CometBFTError
 from testnet.demo_view import View
 from testnet.layout import Layout, Manifest, NetworkError
+from testnet.processes import interrupt
 from testnet.tracker import Progress
 from testnet.traffic import Order, SentTransfer
 
@@ -72,6 +73,18 @@ def test_any_other_end_ends_the_network(stage: Stage, failure: BaseException, ke
     stage.play = fail
     with pytest.raises(type(failure)):
         stage.run(keep)
+    assert stage.done == ["up", "down"]
+
+
+def test_an_interruption_while_the_network_is_ended_waits_for_that(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def down(home: Path) -> None:
+        interrupt(KeyboardInterrupt())
+        stage.done.append("down")
+    monkeypatch.setattr(network, "down", down)
+    with pytest.raises(KeyboardInterrupt):
+        stage.run()
     assert stage.done == ["up", "down"]
 
 
