@@ -19,6 +19,8 @@ HEIGHT_MAX = 2**62
 """Far above any height; keeps what a node invents within a journal's integers."""
 PAGES_PER_POLL = 5
 FETCHES_PER_POLL = 16
+LISTED_MAX = 20_000
+"""Leaves in one page: a hundred blocks full of decisions have fewer."""
 LEAVES_MAX = 1000
 """Leaves held at once; older ones come first, so the rest is found later."""
 RELIST_HEIGHTS = 256
@@ -127,6 +129,8 @@ class Follower:
             self._distrust("batches out of order")
         if any(height > answer.height for height in heights):
             self._distrust("batches above its own height")
+        if len(heights) > BATCHES_PER_CALL or sum(len(batch.leaves) for batch in answer.batches) > LISTED_MAX:
+            self._distrust("more batches or leaves than there can be")
         return answer
 
     def _take(self, answer: pb.BatchesResponse, fetches: int) -> tuple[bool, int]:

@@ -35,9 +35,10 @@ def check_transfer(answer: query_pb2.TransferResponse, transfer_id: bytes) -> No
         _require(set(bid.path_lengths) <= set(PATH_LENGTHS), f"path lengths {list(bid.path_lengths)[:8]}")
 
 
-def check_transfers(answer: query_pb2.TransfersResponse, from_acceptance: int) -> None:
-    """Transfers ascend from the number asked for on."""
+def check_transfers(answer: query_pb2.TransfersResponse, from_acceptance: int, limit: int) -> None:
+    """Transfers ascend from the number asked for on, at most ``limit`` of them; 0 is no limit."""
     numbers = [transfer.acceptance for transfer in answer.transfers]
+    _require(not limit or len(numbers) <= limit, f"{len(numbers)} transfers, {limit} were asked for")
     _check_ascending(numbers, "acceptance numbers")
     _require(not numbers or numbers[0] >= from_acceptance, "transfers below the number asked for")
     for transfer in answer.transfers:

@@ -109,7 +109,7 @@ class NodeClient:
         request = query_pb2.TransfersRequest(status=status, from_acceptance=from_acceptance, limit=limit)
         return self._ask(
             lambda node: node.query.Transfers(request, timeout=CALL_S),
-            lambda answer: answers.check_transfers(answer, from_acceptance),
+            lambda answer: answers.check_transfers(answer, from_acceptance, limit),
         )
 
     def auction(self, transfer_id: bytes, attempt: int = 0) -> query_pb2.AuctionResponse:

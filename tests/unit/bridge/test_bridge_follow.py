@@ -10,12 +10,14 @@ from abci_app.bridge.follow import (
     FETCHES_PER_POLL,
     LATE_HEIGHTS,
     LATE_POLL_S,
+    LISTED_MAX,
     REFUSED_PAUSE_S,
     RELIST_HEIGHTS,
     Follower,
 )
 from abci_app.bridge.journal import Journal
 from abci_app.bridge.leaves import LeafKey
+from abci_app.bridge.nodes import BATCHES_PER_CALL
 from tests.unit.bridge.fake_node import FakeNode
 from tests.unit.bridge.relay_kit import (
     OTHER,
@@ -214,7 +216,23 @@ def too_high(answer: Any) -> Any:
     return answer
 
 
-@pytest.mark.parametrize("lie", [out_of_order, above_itself, too_high])
+def too_many(answer: Any) -> Any:
+    if hasattr(answer, "batches"):
+        del answer.batches[:]
+        for height in range(1, BATCHES_PER_CALL + 2):
+            answer.batches.add(height=height)
+        answer.height = 1000
+    return answer
+
+
+def too_wide(answer: Any) -> Any:
+    if hasattr(answer, "batches"):
+        for _ in range(LISTED_MAX):
+            answer.batches[0].leaves.add(destination=PLACE.domain)
+    return answer
+
+
+@pytest.mark.parametrize("lie", [out_of_order, above_itself, too_high, too_many, too_wide])
 def test_a_list_that_cannot_be_is_a_lie(node: FakeNode, follower: Follower, lie: Any) -> None:
     decide(node), decide(node)
     node.spoil = lie

@@ -44,8 +44,8 @@ def test_what_honest_nodes_say_passes() -> None:
     check_transfer(answer(local=b"", origin_tx=b"", amount="0"), ID)
     check_transfer(answer(status="ASSIGNED", attempts=[pb.Attempt()]), ID)
     check_transfer(answer([pb.StandingBid(path_lengths=[1, 2, 4]), pb.StandingBid(withdrawn=True)]), ID)
-    check_transfers(pb.TransfersResponse(transfers=[transfer(), transfer(acceptance=6)]), 5)
-    check_transfers(pb.TransfersResponse(), 5)
+    check_transfers(pb.TransfersResponse(transfers=[transfer(), transfer(acceptance=6)]), 5, 2)
+    check_transfers(pb.TransfersResponse(), 5, 0)
     check_bids(tx_service_pb2.SubmitBidsResponse(answers=[{}]))  # type: ignore[list-item]
 
 
@@ -68,10 +68,11 @@ def test_what_honest_nodes_say_passes() -> None:
     lambda: check_transfer(answer([pb.StandingBid(path_lengths=[3])]), ID),
     lambda: check_transfer(answer([pb.StandingBid(path_lengths=[2, 1])]), ID),
     lambda: check_transfer(answer([pb.StandingBid(path_lengths=[1, 1])]), ID),
-    lambda: check_transfers(pb.TransfersResponse(transfers=[transfer()]), 6),
-    lambda: check_transfers(pb.TransfersResponse(transfers=[transfer(), transfer()]), 5),
-    lambda: check_transfers(pb.TransfersResponse(transfers=[transfer(acceptance=2**64 - 1)]), 5),
-    lambda: check_transfers(pb.TransfersResponse(transfers=[transfer(transfer_id=b"")]), 5),
+    lambda: check_transfers(pb.TransfersResponse(transfers=[transfer()]), 6, 0),
+    lambda: check_transfers(pb.TransfersResponse(transfers=[transfer(), transfer(acceptance=6)]), 5, 1),
+    lambda: check_transfers(pb.TransfersResponse(transfers=[transfer(), transfer()]), 5, 0),
+    lambda: check_transfers(pb.TransfersResponse(transfers=[transfer(acceptance=2**64 - 1)]), 5, 0),
+    lambda: check_transfers(pb.TransfersResponse(transfers=[transfer(transfer_id=b"")]), 5, 0),
     lambda: check_bids(tx_service_pb2.SubmitBidsResponse()),
 ])
 def test_what_makes_no_sense_is_refused(check: Callable[[], None]) -> None:
