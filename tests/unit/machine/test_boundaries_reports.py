@@ -1,12 +1,18 @@
-"""REP-1 where several members report: bytes of the record, what a changed digest takes with it and what it leaves."""
+"""REP-1, BAT-5 where several say something: bytes of records, what a changed digest takes with it, who came first."""
 
+import coincurve
 import pytest
+from coincurve._libsecp256k1 import ffi
 
 from abci_app.machine import keys
-from abci_app.machine.extension import DomainReport
-from abci_app.machine.records import Report, Reports
+from abci_app.machine.batches import list_owed
+from abci_app.machine.codec import Signature
+from abci_app.machine.connext import recover_address, sign_digest
+from abci_app.machine.extension import DomainReport, SignedBatch, encode_commit
+from abci_app.machine.records import BatchSignature, DecisionBatch, Report, Reports
 from abci_app.machine.reports import process_commit
-from tests.unit.machine.driver import A, Network
+from tests.unit.machine.driver import ROUTERS, A, Network
+from tests.unit.machine.small_world import key_address
 from tests.unit.machine.test_reports import D1, D2, D3, D4, PARAMS, said
 
 LOW, HIGH = sorted((D1, D2))
@@ -59,3 +65,44 @@ def test_only_a_different_digest_takes_later_ones_with_it(
         assert [report for report in record.reports if report.members & 2] == [
             Report(D4, 0b11 if later.get(number) == D4 else 0b10)
         ]
+
+
+# --- signatures -------------------------------------------------------------------------------------------------------
+
+
+def sign_otherwise(key: bytes, digest: bytes) -> Signature:
+    """A second right signature of the same key: another nonce."""
+    raw = coincurve.PrivateKey(key).sign_recoverable(
+        digest, hasher=None, custom_nonce=(ffi.NULL, ffi.new("unsigned char[32]", b"\x07" * 32))
+    )
+    return Signature(raw[:64] + bytes([raw[64] + 27]))
+
+
+def test_the_first_signature_of_a_member_stays() -> None:
+    """BAT-5: a member may sign as often as it likes; the record is that of the first commit that brought one."""
+    net = Network(PARAMS, signing=False)
+    net.assign(ROUTERS[0])
+    height, epoch, digest = list_owed(net.delta, key_address(net.key_of_member(0)))[0]
+    first = sign_digest(net.key_of_member(0), digest)
+    second = sign_otherwise(net.key_of_member(0), digest)
+    assert first != second and recover_address(digest, second) == key_address(net.key_of_member(0))
+    state = net.delta
+    for signature in (first, second):
+        process_commit(state, net.commit_of({0: ((SignedBatch(height, epoch, signature),), ())}))
+    assert state.must(keys.batch(height), DecisionBatch).signatures == (BatchSignature(0, first),)
+
+
+def test_an_attested_batch_takes_no_more_signatures() -> None:
+    """BAT-5: the fourth of four comes too late; batch and height of attestation stay as relayers saw them."""
+    net = Network(PARAMS, signing=False)
+    net.assign(ROUTERS[0])
+    height, epoch, digest = list_owed(net.delta, key_address(net.key_of_member(0)))[0]
+    signed = {
+        member: ((SignedBatch(height, epoch, sign_digest(net.key_of_member(member), digest)),), ())
+        for member in range(4)
+    }
+    net.run([encode_commit(net.commit_of({member: signed[member] for member in (0, 1, 3)}))])
+    batch = net.must(keys.batch(height), DecisionBatch)
+    assert (batch.attested_height, [each.member for each in batch.signatures]) == (net.height, [0, 1, 3])
+    net.run([encode_commit(net.commit_of({2: signed[2]}))])
+    assert net.must(keys.batch(height), DecisionBatch) == batch
