@@ -22,8 +22,8 @@ from abci_app.machine.tree import Tree
 from abci_app.node.errors import StoreError
 from abci_app.node.view import STATE_PREFIX, StoreView
 
-LAYOUT = 1
-"""Of the folder and of the keys; another one is refused, never guessed at."""
+LAYOUT = 2
+"""Of the folder and of all keys, the state's too; another one is refused, never guessed at."""
 UNDO_HEIGHTS = 16
 IDENTITY, DATABASE = "identity.json", "leveldb"
 HEAD_KEY = b"h"
