@@ -10,83 +10,90 @@ T = TypeVar("T")
 
 
 class Code(IntEnum):
-    """Append only: never renumber, never reuse. Blocks of ten by family, most specific first.
+    """Append only: never renumber, never reuse. A family begins at a multiple of ten. 15 was
+    never given and stays free.
 
     CometBFT hashes the code of each transaction into the next header, so a number is part of the protocol.
     """
 
-    OK = 0
+    # It was taken.
+    OK = 0  # taken
 
-    TX_TOO_LARGE = 10
-    TX_MALFORMED = 11
-    TX_NOT_CANONICAL = 12
-    TX_EMPTY = 13
-    TX_INJECTED_KIND = 14
-    BUNDLE_TOO_LARGE = 16
-    BUNDLE_UNSORTED = 17
+    # Form of a transaction.
+    TX_TOO_LARGE = 10  # longer than 96 KiB (TX-1)
+    TX_MALFORMED = 11  # not a transaction, or a field of another length (TX-1, BID-1, TX-2)
+    TX_NOT_CANONICAL = 12  # not the one encoding of what it holds (TX-1, TX-2)
+    TX_EMPTY = 13  # no body, or a bundle without bids (TX-1, BID-1)
+    TX_INJECTED_KIND = 14  # begins with a zero byte, as only what proposers inject does (TX-1)
+    BUNDLE_TOO_LARGE = 16  # more than 64 bids (BID-1)
+    BUNDLE_UNSORTED = 17  # bids that do not ascend strictly by transfer and router (BID-1)
 
-    SIGNATURE_LENGTH = 20
-    SIGNATURE_HIGH_S = 21
-    SIGNATURE_V = 22
-    SIGNATURE_UNRECOVERABLE = 23
-    SIGNATURE_WRONG_SIGNER = 24
-    PATH_LENGTH_INVALID = 25
-    PATH_LENGTHS_UNSORTED = 26
-    PATH_LENGTH_ABOVE_MAX = 27
+    # Signatures and path lengths.
+    SIGNATURE_LENGTH = 20  # not 65 bytes (BID-2)
+    SIGNATURE_HIGH_S = 21  # s in the upper half (BID-2)
+    SIGNATURE_V = 22  # v neither 27 nor 28 (BID-2)
+    SIGNATURE_UNRECOVERABLE = 23  # no key recovers from it (BID-2)
+    SIGNATURE_WRONG_SIGNER = 24  # made by another key than the router's (BID-2, BID-5)
+    PATH_LENGTH_INVALID = 25  # none, or one that is not 1, 2 or 4 (BID-1)
+    PATH_LENGTHS_UNSORTED = 26  # path lengths that do not ascend strictly (BID-1)
+    PATH_LENGTH_ABOVE_MAX = 27  # longer than Connext takes on the destination (BID-3)
 
-    TRANSFER_UNKNOWN = 30
-    TRANSFER_FINISHED = 31
-    TRANSFER_SLOW = 32
-    TRANSFER_INFO_MISMATCH = 33
-    TRANSFER_INFO_KNOWN = 34
-    TRANSFER_INFO_TOO_LARGE = 35
+    # What the state says of the transfer.
+    TRANSFER_UNKNOWN = 30  # no such transfer in the state (BID-3, BID-5, BID-6, TX-2)
+    TRANSFER_FINISHED = 31  # paid out: EXECUTED or COMPLETED (BID-3, BID-5, TX-2)
+    TRANSFER_SLOW = 32  # SLOW or RECONCILED: no router is needed any more (BID-3)
+    TRANSFER_INFO_MISMATCH = 33  # contradicts what is on record (TX-2)
+    TRANSFER_INFO_KNOWN = 34  # nothing to add (TX-2)
+    TRANSFER_INFO_TOO_LARGE = 35  # callData longer than 64 KiB (TX-2)
 
-    ROUTER_NOT_APPROVED = 40
-    ROUTER_WITHDRAWN = 41
-    BID_DUPLICATE = 42
-    WITHDRAW_DUPLICATE = 43
-    EARLY_BIDS_FULL = 44
-    BIDS_FULL = 45
+    # What the state says of the router and its bid.
+    ROUTER_NOT_APPROVED = 40  # not approved on the destination (BID-3, BID-5, BID-6)
+    ROUTER_WITHDRAWN = 41  # withdrew its bid for this transfer, for ever (BID-3)
+    BID_DUPLICATE = 42  # adds no path length, or waits often enough already (BID-3, BID-6)
+    WITHDRAW_DUPLICATE = 43  # withdrawn before (BID-5)
+    EARLY_BIDS_FULL = 44  # the router has enough early bids waiting (BID-6)
+    BIDS_FULL = 45  # no place for another bidder (BID-3, BID-5)
 
-    # Why a router could not be chosen in an auction (never a transaction's code).
-    INFEASIBLE_NO_BID_FOR_PATH = 50
-    INFEASIBLE_LIQUIDITY_SHORT = 51
-    INFEASIBLE_NOT_ELIGIBLE = 52
-    INFEASIBLE_COOLING_DOWN = 53
-    INFEASIBLE_NOT_APPROVED = 54
-    INFEASIBLE_WITHDRAWN = 55
-    INFEASIBLE_LOST = 56
+    # Why a router was not chosen in an auction; never a transaction's code.
+    INFEASIBLE_NO_BID_FOR_PATH = 50  # no signature for this path length (ASN-2)
+    INFEASIBLE_LIQUIDITY_SHORT = 51  # its balance less what is reserved is below the share (ASN-2)
+    INFEASIBLE_NOT_ELIGIBLE = 52  # router or domain waits for governance (ASN-2, LIQ-3)
+    INFEASIBLE_COOLING_DOWN = 53  # was at fault a while ago (ASN-2, FLT-1)
+    INFEASIBLE_NOT_APPROVED = 54  # not approved there, with the allowlist on (ASN-2)
+    INFEASIBLE_WITHDRAWN = 55  # withdrew (ASN-2, BID-5)
+    INFEASIBLE_LOST = 56  # feasible; others came first, or partners lacked (ASN-4, ASN-5)
 
     # Answers of the query and submission services.
-    NOT_FOUND = 60
-    NOT_ATTESTED = 61
-    EXPIRED = 62
-    NO_KEY = 63
-    ARGUMENT_INVALID = 64
-    NOT_READY = 65
-    TIMED_OUT = 66
-    MEMPOOL_FULL = 67
-    ENGINE_UNAVAILABLE = 68
+    NOT_FOUND = 60  # nothing is known under this id
+    NOT_ATTESTED = 61  # the batch lacks its quorum
+    EXPIRED = 62  # the decision's lease is over
+    NO_KEY = 63  # this node's key is no validator's
+    ARGUMENT_INVALID = 64  # the call's own arguments are wrong
+    NOT_READY = 65  # the node has committed nothing yet
+    TIMED_OUT = 66  # not known in time; it may still happen
+    MEMPOOL_FULL = 67  # too much waits already
+    ENGINE_UNAVAILABLE = 68  # CometBFT does not answer
 
-    # Why a proposal is refused (never a transaction's code; seen in logs and metrics).
-    COMMIT_MISSING = 70
-    COMMIT_UNEXPECTED = 71
-    COMMIT_MALFORMED = 72
-    COMMIT_ROUND_MISMATCH = 73
-    COMMIT_FLAGS_MISMATCH = 74
-    COMMIT_SIGNATURE_INVALID = 75
-    SEGMENT_MALFORMED = 76
-    SEGMENT_UNKNOWN_DOMAIN = 77
-    SEGMENT_OUT_OF_ORDER = 78
-    SEGMENT_NOT_AGREED = 79
-    SEGMENT_DIGEST_MISMATCH = 80
-    SEGMENTS_TOO_LARGE = 81
-    INJECTED_MISPLACED = 82
-    BID_NOT_ACCEPTED_YET = 83
-    BLOCK_TOO_MANY_TXS = 84
-    BLOCK_TOO_MANY_SIGNATURES = 85
+    # Why a proposal is refused; in a block that was decided all the same, codes of what was injected (ORD-5).
+    COMMIT_MISSING = 70  # the first transaction is no injected commit (COM-1)
+    COMMIT_UNEXPECTED = 71  # an injected commit at a height that has none (COM-1)
+    COMMIT_MALFORMED = 72  # not its form, or not one entry per validator (COM-1, COM-2)
+    COMMIT_ROUND_MISMATCH = 73  # another round than the block's last commit (COM-2)
+    COMMIT_FLAGS_MISMATCH = 74  # other flags than the block's last commit (COM-2)
+    COMMIT_SIGNATURE_INVALID = 75  # an extension that its validator did not sign (COM-2)
+    SEGMENT_MALFORMED = 76  # not its form, or it may not follow the cursor (SEG-2, SEG-3)
+    SEGMENT_UNKNOWN_DOMAIN = 77  # of a domain that is not there (SEG-3)
+    SEGMENT_OUT_OF_ORDER = 78  # domain or number out of order (SEG-3)
+    SEGMENT_NOT_AGREED = 79  # no two thirds report it (REP-4)
+    SEGMENT_DIGEST_MISMATCH = 80  # two thirds report another digest (REP-4)
+    SEGMENTS_TOO_LARGE = 81  # more bytes than one block may carry (REP-4)
+    INJECTED_MISPLACED = 82  # an injected kind out of its place (COM-3)
+    BID_NOT_ACCEPTED_YET = 83  # a bid for a transfer that nobody accepted yet (BID-7)
+    BLOCK_TOO_MANY_TXS = 84  # more than 8,192 transactions (COM-4)
+    BLOCK_TOO_MANY_SIGNATURES = 85  # more than 16,384 signatures of bids and withdraws (COM-4)
 
-    GENESIS_INVALID = 90
+    # Genesis.
+    GENESIS_INVALID = 90  # refused; the node does not start (GEN-1, GEN-2)
 
 
 class Rejected(Exception):

@@ -6,7 +6,9 @@ A function in the plural returns the prefix under which its singular's keys lie;
 from abci_app.machine.codec import Address, DomainId, Hash, TransferId
 
 CHAIN = b"chain"
+"""ChainState."""
 PARAMS = b"params"
+"""Params."""
 
 
 def epoch(number: int) -> bytes:
@@ -15,7 +17,7 @@ def epoch(number: int) -> bytes:
 
 
 def domain(domain_id: DomainId) -> bytes:
-    """Domain."""
+    """Domain by its id."""
     return b"domain/%010d" % domain_id
 
 
@@ -25,7 +27,7 @@ def domains() -> bytes:
 
 
 def lane(origin: DomainId, destination: DomainId) -> bytes:
-    """Lane."""
+    """Lane by its domains."""
     return b"lane/%010d/%010d" % (origin, destination)
 
 
@@ -35,7 +37,7 @@ def lanes() -> bytes:
 
 
 def asset(canonical_domain: DomainId, canonical_id: Hash) -> bytes:
-    """Asset."""
+    """Asset by its canonical domain and id."""
     return b"asset/%010d/%s" % (canonical_domain, canonical_id.hex().encode())
 
 
@@ -45,7 +47,7 @@ def assets() -> bytes:
 
 
 def router(domain_id: DomainId, address: Address) -> bytes:
-    """Router on one domain."""
+    """Router on one domain; absent: not approved, eligible, no faults. Written by the first rule that changes it."""
     return b"router/%010d/%s" % (domain_id, address.hex().encode())
 
 
@@ -55,7 +57,7 @@ def routers(domain_id: DomainId) -> bytes:
 
 
 def liquidity(domain_id: DomainId, local: Address, address: Address) -> bytes:
-    """Liquidity of a router in a local asset."""
+    """Liquidity of a router in a local asset; absent: nothing. Written once there is something."""
     return b"liquidity/%010d/%s/%s" % (domain_id, local.hex().encode(), address.hex().encode())
 
 
@@ -65,12 +67,12 @@ def liquidities(domain_id: DomainId) -> bytes:
 
 
 def queue(domain_id: DomainId, local: Address) -> bytes:
-    """Queue of one (destination, local asset)."""
+    """Queue of one (destination, local asset); absent: 0. Written by its first assignment."""
     return b"queue/%010d/%s" % (domain_id, local.hex().encode())
 
 
 def queue_tag(domain_id: DomainId, local: Address, address: Address) -> bytes:
-    """QueueTag of a router in a queue."""
+    """QueueTag of a router in a queue; absent: finish 0, weight 1. Written when it first wins there."""
     return b"queue_tag/%010d/%s/%s" % (domain_id, local.hex().encode(), address.hex().encode())
 
 
@@ -85,12 +87,12 @@ def transfers() -> bytes:
 
 
 def transfer_info(transfer_id: TransferId) -> bytes:
-    """TransferInfo of a transfer (absent while known by hash only)."""
+    """TransferInfo of a transfer; absent while known by hash only."""
     return b"transfer_info/%s" % transfer_id.hex().encode()
 
 
 def bid(transfer_id: TransferId, address: Address) -> bytes:
-    """Bid of a router for a transfer."""
+    """Bid of a router for a transfer, a withdraw without a bid included."""
     return b"bid/%s/%s" % (transfer_id.hex().encode(), address.hex().encode())
 
 
@@ -100,7 +102,7 @@ def bids(transfer_id: TransferId) -> bytes:
 
 
 def auction(transfer_id: TransferId, attempt: int) -> bytes:
-    """Auction: why an attempt's routers won."""
+    """Auction of an attempt: why its routers won, or why nobody is feasible."""
     return b"auction/%s/%03d" % (transfer_id.hex().encode(), attempt)
 
 
@@ -130,7 +132,7 @@ def batches() -> bytes:
 
 
 def unattested(height: int) -> bytes:
-    """Mark: the batch of this height lacks its quorum, and something in it was live when last looked at (LSE-6)."""
+    """Mark of a batch by its height: it lacks its quorum, and something in it was live when last looked at (LSE-6)."""
     return b"unattested/%020d" % height
 
 
@@ -140,7 +142,7 @@ def unattested_batches() -> bytes:
 
 
 def reports(domain_id: DomainId, number: int) -> bytes:
-    """Reports for one segment."""
+    """Reports for one segment, while there are any."""
     return b"reports/%010d/%020d" % (domain_id, number)
 
 
@@ -150,7 +152,7 @@ def domain_reports(domain_id: DomainId) -> bytes:
 
 
 def open_transfer(origin: DomainId, destination: DomainId, acceptance: int) -> bytes:
-    """TransferId reference of an undecided transfer (ACCEPTED or WAITING) of a lane, in acceptance order."""
+    """Reference of an undecided transfer (ACCEPTED or WAITING) of a lane, in acceptance order."""
     return b"open/%010d/%010d/%020d" % (origin, destination, acceptance)
 
 
@@ -160,7 +162,7 @@ def open_transfers(origin: DomainId, destination: DomainId) -> bytes:
 
 
 def lease(destination: DomainId, valid_until_s: int, acceptance: int) -> bytes:
-    """Reference of an attempt that has not ended, by the time after which it is over."""
+    """Reference of a transfer whose attempt has not ended, by that attempt's ``valid_until_s``."""
     return b"lease/%010d/%020d/%020d" % (destination, valid_until_s, acceptance)
 
 
@@ -170,7 +172,7 @@ def leases(destination: DomainId) -> bytes:
 
 
 def slow_due(origin: DomainId, destination: DomainId, time_s: int, acceptance: int) -> bytes:
-    """Reference of a RECONCILED transfer of a lane, by the block time at which its slow decision is due."""
+    """Reference of a RECONCILED transfer of a lane whose ``slow_next_s`` is not 0, by it."""
     return b"slow_due/%010d/%010d/%020d/%020d" % (origin, destination, time_s, acceptance)
 
 
@@ -180,7 +182,7 @@ def slow_dues(origin: DomainId, destination: DomainId) -> bytes:
 
 
 def drop(time_s: int, acceptance: int) -> bytes:
-    """Reference of a SLOW or RECONCILED transfer, by the block time after which it is dropped."""
+    """Reference of a SLOW or RECONCILED transfer, by ``drop_after_s``."""
     return b"drop/%020d/%020d" % (time_s, acceptance)
 
 
@@ -190,7 +192,7 @@ def drops() -> bytes:
 
 
 def finished(height: int, acceptance: int) -> bytes:
-    """Reference of a COMPLETED transfer, by the height at which it finished (pruned after retention)."""
+    """Reference of a COMPLETED transfer, by ``finished_height``."""
     return b"finished/%020d/%020d" % (height, acceptance)
 
 
@@ -200,12 +202,12 @@ def finished_transfers() -> bytes:
 
 
 def stub(transfer_id: TransferId) -> bytes:
-    """Stub."""
+    """Stub of a transfer that is not accepted yet."""
     return b"stub/%s" % transfer_id.hex().encode()
 
 
 def stub_expiry(time_s: int, transfer_id: TransferId) -> bytes:
-    """Mark: a stub by its expiry."""
+    """Mark of a stub by ``expires_s``; its height is that of the stub's last event."""
     return b"stub_expiry/%020d/%s" % (time_s, transfer_id.hex().encode())
 
 
@@ -215,5 +217,5 @@ def stub_expiries() -> bytes:
 
 
 def tombstone(transfer_id: TransferId) -> bytes:
-    """Tombstone."""
+    """Tombstone of a transfer that had a decision and is gone."""
     return b"tombstone/%s" % transfer_id.hex().encode()

@@ -18,11 +18,13 @@ STREAM_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class RouterList:
-    """Routers an event names: all of them up to 16, else none and their hash (``connext.hash_routers``)."""
+    """Routers an event names: all of them up to 16, else none and their hash (BAT-2)."""
 
     count: U32
     routers: tuple[Address, ...]
+    """In the event's order."""
     digest: Hash | None
+    """The hash where there are more than 16, else absent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,19 @@ class XCalled:
 
     transfer_id: TransferId
     nonce: U64
+    """The event's."""
     info: TransferInfo
+    """The event's ``params``."""
     call_data_hash: Hash | None
+    """keccak of the real callData where it is longer than 8 KiB, else absent."""
     call_data_length: U32
     """Length of the real callData, also when it stands in ``info``."""
     asset: Address
+    """What the user paid with."""
     amount: int
+    """How much of it."""
     local: Address
+    """Local asset on the origin."""
     relayer_fees: tuple[RelayerFee, ...]
     """Fees of the same id that precede it in its transaction, per asset, the first four assets."""
     tx_hash: Hash
@@ -52,13 +60,18 @@ class Executed:
     canonical_domain: DomainId
     canonical_id: Hash
     bridged_amt: int
+    """Amount that the transfer is of."""
     routers: RouterList
+    """None on the slow path."""
     sequencer: Address
     """Unchecked by Connext where there are no routers."""
     local: Address
     asset: Address
+    """What the recipient got."""
     amount: int
+    """How much of it."""
     caller: Address
+    """Who called ``execute``."""
     tx_hash: Hash
 
 
@@ -70,7 +83,9 @@ class Reconciled:
     origin: DomainId
     local: Address
     routers: RouterList
+    """Whom the message repays; none on the slow path."""
     amount: int
+    """What the message brought, in the local asset."""
     tx_hash: Hash
 
 
@@ -111,6 +126,7 @@ class RouterAllowlistRemoved:
     """The router allowlist was switched off (``removed``) or on again."""
 
     removed: bool
+    """True: off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +134,7 @@ class OwnershipTransferred:
     """New owner of the diamond; the zero address switches the router check off."""
 
     owner: Address
+    """The new owner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +142,7 @@ class MaxRoutersPerTransferUpdated:
     """New limit of a path."""
 
     value: int
+    """Routers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +150,7 @@ class LiquidityFeeNumeratorUpdated:
     """New fee numerator, of 10,000."""
 
     value: int
+    """Of 10,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +170,9 @@ class AssetAdded:
     canonical_domain: DomainId
     canonical_id: Hash
     local: Address
+    """The asset's token on this domain."""
     adopted: Address
+    """What users pay and get there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +180,7 @@ class AssetRemoved:
     """An asset was delisted; ``key`` = keccak(abi.encode(canonicalId, canonicalDomain))."""
 
     key: Hash
+    """keccak(abi.encode(canonicalId, canonicalDomain))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +189,7 @@ class RelayerFeesIncreased:
 
     transfer_id: TransferId
     asset: Address
+    """Zero address: the native asset."""
     amount: int
 
 
@@ -176,6 +199,7 @@ class SlippageUpdated:
 
     transfer_id: TransferId
     slippage: int
+    """Of 10,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +214,9 @@ class SequencerChanged:
     """A sequencer was approved or removed."""
 
     sequencer: Address
+    """Its address."""
     approved: bool
+    """False: removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +224,9 @@ class RelayerChanged:
     """A relayer was approved or removed."""
 
     relayer: Address
+    """Its address."""
     approved: bool
+    """False: removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +234,9 @@ class RoleChanged:
     """A role was given (role ≠ 0) or taken (role = 0)."""
 
     account: Address
+    """Whose role."""
     role: U16
+    """0 none, 1 router admin, 2 watcher, 3 admin."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +246,9 @@ class PortalMinted:
     transfer_id: TransferId
     router: Address
     asset: Address
+    """What was minted."""
     amount: int
+    """How much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +257,9 @@ class PortalRepaid:
 
     transfer_id: TransferId
     asset: Address
+    """What was repaid."""
     caller: Address
+    """The router whose liquidity paid."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +268,7 @@ class PortalApprovalChanged:
 
     router: Address
     approved: bool
+    """False: removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +276,7 @@ class DiamondCut:
     """Code of the diamond changed; anything may have changed in silence."""
 
     data_hash: Hash
+    """keccak of the log's data."""
 
 
 EVENT_KINDS: dict[int, type] = {

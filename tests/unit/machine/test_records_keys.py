@@ -101,9 +101,9 @@ def test_keys_are_pinned() -> None:
 
 def test_the_protocol_tells_every_key() -> None:
     """TRE-1: who writes another node from docs/protocol.md makes the same keys."""
-    section = PROTOCOL.read_text().split("| key | record |\n")[1].split("\n\n")[0]
-    forms = [form for line in section.splitlines()[1:] for form in re.findall(r"`([^`]+)`", line.split("|")[1])]
-    patterns = [re.compile(re.sub(r"[A-Z]+(\d*)", make_pattern, form)) for form in forms]
+    section = PROTOCOL.read_text().split("<!-- table: keys -->\n")[1].split("<!-- end -->")[0]
+    forms = [line.split("`")[1] for line in section.splitlines()[2:]]
+    patterns = [re.compile(re.sub(r"\{\w+(?::(\d+))?\}", make_pattern, form)) for form in forms]
     every = [*(key for _, key in PREFIXES), *OTHERS]
     for key in every:
         assert len([pattern for pattern in patterns if pattern.fullmatch(key.decode())]) == 1, key
@@ -111,7 +111,7 @@ def test_the_protocol_tells_every_key() -> None:
 
 
 def make_pattern(name: "re.Match[str]") -> str:
-    """Digits where the name of a part ends in their number, else hex."""
+    """Digits where their number stands behind the name of a part, else hex."""
     return rf"\d{{{name[1]}}}" if name[1] else "([0-9a-f]{40}|[0-9a-f]{64})"
 
 
