@@ -8,7 +8,18 @@ from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id, hash_routers, keccak
 from abci_app.machine.params import FeeRow, Params
 from abci_app.machine.prune import PRUNED_PER_BLOCK_MAX
-from abci_app.machine.records import Asset, DecisionBatch, Liquidity, Mark, Queue, Stub, Tombstone, Transfer
+from abci_app.machine.records import (
+    Asset,
+    ChainState,
+    DecisionBatch,
+    Liquidity,
+    Mark,
+    Queue,
+    Stub,
+    Tombstone,
+    Transfer,
+    ValidatorSet,
+)
 from abci_app.machine.tx import encode_info_submission
 from tests.unit.machine.driver import (
     CANONICAL_ID,
@@ -196,3 +207,19 @@ def test_a_transfer_dropped_with_an_open_unattested_decision_leaves_nothing_behi
     assert net.read(keys.batch(height), DecisionBatch) is None
     assert not [key for key in net.state.values if key.startswith((b"unattested/", b"lease/", b"decision/", b"drop/"))]
     net.wait(2)
+
+
+# --- the chain's record -----------------------------------------------------------------------------------------------
+
+
+def test_epochs_move_on_with_the_blocks() -> None:
+    """COM-1, BAT-1: who votes on H+1 is not who executes it, once sets change."""
+    net = Network(PARAMS)
+    members = net.must(keys.epoch(1), ValidatorSet).members
+    for epoch in (2, 3):
+        net.change_or_write(keys.epoch(epoch), ValidatorSet(epoch, members))
+    net.change(keys.CHAIN, ChainState, epoch_last=1, epoch_executing=2, epoch_next=3)
+    net.run([])
+    assert (net.chain.epoch_last, net.chain.epoch_executing, net.chain.epoch_next) == (2, 3, 3)
+    net.run([])
+    assert (net.chain.epoch_last, net.chain.epoch_executing, net.chain.epoch_next) == (3, 3, 3)

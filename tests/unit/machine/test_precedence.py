@@ -145,3 +145,12 @@ def test_data_tells_each_bids_code_even_where_none_was_taken() -> None:
     result = process_tx(StateDelta(state), raw, HEIGHT, TIME_S)
     assert result.code is Code.BID_DUPLICATE
     assert result.data == bytes([Code.BID_DUPLICATE, Code.TRANSFER_UNKNOWN])
+
+
+def test_a_bundles_code_is_ok_if_any_bid_was_taken() -> None:
+    """BID-3: whichever it was."""
+    state = world()
+    early, late = valid_bid(TransferId(b"\x00" * 32)), valid_bid(TransferId(b"\xff" * 32))
+    result = process_tx(StateDelta(state), encode_bundle([early, GOOD, late]), HEIGHT, TIME_S)
+    assert result.code is Code.OK
+    assert result.data == bytes([Code.TRANSFER_UNKNOWN, Code.OK, Code.TRANSFER_UNKNOWN])
