@@ -125,6 +125,19 @@ def test_one_byte_of_call_data_is_call_data() -> None:
         assert net.transfer(transfer_id).has_call_data is bool(length)
 
 
+def test_the_call_data_of_a_blocks_decisions_counts_in_its_leaves() -> None:
+    """BAT-1: fifteen calls of 8 KiB are what a leaf holds; the sixteenth begins the next."""
+    net = Network(PARAMS)
+    infos = [net.info(call_data=bytes(8192)) for _ in range(16)]
+    net.block({A: [xcalled(info) for info in infos[:8]]})
+    txs = [bundle(compute_transfer_id(info), R1) for info in infos]
+    net.block({A: [xcalled(info) for info in infos[8:]]})
+    net.block(txs=txs)
+    batch = net.batch(net.height)
+    assert batch is not None
+    assert [len(leaf.sequences) for leaf in batch.leaves] == [15, 1]
+
+
 # --- stubs ------------------------------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from abci_app.machine.codec import Signature
 from abci_app.machine.connext import recover_address, sign_digest
 from abci_app.machine.extension import DomainReport, SignedBatch, encode_commit
 from abci_app.machine.records import BatchSignature, DecisionBatch, Report, Reports
-from abci_app.machine.reports import process_commit
+from abci_app.machine.reports import compute_agreed, process_commit
 from tests.unit.machine.driver import ROUTERS, A, Network
 from tests.unit.machine.small_world import key_address
 from tests.unit.machine.test_reports import D1, D2, D3, D4, PARAMS, said
@@ -106,3 +106,23 @@ def test_an_attested_batch_takes_no_more_signatures() -> None:
     assert (batch.attested_height, [each.member for each in batch.signatures]) == (net.height, [0, 1, 3])
     net.run([encode_commit(net.commit_of({2: signed[2]}))])
     assert net.must(keys.batch(height), DecisionBatch) == batch
+
+
+@pytest.mark.parametrize("powers, who, attested", [
+    ((1, 1, 1), (0, 1), False), ((1, 1, 1), (0, 1, 2), True),
+    ((2, 2, 1, 1), (0, 1), False), ((2, 2, 1, 1), (0, 1, 2), True),
+])
+def test_two_thirds_exactly_are_not_enough(powers: tuple[int, ...], who: tuple[int, ...], attested: bool) -> None:
+    """BAT-5, REP-2: more than that; gates count alike."""
+    net = Network(PARAMS, powers=powers, signing=False)
+    net.assign(ROUTERS[0])
+    said_by = {}
+    for member in who:
+        key = net.key_of_member(member)
+        height, epoch, digest = list_owed(net.delta, key_address(key))[0]
+        said_by[member] = ((SignedBatch(height, epoch, sign_digest(key, digest)),), (DomainReport(A, 3, (D1,)),))
+    assert net.domain(A).cursor.number == 2
+    state = net.delta
+    process_commit(state, net.commit_of(said_by))
+    assert (state.must(keys.batch(2), DecisionBatch).attested_height > 0) is attested
+    assert compute_agreed(state, A) == ({3: D1} if attested else {})
