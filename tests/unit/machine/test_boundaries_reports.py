@@ -126,3 +126,16 @@ def test_two_thirds_exactly_are_not_enough(powers: tuple[int, ...], who: tuple[i
     process_commit(state, net.commit_of(said_by))
     assert (state.must(keys.batch(2), DecisionBatch).attested_height > 0) is attested
     assert compute_agreed(state, A) == ({3: D1} if attested else {})
+
+
+def test_signatures_stand_by_member_whoever_came_first() -> None:
+    """BAT-5: the record's bytes are hashed."""
+    net = Network(PARAMS, signing=False)
+    net.assign(ROUTERS[0])
+    for member in (2, 0):
+        key = net.key_of_member(member)
+        height, epoch, digest = list_owed(net.delta, key_address(key))[0]
+        signed = SignedBatch(height, epoch, sign_digest(key, digest))
+        net.run([encode_commit(net.commit_of({member: ((signed,), ())}))])
+    batch = net.batch(2)
+    assert batch is not None and [each.member for each in batch.signatures] == [0, 2]
