@@ -1,11 +1,13 @@
 """The relayer while something is wrong: no money, an endpoint or a node that is away or lies, a stuck transaction."""
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from abci_app.bridge.chain import EvmChain
 from abci_app.evm.account import Transaction
 from abci_app.evm.types import Fees
 from testnet.chains import set_balance
@@ -186,6 +188,30 @@ def test_a_transaction_that_blocks_pass_over_is_replaced(
     assert world.executions(world.offers[0]) == 1
     assert world.nonces() == (1, 1)
     assert lines.named("replacing")[0]["max_fee_wei"] * 8 >= offered_wei * 9
+
+
+def test_a_base_fee_that_rises_before_it_is_sent_holds_nothing_up(
+    world: Crossing, lines: Lines, by_hand: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """anvil, like sequencers of rollups, takes nothing below the base fee: the same bytes would be refused for ever."""
+    send, risen = EvmChain.send, threading.Event()
+
+    def send_later(chain: EvmChain, raw: bytes) -> bytes:
+        if not risen.is_set():
+            risen.set()
+            by_hand(60 * GWEI)
+        return send(chain, raw)
+
+    monkeypatch.setattr(EvmChain, "send", send_later)
+    world.decide(world.offer(world.scene.execution()))
+    with relaying(world.home()):
+        wait_for(lambda: "transaction-refused" in lines.causes(), "the refusal")
+        for _ in range(3):
+            by_hand(60 * GWEI)
+        wait_for(lambda: lines.named("replacing"), "its replacement")
+        by_hand(60 * GWEI)
+        wait_for(lambda: world.executions(world.offers[0]), "its execution")
+    assert world.nonces() == (1, 1)
 
 
 def test_what_is_stuck_and_useless_is_cancelled(
