@@ -16,7 +16,7 @@ from abci_app.machine.connext import (
     recover_address,
 )
 from abci_app.machine.merkle import compute_root_from_proof
-from abci_app.machine.params import LEAF_ENTRIES_MAX
+from abci_app.machine.params import LEAF_ENTRIES_MAX, PATH_LENGTHS
 from abci_app.machine.records import EMPTY_ADDRESS, Decision, DecisionKind, Leaf
 from abci_app.machine.tx import decode_transfer_info
 from abci_app.pb import query_pb2 as pb
@@ -69,6 +69,7 @@ def parse_execution(
 
 def _parse_decision(message: pb.Decision, place: Place) -> Decision:
     _require(len(message.transfer_id) == 32, "a transferId is no hash")
+    _require(len(message.routers) <= PATH_LENGTHS[-1], f"a path of {len(message.routers)} routers")
     _require(all(len(router) == 20 for router in message.routers), "a router is no address")
     _require(message.valid_until_s < TIME_MAX_S, f"decision {message.sequence}: valid until {message.valid_until_s}")
     kind = DecisionKind.FAST if message.routers else DecisionKind.SLOW

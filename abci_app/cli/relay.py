@@ -25,7 +25,7 @@ def register(app: typer.Typer, summary: str) -> None:
 def relay(
     home: Annotated[Path, typer.Option(help="The relayer's folder: config.toml and its key.")],
     node: Annotated[list[str] | None, typer.Option(
-        help="host:port of a node's gRPC, instead of those in config.toml; may be repeated, tried in order.",
+        help="host:port of a node's gRPC, instead of those in config.toml; may be repeated: they take turns.",
     )] = None,
     rank_stagger: Annotated[float | None, typer.Option(
         help="Seconds that each relayer of stagger.relayers waits for the one before it, instead of config.toml's.",

@@ -129,5 +129,9 @@ def test_what_is_too_much_is_not_looked_at() -> None:
     answer.entries.extend([answer.entries[0]] * 32)
     with pytest.raises(PayloadInvalid, match="33 entries"):
         parse(key, answer)
+    key, answer = make_answer(OFFERS[0])
+    answer.entries[0].decision.routers.extend([answer.entries[0].decision.routers[0]] * 100_000)
+    with pytest.raises(PayloadInvalid, match="a path of 100001 routers"):
+        parse(key, answer)
     with pytest.raises(PayloadInvalid, match="batch 0"):
         parse(key, pb.ExecutionResponse())
