@@ -6,9 +6,17 @@ from coincurve._libsecp256k1 import ffi
 
 from abci_app.machine import keys
 from abci_app.machine.batches import list_owed
-from abci_app.machine.codec import Signature
+from abci_app.machine.codec import DomainId, Signature
 from abci_app.machine.connext import recover_address, sign_digest
-from abci_app.machine.extension import DomainReport, SignedBatch, encode_commit
+from abci_app.machine.extension import (
+    DomainReport,
+    SignedBatch,
+    encode_commit,
+    encode_extension,
+    is_acceptable,
+    parse_extension,
+)
+from abci_app.machine.params import EXTENSION_BYTES_MAX
 from abci_app.machine.records import BatchSignature, DecisionBatch, Report, Reports
 from abci_app.machine.reports import compute_agreed, process_commit
 from tests.unit.machine.driver import ROUTERS, A, Network
@@ -139,3 +147,24 @@ def test_signatures_stand_by_member_whoever_came_first() -> None:
         net.run([encode_commit(net.commit_of({member: ((signed,), ())}))])
     batch = net.batch(2)
     assert batch is not None and [each.member for each in batch.signatures] == [0, 2]
+
+
+# --- extensions -------------------------------------------------------------------------------------------------------
+
+
+def extension_of(signatures: int, digests: list[int]) -> bytes:
+    """A canonical extension with as many signatures, and a report with as many digests of each of as many domains."""
+    signed = tuple(SignedBatch(1 + each, 1, Signature(bytes(65))) for each in range(signatures))
+    reports = tuple(DomainReport(DomainId(1 + at), 1, (D1,) * count) for at, count in enumerate(digests))
+    return encode_extension(signed, reports)
+
+
+@pytest.mark.parametrize("signatures, digests, size", [
+    (3, [1] * 20 + [3] * 8, EXTENSION_BYTES_MAX), (2, [1] * 17 + [3] * 10, EXTENSION_BYTES_MAX + 1),
+])
+def test_two_kib_and_no_byte_more(signatures: int, digests: list[int], size: int) -> None:
+    """EXT-2, EXT-3: refusing a vote's extension drops the vote, so all draw the line at one byte."""
+    raw = extension_of(signatures, digests)
+    assert len(raw) == size
+    assert is_acceptable(raw) is (size <= EXTENSION_BYTES_MAX)
+    assert (parse_extension(raw) is not None) is (size <= EXTENSION_BYTES_MAX)

@@ -154,3 +154,32 @@ def test_a_bundles_code_is_ok_if_any_bid_was_taken() -> None:
     result = process_tx(StateDelta(state), encode_bundle([early, GOOD, late]), HEIGHT, TIME_S)
     assert result.code is Code.OK
     assert result.data == bytes([Code.TRANSFER_UNKNOWN, Code.OK, Code.TRANSFER_UNKNOWN])
+
+
+FIELD = b"\xff" * 200
+"""What no message begins with."""
+
+
+@pytest.mark.parametrize("raw, code", [
+    (b"\x0a", Code.TX_MALFORMED),
+    (b"\x0a\x01", Code.TX_MALFORMED),
+    (b"\x0a\x01\xff", Code.TX_NOT_CANONICAL),
+    (b"\x7a\x00", Code.TX_NOT_CANONICAL),
+    (b"\x82\x01\x00", Code.TX_MALFORMED),
+    (b"\x8a\x01\x00", Code.TX_MALFORMED),
+    (b"\x08\x01", Code.TX_MALFORMED),
+    (b"\x0b\x0c", Code.TX_MALFORMED),
+    (b"\x0d\x00\x00\x00\x00", Code.TX_MALFORMED),
+    (b"\x0a\x7f" + FIELD[:127], Code.TX_NOT_CANONICAL),
+    (b"\x0a\x7f" + FIELD[:126], Code.TX_MALFORMED),
+    (b"\x0a\x80\x01" + FIELD[:128], Code.TX_NOT_CANONICAL),
+    (b"\x0a\x80\x01" + FIELD[:127], Code.TX_MALFORMED),
+    (b"\x0a\x80\x80\x80\x80\x00", Code.TX_NOT_CANONICAL),
+    (b"\x0a\x80\x80\x80\x80\x80\x00", Code.TX_MALFORMED),
+    (b"\x0a\xff\xff\xff\xff\xff", Code.TX_MALFORMED),
+    (b"\x0a\xff\xff\xff\xff\x7f", Code.TX_MALFORMED),
+])
+def test_which_of_two_refusals_bytes_get_is_no_librarys_choice(raw: bytes, code: Code) -> None:
+    """TX-1: one whole length-delimited field in front, a tag of one byte and a length of one to five, or none."""
+    result = process_tx(StateDelta(world()), raw, HEIGHT, TIME_S)
+    assert result.code is code

@@ -1,5 +1,6 @@
 """PrepareProposal: what goes in, in which order, what waits, within how many bytes; always accepted by others."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -11,7 +12,9 @@ from abci_app.abci import messages as pb
 from abci_app.abci import tx_bytes_in_block
 from abci_app.machine.codes import InvariantBroken
 from abci_app.machine.extension import INJECTED_COMMIT, INJECTED_SEGMENT, VoteFlag, decode_commit
+from abci_app.machine.stream import compute_digest, decode_segment, encode_segment
 from abci_app.machine.tx import encode_bundle
+from abci_app.observer.snapshot import ObservedDomain, ObservedSegment
 from tests.unit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, valid_bid
 from tests.unit.node.small_chain import Network, make_info, make_xcalled
 
@@ -124,6 +127,33 @@ def test_injected_bytes_are_reserved_first(net: Network) -> None:
     (pruned,) = net.prepare(0, [BIDS[0]], max_tx_bytes=need[0] - 1)
     assert not any(entry.signature for entry in decode_commit(pruned).entries)
     assert net.is_accepted([pruned], node=1)
+
+
+def test_a_segment_that_fits_to_the_byte_is_proposed(net: Network) -> None:
+    net.chains[ORIGIN].add([XCALLED[0]])
+    net.see()
+    net.step()
+    commit, segment = net.prepare(0)
+    need = tx_bytes_in_block(commit) + tx_bytes_in_block(segment)
+    assert net.prepare(0, max_tx_bytes=need) == [commit, segment]
+    assert net.prepare(0, max_tx_bytes=need - 1) == [commit]
+
+
+def test_what_is_agreed_and_against_a_rule_is_withheld(net: Network) -> None:
+    """SEG-3, REP-4: more than two thirds may be wrong alike; a block with it would be refused by themselves."""
+    chain = net.chains[ORIGIN]
+    segment, _ = chain.next_segment([XCALLED[0]])
+    raw = encode_segment(replace(segment, end_index=7))
+    wrong = ObservedDomain(ORIGIN, (ObservedSegment(1, raw, compute_digest(chain.digest, raw)),))
+    net.chains[DESTINATION].add()
+    net.see()
+    for validator in net.validators:
+        validator.observer.domains[ORIGIN] = wrong
+    net.step()
+    block = net.prepare(0)
+    assert [decode_segment(tx[2:]).domain for tx in block[1:]] == [DESTINATION]
+    assert [net.is_accepted(block, node) for node in range(4)] == [True] * 4
+    assert not net.is_accepted([block[0], INJECTED_SEGMENT + raw, *block[1:]])
 
 
 MEMPOOL = st.lists(st.sampled_from([*BIDS, JUNK, b"", b"\0\1x", b"\0\2x", b"\0\7", encode_bundle(
