@@ -108,6 +108,18 @@ def test_votes_that_do_not_verify_are_pruned_and_the_rest_counts(net: Network) -
     assert net.is_accepted(block, node=1)
 
 
+@pytest.mark.parametrize("flag", [VoteFlag.NIL, VoteFlag.ABSENT])
+def test_what_votes_otherwise_says_nothing(net: Network, flag: VoteFlag) -> None:
+    """COM-2: even where an engine hands its extension on, signed and all."""
+    net.chains[ORIGIN].add([XCALLED[0]])
+    net.see()
+    net.step()
+    net.votes[3].block_id_flag = flag
+    block = net.prepare(0)
+    assert [bool(entry.signature) for entry in decode_commit(block[0]).entries] == [True, True, True, False]
+    assert net.is_accepted(block, node=1)
+
+
 def test_empty_extensions_travel_as_pruned(net: Network) -> None:
     net.step()
     (commit,) = net.prepare(0)

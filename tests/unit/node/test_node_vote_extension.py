@@ -12,6 +12,7 @@ from abci_app.machine.batches import compute_digest
 from abci_app.machine.codec import DomainId, Hash, Signature, decode, encode
 from abci_app.machine.connext import recover_address
 from abci_app.machine.extension import (
+    INJECTED_SEGMENT,
     DomainReport,
     Extension,
     SignedBatch,
@@ -21,6 +22,7 @@ from abci_app.machine.extension import (
 )
 from abci_app.machine.params import EXTENSION_BYTES_MAX
 from abci_app.machine.records import DecisionBatch, Domain
+from abci_app.machine.stream import decode_segment, encode_segment
 from abci_app.machine.tx import encode_bundle
 from abci_app.node.signer import Signer
 from abci_app.node.vote_extension import BUDGET_S, extend
@@ -108,6 +110,20 @@ def test_the_block_s_own_segments_move_the_cursor(net: Network) -> None:
     assert reports(say(net, txs=block[1:])) == {ORIGIN: (5, 2)}
     assert reports(say(net, txs=[])) == {ORIGIN: (1, 4)}  # the commit of this block counted for nothing
     assert reports(say(net, txs=[b"\0\1junk", b"\0\2junk"])) == {ORIGIN: (1, 4)}
+
+
+@pytest.mark.parametrize("spoil", [
+    lambda segment: replace(segment, domain=DomainId(9)),
+    lambda segment: replace(segment, number=2),
+    lambda segment: replace(segment, number=0),
+])
+def test_segments_that_follow_nothing_move_no_cursor(net: Network, spoil) -> None:
+    """EXT-4: a block that nobody here has processed may hold anything; what is said is what is seen."""
+    net.chains[ORIGIN].add([XCALLED[0]])
+    net.see()
+    segment = decode_segment(net.chains[ORIGIN].segments[0].raw)
+    said = say(net, txs=[INJECTED_SEGMENT + encode_segment(spoil(segment))])
+    assert reports(said) == {ORIGIN: (1, 1)} == reports(say(net))
 
 
 def test_a_stream_that_is_not_the_accepted_one_has_nothing_to_say(net: Network) -> None:
