@@ -30,6 +30,8 @@ PAID_FAILURES_MAX = 3
 SHUNNED_AFTER = 2
 """Payments in vain for one transfer, over all its attempts: a receiver may take every simulation and refuse every
 transaction, and each attempt allows it twice the gas of the one before."""
+PAUSED_MAX = 10_000
+"""Leaves whose tries are remembered; a node may invent any number that nobody has signed."""
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Before a leaf that cannot be executed now is tried again; the last one repeats until its lease is over."""
 
@@ -225,6 +227,8 @@ class Worker:
 
     def _pause(self, key: LeafKey) -> None:
         tries = self._pauses.get(key, (0, 0.0))[0]
+        if len(self._pauses) >= PAUSED_MAX:
+            self._pauses = {each: self._pauses[each] for each in self._follower.leaves if each in self._pauses}
         self._pauses[key] = (tries + 1, self._clock() + PAUSES_S[min(tries, len(PAUSES_S) - 1)])
 
     def _settle(self, key: LeafKey, reason: str) -> None:

@@ -18,7 +18,7 @@ from abci_app.router.errors import ConfigInvalid, NodeRefused, NodeUnavailable, 
 from abci_app.router.keeper import Keeper
 from abci_app.router.ledger import BidState, Ledger
 from abci_app.router.network import Chains, Network
-from abci_app.router.origin import Claims
+from abci_app.router.origin import Claim, Claims
 from abci_app.router.pending import Order
 from abci_app.router.watch import ChainWatch, SeenTransfer
 
@@ -174,9 +174,17 @@ class Agent:
                     self._stopping.set()
 
     def _watch(self, watch: ChainWatch) -> None:
-        watch.look_up(self._take)
+        watch.look_up(self._take_claimed)
         while watch.step(self._take_seen) and not self._stopping.is_set():
             pass
+
+    def _take_claimed(self, claim: Claim) -> None:
+        if claim.standing is None:
+            self._take(claim.order)
+        elif self._ledger is not None and self._ledger.find(claim.order.transfer_id) is None:
+            self._ledger.record(claim.standing)
+            lengths = list(claim.standing.path_lengths)
+            self._log("bid_adopted", transfer_id="0x" + claim.order.transfer_id.hex(), path_lengths=lengths)
 
     def _take_seen(self, seen: SeenTransfer) -> None:
         self._take(Order(seen.transfer_id, seen.info.destination_domain, seen.info))

@@ -98,13 +98,22 @@ class Keeper:
         bid = self._ledger.find(transfer_id)
         if standing is not None:
             self._missing_since.pop(transfer_id, None)
-            if not standing.withdrawn and standing.path_lengths:
-                self._adopt(answer.transfer, transfer_id, tuple(standing.path_lengths), bid)
-            return
-        if bid is not None and bid.state is BidState.SUBMITTED:
+            if standing.withdrawn or not standing.path_lengths or (bid and bid.state is not BidState.CLOSED):
+                return
+            if bid is not None:
+                self._set_state(bid, BidState.SUBMITTED, answer.transfer.status)
+                return
+        elif bid is not None and bid.state is BidState.SUBMITTED:
             if not self._is_lost(transfer_id):
                 return
             self._client.pass_over()  # who took it and lost it does not get it again
+        self._claim(transfer_id, answer, standing)
+
+    def _claim(
+        self, transfer_id: TransferId, answer: query_pb2.TransferResponse, standing: query_pb2.StandingBid | None
+    ) -> None:
+        """Have the order looked up on its origin: to be bid on, or, where this router's bid stands without the ledger's
+        knowing, to be counted. It is a node's word, so nothing is signed or written for it before."""
         try:
             info = decode_transfer_info(answer.transfer_info)
         except Rejected:
@@ -115,8 +124,16 @@ class Keeper:
                 reason = f"domain {info.origin_domain} is not in config.toml: nobody can tell whether it was made there"
                 self._refusals.note(transfer_id, "not_bidding", "origin_not_watched", reason)
             return
+        transfer = answer.transfer
         order = Order(transfer_id, transfer.destination, info, is_missing=True)
-        claims.add(Claim(order, answer.transfer.origin_tx))
+        held = None
+        if standing is not None:
+            lengths = tuple(standing.path_lengths)
+            share = max(compute_share(int(transfer.amount), length) for length in lengths)
+            held = SignedBid(
+                transfer_id, transfer.destination, transfer.local, share, lengths, (), BidState.SUBMITTED
+            )
+        claims.add(Claim(order, transfer.origin_tx, held))
 
     def _is_claimed(self, transfer_id: bytes) -> bool:
         return any(transfer_id in claims for claims in self._claims.values())
@@ -130,24 +147,6 @@ class Keeper:
         while len(self._missing_since) > REMEMBERED_MAX:
             del self._missing_since[next(iter(self._missing_since))]
         return True
-
-    def _adopt(
-        self, transfer: query_pb2.Transfer, transfer_id: TransferId, lengths: tuple[int, ...], bid: SignedBid | None
-    ) -> None:
-        """Count a bid that stands and is not known to be open: it binds this router's liquidity all the same.
-
-        It is a node's word, so nothing is signed for it.
-        """
-        if bid is not None and bid.state is not BidState.CLOSED:
-            return
-        if bid is not None:
-            self._ledger.set_state(transfer_id, BidState.SUBMITTED)
-        else:
-            share = max(compute_share(int(transfer.amount), length) for length in lengths)
-            self._ledger.record(SignedBid(
-                transfer_id, transfer.destination, transfer.local, share, lengths, (), BidState.SUBMITTED
-            ))
-        self._log("bid_adopted", transfer_id="0x" + transfer_id.hex(), path_lengths=list(lengths))
 
     def _set_state(self, bid: SignedBid, state: BidState, status: str) -> None:
         self._ledger.set_state(bid.transfer_id, state)

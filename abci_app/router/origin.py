@@ -13,6 +13,7 @@ from abci_app.evm.connext_events import TOPICS
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Receipt
 from abci_app.router.errors import Refused
+from abci_app.router.ledger import SignedBid
 from abci_app.router.pending import Order
 
 CLAIMS_MAX = 1_000
@@ -26,6 +27,8 @@ class Claim:
     order: Order
     origin_tx: bytes
     """32 bytes, or none where the node does not know."""
+    standing: SignedBid | None = None
+    """What the node says that this router has bid, where the ledger knows of nothing."""
 
 
 class Claims:

@@ -14,7 +14,6 @@ from abci_app.router.config import WatchedChain
 from abci_app.router.errors import Refused
 from abci_app.router.ledger import Ledger
 from abci_app.router.origin import Claim, Claims, require_order
-from abci_app.router.pending import Order
 
 RANGE_BLOCKS = 500
 """Blocks of one step: public endpoints refuse longer ranges of logs."""
@@ -78,7 +77,7 @@ class ChainWatch:
         self._ledger.save_cursor(self._chain.domain, last)
         return last < final
 
-    def look_up(self, take: Callable[[Order], None]) -> None:
+    def look_up(self, take: Callable[[Claim], None]) -> None:
         """Look at every claim of this chain once; ``take`` those that are true. Raises EvmError: the rest waits."""
         claims = [claim for claim in self._claims.list_all() if not self._is_settled(claim)]
         if not claims:
@@ -91,7 +90,7 @@ class ChainWatch:
             except Refused as refused:
                 self._refusals.note(claim.order.transfer_id, "not_bidding", refused.cause, str(refused))
             else:
-                take(claim.order)
+                take(claim)
             self._claims.done(claim)
 
     def _is_settled(self, claim: Claim) -> bool:

@@ -181,9 +181,9 @@ def test_orders_are_seen_once_they_are_final(bridge: Bridge, tmp_path: Path) -> 
     [log] = rpc.logs(bridge.connext(HUB).address, 0, rpc.block_number(), [TOPICS["XCalled"]])[-1:]
     order = Order(seen[0].transfer_id, SPOKE, info, is_missing=True)
     invented = replace(order, transfer_id=TransferId(b"\x05" * 32))
-    taken: list[Order] = []
+    taken: list[Claim] = []
     for each in (order, invented):
         claims.add(Claim(each, log.tx_hash))
     watch.look_up(taken.append)
-    assert (taken, lines) == ([order], ["not_on_origin"]), "what nodes say is looked up in the receipt"
+    assert ([claim.order for claim in taken], lines) == ([order], ["not_on_origin"])
     ledger.close()

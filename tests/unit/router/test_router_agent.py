@@ -225,24 +225,33 @@ def test_an_order_of_a_chain_that_is_not_watched_is_not_signed_for(world: World)
         assert world.bids() == []
 
 
-def test_a_bid_that_only_a_node_knows_of_is_counted_and_not_signed(world: World) -> None:
-    """Its claim that this router's bid stands must not make the router sign it, nor hand it over later."""
+@pytest.mark.parametrize("is_real", [True, False])
+def test_a_bid_that_only_a_node_knows_of_is_counted_and_not_signed(world: World, is_real: bool) -> None:
+    """Its claim that this router's bid stands must not make the router sign it, nor hand it over later. Where the
+    order was never made, not even the claim is kept: a node could fill ledger and liquidity with such."""
     info = world.info(amount=1000)
     transfer_id = compute_transfer_id(info)
     with running(world.save()) as (_, log):
         wait_watching(log, world)
         # No one is feasible, so that it stays undecided; the network has a bid that this router never made.
         world.node.network.change(keys.liquidity(B, local_of(B), ROUTER), Liquidity, balance=0)
-        world.accept(info, is_real=False)
+        world.chains[B].chain.reverting.add(info.to)
+        world.accept(info, is_real=is_real)
         world.node.mempool.append(bundle(transfer_id, ROUTER))
         world.node.commit()
-        wait_until(lambda: log.of("bid_adopted"), log.lines)
-        [adopted] = open_ledger(world).list_unfinished()
-        assert (adopted.transfer_id, adopted.share, adopted.signatures) == (transfer_id, 1000, ())
+        if is_real:
+            wait_until(lambda: log.of("bid_adopted") or log.of("not_bidding"), log.lines)
+            wait_until(lambda: log.of("bid_adopted"), log.lines)
+            [adopted] = open_ledger(world).list_unfinished()
+            assert (adopted.transfer_id, adopted.share, adopted.signatures) == (transfer_id, 1000, ())
+        else:
+            wait_until(lambda: log.of("not_bidding", cause="not_on_origin"), log.lines)
+            assert open_ledger(world).list_unfinished() == []
         stranger = Address(b"\x99" * 20)
         world.node.network.change(keys.bid(transfer_id, ROUTER), Bid, router=stranger)  # and now it has none any more
         world.node.commit()
-        wait_until(lambda: log.of("not_bidding", transfer_id="0x" + transfer_id.hex()), log.lines)
+        cause = "would_revert" if is_real else "not_on_origin"
+        wait_until(lambda: log.of("not_bidding", transfer_id="0x" + transfer_id.hex(), cause=cause), log.lines)
         assert world.bids() == []
 
 
@@ -275,7 +284,7 @@ def test_a_closed_bid_that_stands_after_all_counts(world: World) -> None:
     world.node.mempool.append(bundle(transfer_id, ROUTER))
     world.node.commit()
     with running(home) as (_, log):
-        wait_until(lambda: log.of("bid_adopted"), log.lines)
+        wait_until(lambda: log.of("bid_submitted"), log.lines)
         world.order(world.info(amount=1000))
         wait_until(lambda: log.of("not_bidding", cause="liquidity_short"), log.lines)
         [again] = open_ledger(world).list_unfinished()

@@ -80,10 +80,10 @@ class Watched:
 
     def look_up(self, claim: Claim) -> list[Order]:
         """Orders that turn out to be true."""
-        found: list[Order] = []
+        found: list[Claim] = []
         self.claims.add(claim)
         self.watch.look_up(found.append)
-        return found
+        return [each.order for each in found]
 
     def step(self) -> list[bytes]:
         """Ids seen by steps until there are no more."""
