@@ -534,10 +534,6 @@ class Stub:
     """Transaction of the last Reconciled; zero where there was none."""
     expires_s: U64
     """Block time after which it is forgotten (LIM-4)."""
-    amount: int = 0
-    """What the last Reconciled brought; zero before one."""
-    local: Address = Address(bytes(20))
-    """Local asset that the last Reconciled named; zero before one."""
 
 
 @dataclass(frozen=True, slots=True)

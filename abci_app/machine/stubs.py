@@ -25,9 +25,7 @@ def keep_reconciled(scope: Scope, domain_id: DomainId, event: Reconciled) -> Non
     """Keep a Reconciled of an unknown transfer."""
     stub = find_stub(scope, domain_id, event.transfer_id, event.origin)
     if stub is not None:
-        _put(scope, event.transfer_id, replace(
-            stub, reconciled=True, reconciled_tx=event.tx_hash, amount=event.amount, local=event.local
-        ))
+        _put(scope, event.transfer_id, replace(stub, reconciled=True, reconciled_tx=event.tx_hash))
 
 
 def find_stub(scope: Scope, domain_id: DomainId, transfer_id: TransferId, origin: DomainId) -> Stub | None:

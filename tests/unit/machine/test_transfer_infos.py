@@ -57,8 +57,7 @@ def world_with_hash_only(**changes: Any) -> MemoryState:
 def world_with_stub(**changes: Any) -> MemoryState:
     """A state with a reconciled stub."""
     state = first_state()
-    stub = Stub(ORIGIN, DESTINATION, False, True, (), EMPTY_HASH, Hash(b"\x05" * 32), EXPIRES_S, 1000,
-                LOCALS[DESTINATION])
+    stub = Stub(ORIGIN, DESTINATION, False, True, (), EMPTY_HASH, Hash(b"\x05" * 32), EXPIRES_S)
     put_record(state, keys.stub(ID), replace(stub, **changes))
     put_record(state, keys.stub_expiry(EXPIRES_S, ID), Mark(3))
     return state
