@@ -12,6 +12,7 @@ from abci_app.machine.stream import (
     RelayerFeesIncreased,
     RouterAllowlistRemoved,
     RouterLiquidityAdded,
+    RouterLiquidityRemoved,
     RouterRemoved,
     SlippageUpdated,
 )
@@ -97,7 +98,8 @@ def test_the_fee_of_the_second_attempt_is_twice_the_row_exactly() -> None:
         net.block()
         net.let_lease_end()
         assert net.status(transfer_id) == status
-        assert len(net.transfer(transfer_id).attempts) == (2 if paid == 20 else 1)
+        ends = [attempt.end for attempt in net.transfer(transfer_id).attempts]
+        assert ends == ([AttemptEnd.RENEWED, AttemptEnd.OPEN] if paid == 20 else [AttemptEnd.OVER])
 
 
 def test_fees_are_kept_by_asset_whatever_order_they_come_in() -> None:
@@ -140,6 +142,8 @@ def test_a_router_that_no_event_named_may_win_where_nobody_needs_approval(monkey
     assert net.transfer(transfer_id).attempts[0].routers == (STRANGER,)
     candidate, = net.auction(transfer_id).candidates
     assert (candidate.approved, candidate.eligible, candidate.cool_down_until) == (True, True, 0)
+    net.block({B: [RouterLiquidityRemoved(STRANGER, local_of(B), 5000)]})
+    assert net.router(STRANGER).faults == 1
 
 
 def test_losing_approval_is_no_fault_while_only_others_serve() -> None:
