@@ -76,7 +76,9 @@ from abci_app.machine.transfers import UNDECIDED, get_transfer
 from abci_app.machine.tree import Tree
 from abci_app.machine.tx import encode_info_submission
 from tests import slow_tree
+from tests.property.decision_checks import check_decisions_of_block
 from tests.property.machine_invariants import check_all, list_transfers
+from tests.property.stream_book import check_book
 from tests.slow_tree import slow_root
 from tests.unit.machine.driver import (
     CANONICAL_ID,
@@ -331,6 +333,9 @@ def run(seed: int, blocks: int = BLOCKS) -> Chaos:
             check_all(chaos.net.state)
             check_bytes(chaos.net.state)
             check_new_sequences(chaos.net, first)
+            assert chaos.net.result is not None
+            check_book(chaos.before, chaos.net.state, chaos.net.blocks[-1], chaos.net.result)
+            check_decisions_of_block(chaos.before, chaos.net.state)
             check_again(chaos)
             if number % 20 == 19:
                 assert slow_root(chaos.net.state.values) == chaos.net.tree.root

@@ -38,7 +38,9 @@ from abci_app.machine.stream import (
 )
 from abci_app.machine.tree import Tree
 from abci_app.machine.tx import encode_info_submission
+from tests.property.decision_checks import check_decisions_of_block
 from tests.property.machine_invariants import check_all, list_transfers
+from tests.property.stream_book import check_book
 from tests.unit.machine.driver import (
     CANONICAL_ID,
     ROUTERS,
@@ -237,6 +239,8 @@ class Machine(RuleBasedStateMachine):
         self.txs = []
         self.check_no_trace(before, tree)
         self.check_new_decisions(before)
+        check_book(before, net.state, net.blocks[-1], result)
+        check_decisions_of_block(before, net.state)
         if result.batch is not None:
             decisions = {decision.sequence: decision for decision in net.decisions()}
             assert result.batch.root == compute_root(list_leaf_hashes(result.batch, decisions))

@@ -27,7 +27,9 @@ from abci_app.machine.stream import (
 )
 from abci_app.machine.tree import Tree
 from abci_app.machine.tx import encode_info_submission
+from tests.property.decision_checks import check_decisions_of_block
 from tests.property.machine_invariants import check_all, list_transfers
+from tests.property.stream_book import check_book
 from tests.unit.machine.driver import (
     ROUTERS,
     A,
@@ -88,7 +90,10 @@ class Traffic:
         lag = 50 if self.one_in(12) else 0
         seconds = self.dice.choice((1, 1, 1, 2, 4))
         clocks = dict.fromkeys(DOMAINS, self.net.time_s + seconds - lag)
-        self.net.block(self.events, self.txs, seconds, clocks, proposer=self.dice.randrange(4))
+        before = MemoryState(self.net.state.values)
+        result = self.net.block(self.events, self.txs, seconds, clocks, proposer=self.dice.randrange(4))
+        check_book(before, self.net.state, self.net.blocks[-1], result)
+        check_decisions_of_block(before, self.net.state)
         self.seen.update(self.net.kinds())
         self.seen.update(transfer.status.name for transfer in list_transfers(self.net.state))
 
