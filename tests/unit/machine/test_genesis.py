@@ -227,6 +227,7 @@ def test_gen_1_refuses_values_of_another_form(path: Path, value: Any) -> None:
     (("routers", 0, "balances", 0, "local"), "0x" + LOCALS[DESTINATION].hex()),
     (("params", "fee_table"), [{"origin": ORIGIN, "destination": 3333, "asset": OTHER_20, "amount": 1}]),
     (("params", "fee_table"), [{"origin": ORIGIN, "destination": ORIGIN, "asset": OTHER_20, "amount": 1}]),
+    (("params", "fee_table"), [{"origin": 3333, "destination": ORIGIN, "asset": OTHER_20, "amount": 1}]),
     (("params", "lease_s"), 0), (("params", "attempts_max"), 0), (("params", "attempts_max"), 17),
     (("params", "slow_attempts"), 17), (("params", "auction_window_blocks"), 0), (("params", "gas_base"), 0),
     (("params", "gas_base"), 13_000_001), (("params", "gas_per_router"), 13_000_001),
@@ -242,11 +243,22 @@ def test_gen_1_takes_the_bounds() -> None:
     """GEN-1: the last values that are allowed, so that the table above refuses no more than it says."""
     for path, value in [
         ((*DOMAIN_0, "fee_numerator"), 10_000), ((*DOMAIN_0, "fee_numerator"), 0), ((*DOMAIN_0, "idle_blocks"), 1),
-        ((*DOMAIN_0, "chain_id"), 2**64 - 1), (("params", "attempts_max"), 16), (("params", "cool_down_blocks"), 0),
+        ((*DOMAIN_0, "chain_id"), 2**64 - 1), ((*DOMAIN_0, "chain_id"), 1), ((*DOMAIN_0, "cursor", "timestamp_s"), 1),
+        (("params", "gas_base"), 13_000_000), (("params", "attempts_max"), 16), (("params", "cool_down_blocks"), 0),
         (("params", "auction_extra_blocks"), 0), (("params", "segments_bytes"), 129 * 1024),
         (("routers", 0, "balances", 0, "amount"), str(2**256 - 1)),
     ]:
         assert build(spoil(path, value))
+
+
+def test_gen_1_refuses_a_domain_id_that_is_zero_or_stands_twice() -> None:
+    """GEN-1: also where nothing else about the genesis is wrong."""
+    for domain, reason in ((0, "must not be 0"), (DESTINATION, "a domain id stands there twice")):
+        app_state = valid_app_state()
+        app_state["assets"], app_state["routers"] = [], []
+        assert build(app_state)
+        app_state["domains"][0]["domain"] = domain
+        assert reason in refusal(app_state)
 
 
 @pytest.mark.parametrize("name", ["domains", "assets", "routers", "validators"])
