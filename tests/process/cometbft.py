@@ -1,5 +1,6 @@
 """Real CometBFT nodes for tests: one, or a network of validators."""
 
+import signal
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,6 +11,7 @@ from tests.process.processes import ROOT, Process, free_ports, wait_until
 
 BINARY = ROOT / "build" / "bin" / "cometbft"
 HEIGHT_TIMEOUT_S = 60.0
+END_TIMEOUT_S = 60.0
 PORTS_PER_NODE = 3
 
 
@@ -40,6 +42,17 @@ class Engine:
     def wait_height(self, height: int, timeout_s: float = HEIGHT_TIMEOUT_S) -> None:
         """Returns once the node has a block of that height."""
         wait_until(lambda: self.height() >= height, timeout_s, f"{self.node.name}: no height {height}", self.process)
+
+    def wait_end(self) -> None:
+        """Returns once the node, which lost its application, is gone.
+
+        It always decides to end by itself. Now and then its shutdown then hangs, so that a supervisor has to end it.
+        """
+        wait_until(
+            lambda: self.process.returncode is not None or "captured terminated, exiting" in self.process.tail(80),
+            END_TIMEOUT_S, f"{self.node.name} goes on without its application", self.process,
+        )
+        assert self.process.stop() in (0, -signal.SIGKILL)
 
     def app_hash(self, height: int) -> str:
         """The app hash after the block before height, hex, as the header of height says."""
