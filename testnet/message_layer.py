@@ -217,7 +217,9 @@ class _Layer:
 
     def _propose_on_hub(self, root: bytes, roots: Sequence[bytes], domains: Sequence[int]) -> None:
         for attempt in range(PROPOSE_ATTEMPTS):
-            now_s = max(int(time.time()), self.rpcs[self.hub].block().timestamp_s)
+            now_s = self.rpcs[self.hub].block().timestamp_s
+            if attempt == 0:  # afterwards the head is the refused proposal's own block: it shows the chain's clock
+                now_s = max(int(time.time()), now_s)
             proposal = HUB.encode("proposeAggregateRoot", now_s // SNAPSHOT_S, root, roots, domains)
             try:
                 self._transact(self.hub, self.root_manager, proposal)

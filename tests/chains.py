@@ -1,6 +1,7 @@
 """Two anvil chains with the real Connext on them, for tests: started once, taken back to where they were after each."""
 
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -153,3 +154,4 @@ def taken_back(bridge: Bridge) -> Iterator[Bridge]:
     finally:
         for domain, rpc in bridge.rpcs.items():
             assert rpc.request("evm_revert", [snapshots[domain]]) is True
+            rpc.request("evm_setTime", [int(time.time())])  # anvil's clock goes back too, as far as the state is old
