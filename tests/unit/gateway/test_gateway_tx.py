@@ -87,9 +87,10 @@ def test_submit_waits_for_what_it_is_asked_to(served: Served) -> None:
     assert (none.code, none.height, none.tx_hash) == (0, 0, sha256(raw).digest())
     checked = submit(served, bundle(transfer_id, SECOND))
     assert (checked.code_name, checked.height) == ("OK", 0)
+    served.node.commit()
     with committing(served):
         committed = submit(served, bundle(transfer_id, THIRD), pb.WAIT_COMMITTED)
-    assert (committed.code, committed.height, committed.data) == (0, 2, b"\0")
+    assert (committed.code, committed.height, committed.data) == (0, 3, b"\0")
     assert served.node.network.bid(transfer_id, THIRD) is not None
 
 
