@@ -17,8 +17,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from abci_app.machine import bids
-from abci_app.machine.tree import Tree
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.transactions import bids
 from abci_app.node.store import Head, Store
 from bench.machine_node import CHAIN_ID, DESTINATION, ORIGIN, ROUTERS, WINDOW_BLOCKS, Node, make_state
 from bench.report import Row, add_json_option, make_row, publish

@@ -6,11 +6,19 @@ from hashlib import sha256
 from pathlib import Path
 
 from abci_app.abci import messages as pb
-from abci_app.machine import keys
-from abci_app.machine.batches import list_owed
-from abci_app.machine.codec import Address, DomainId, Hash, TransferId, decode, encode
 from abci_app.machine.connext import compute_bid_digest, compute_transfer_id, keccak, sign_digest
-from abci_app.machine.extension import (
+from abci_app.machine.decisions.batches import list_owed
+from abci_app.machine.genesis.build import build_state, make_app_state
+from abci_app.machine.genesis.form import (
+    GenesisAsset,
+    GenesisBalance,
+    GenesisCursor,
+    GenesisDomain,
+    GenesisLocal,
+    GenesisRouter,
+    GenesisValidator,
+)
+from abci_app.machine.observation.extension import (
     INJECTED_SEGMENT,
     CommitEntry,
     DomainReport,
@@ -20,28 +28,7 @@ from abci_app.machine.extension import (
     encode_commit,
     encode_extension,
 )
-from abci_app.machine.genesis import build_state, make_app_state
-from abci_app.machine.genesis_form import (
-    GenesisAsset,
-    GenesisBalance,
-    GenesisCursor,
-    GenesisDomain,
-    GenesisLocal,
-    GenesisRouter,
-    GenesisValidator,
-)
-from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_EVENTS_MAX, Params
-from abci_app.machine.records import (
-    ChainState,
-    Domain,
-    PathSignature,
-    Tombstone,
-    Transfer,
-    TransferInfo,
-    TransferStatus,
-)
-from abci_app.machine.state import StateDelta
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     Event,
     Executed,
     PositionedEvent,
@@ -52,7 +39,20 @@ from abci_app.machine.stream import (
     compute_digest,
     encode_segment,
 )
-from abci_app.machine.tx import SubmittedBid, encode_bundle
+from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_EVENTS_MAX, Params
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, DomainId, Hash, TransferId, decode, encode
+from abci_app.machine.state.records import (
+    ChainState,
+    Domain,
+    PathSignature,
+    Tombstone,
+    Transfer,
+    TransferInfo,
+    TransferStatus,
+)
+from abci_app.machine.state.view import StateDelta
+from abci_app.machine.transactions.tx import SubmittedBid, encode_bundle
 from abci_app.node.app import RoutingApplication
 from abci_app.node.run import load
 from abci_app.node.signer import Signer

@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from abci_app.evm.account import Account
 from abci_app.evm.connext import ExecuteArgs
 from abci_app.evm.gate import GateBatch, make_batch, make_entry
-from abci_app.machine.batches import compute_digest, list_leaf_hashes, prove_leaf
-from abci_app.machine.codec import Address, DomainId, Hash, Signature
 from abci_app.machine.connext import compute_bid_digest, compute_sequencer_digest, compute_transfer_id, keccak
-from abci_app.machine.merkle import compute_root
-from abci_app.machine.records import (
+from abci_app.machine.decisions.batches import compute_digest, list_leaf_hashes, prove_leaf
+from abci_app.machine.decisions.merkle import compute_root
+from abci_app.machine.state.codec import Address, DomainId, Hash, Signature
+from abci_app.machine.state.records import (
     EMPTY_ADDRESS,
     BatchSignature,
     Decision,

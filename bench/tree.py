@@ -13,8 +13,8 @@ import sys
 import time
 from collections.abc import Callable
 
-from abci_app.machine.proofs import encode_ics23, to_ics23
-from abci_app.machine.tree import Tree
+from abci_app.machine.state.proofs import encode_ics23, to_ics23
+from abci_app.machine.state.tree import Tree
 from bench.report import Row, add_json_option, make_row, publish
 
 CHANGED, INSERTED = 900, 100

@@ -7,9 +7,9 @@ from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.gate import deploy_gate, encode_creation, list_members
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.wallet import Wallet
-from abci_app.machine.codec import Address, DomainId, Hash
-from abci_app.machine.genesis import order_members
-from abci_app.machine.records import Member, ValidatorSet
+from abci_app.machine.genesis.build import order_members
+from abci_app.machine.state.codec import Address, DomainId, Hash
+from abci_app.machine.state.records import Member, ValidatorSet
 from abci_app.node.config import Config, ObservedChain
 from abci_app.node.home import init_home, load_home
 from testnet import chains, cometbft, endpoints, parties

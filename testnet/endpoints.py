@@ -8,7 +8,7 @@ from typing import Any
 import grpc
 
 from abci_app.evm.rpc import Rpc
-from abci_app.machine.codec import Address
+from abci_app.machine.state.codec import Address
 from abci_app.pb import query_pb2, query_pb2_grpc
 from testnet import chains, parties
 from testnet.deployment import Deployment, dev_account, from_json

@@ -6,9 +6,8 @@ from typing import Any
 
 from abci_app.evm.connext import Connext
 from abci_app.evm.rpc import Rpc
-from abci_app.machine.codec import Address, DomainId, Hash, Signature
-from abci_app.machine.genesis import make_app_state
-from abci_app.machine.genesis_form import (
+from abci_app.machine.genesis.build import make_app_state
+from abci_app.machine.genesis.form import (
     GenesisAsset,
     GenesisBalance,
     GenesisCursor,
@@ -18,6 +17,7 @@ from abci_app.machine.genesis_form import (
     GenesisValidator,
 )
 from abci_app.machine.params import Params
+from abci_app.machine.state.codec import Address, DomainId, Hash, Signature
 from testnet.deployment import Deployment, DomainDeployment
 
 LOCAL_PARAMS = Params(lease_s=30, slow_spacing_s=30)

@@ -10,7 +10,7 @@ from abci_app.bridge.home import init_home
 from abci_app.bridge.leaves import Place
 from abci_app.evm.account import Account
 from abci_app.evm.rpc import Rpc
-from abci_app.machine.codec import Address, DomainId
+from abci_app.machine.state.codec import Address, DomainId
 from abci_app.router.config import RouterConfig, WatchedChain, save_home
 from testnet import chains
 from testnet.deployment import Deployment, dev_account

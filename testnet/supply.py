@@ -19,7 +19,7 @@ from abci_app.evm.connext import (
 )
 from abci_app.evm.connext_events import TOPICS, decode_event
 from abci_app.evm.types import ZERO_ADDRESS, Address
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.records import TransferInfo
 from testnet.chains import set_balance
 from testnet.connext_contracts import Sender
 from testnet.deployment import DomainDeployment, Token, dev_account

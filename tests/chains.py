@@ -15,7 +15,7 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import ZERO_ADDRESS, Address, Receipt
 from abci_app.evm.wallet import Wallet
 from abci_app.machine.connext import compute_bid_digest, compute_sequencer_digest, compute_transfer_id
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.records import TransferInfo
 from testnet.chains import Anvil
 from testnet.connext import default_params
 from testnet.deployment import Deployment, Token, dev_account

@@ -14,8 +14,10 @@ from pathlib import Path
 from types import ModuleType, NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from abci_app.machine import codes, keys, params, projections, records
-from abci_app.machine.codec import Address, DomainId, Hash, Signature, TransferId, Uint
+from abci_app.machine import codes, params
+from abci_app.machine.observation import projections
+from abci_app.machine.state import keys, records
+from abci_app.machine.state.codec import Address, DomainId, Hash, Signature, TransferId, Uint
 from tests.protocol_logs import list_logs
 
 ROOT = Path(__file__).resolve().parents[1]

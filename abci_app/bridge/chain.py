@@ -12,7 +12,7 @@ from abci_app.evm.errors import CallReverted, ChainMismatch, DecodeFailed, EvmEr
 from abci_app.evm.gate import Gate, InstalledSet
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, Block, Fees, Receipt
-from abci_app.machine.batches import compute_domain_separator
+from abci_app.machine.decisions.batches import compute_domain_separator
 
 CALL_TIMEOUT_S = 3.0
 """One attempt, and no other: the runner repeats, and says why. Short enough to end in time when told to."""

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from abci_app.bridge.errors import Fatal
 from abci_app.bridge.leaves import Place
-from abci_app.machine.codec import Address, DomainId
+from abci_app.machine.state.codec import Address, DomainId
 
 NODES_MAX, CHAINS_MAX, RELAYERS_MAX = 32, 256, 256
 KEY_FILE = "keys/relayer.json"

@@ -16,7 +16,7 @@ from abci_app.bridge.config import RelayConfig, check_config, load_config, rende
 from abci_app.bridge.errors import Fatal
 from abci_app.evm.account import Account
 from abci_app.evm.errors import KeyInvalid
-from abci_app.machine.codec import DomainId
+from abci_app.machine.state.codec import DomainId
 
 CONFIG_FILE = "config.toml"
 FILE_MODE, FOLDER_MODE = 0o600, 0o700

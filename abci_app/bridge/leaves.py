@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from abci_app.evm.gate import GateEntry
-from abci_app.machine.codec import Address, DomainId, Hash, Signature, TransferId
+from abci_app.machine.state.codec import Address, DomainId, Hash, Signature, TransferId
 
 
 @dataclass(frozen=True, slots=True)

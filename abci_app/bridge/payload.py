@@ -6,8 +6,6 @@ A gate checks all of this again. Here it is checked so that a node that lies is 
 from abci_app.bridge.leaves import Attestation, AttestedLeaf, LeafEntry, LeafKey, Place
 from abci_app.evm.connext import ExecuteArgs
 from abci_app.evm.gate import GateEntry
-from abci_app.machine.batches import LANE_UNORDERED, compute_batch_digest, hash_leaf
-from abci_app.machine.codec import Address, DomainId, Hash, Signature, TransferId
 from abci_app.machine.codes import Rejected
 from abci_app.machine.connext import (
     compute_bid_digest,
@@ -15,10 +13,12 @@ from abci_app.machine.connext import (
     compute_transfer_id,
     recover_address,
 )
-from abci_app.machine.merkle import compute_root_from_proof
+from abci_app.machine.decisions.batches import LANE_UNORDERED, compute_batch_digest, hash_leaf
+from abci_app.machine.decisions.merkle import compute_root_from_proof
 from abci_app.machine.params import LEAF_ENTRIES_MAX, PATH_LENGTHS
-from abci_app.machine.records import EMPTY_ADDRESS, Decision, DecisionKind, Leaf
-from abci_app.machine.tx import decode_transfer_info
+from abci_app.machine.state.codec import Address, DomainId, Hash, Signature, TransferId
+from abci_app.machine.state.records import EMPTY_ADDRESS, Decision, DecisionKind, Leaf
+from abci_app.machine.transactions.tx import decode_transfer_info
 from abci_app.pb import query_pb2 as pb
 
 SIBLINGS_MAX = 16

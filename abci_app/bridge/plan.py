@@ -7,8 +7,8 @@ from abci_app.bridge.leaves import Attestation, AttestedLeaf, LeafEntry, LeafKey
 from abci_app.evm.connext import DestinationStatus
 from abci_app.evm.gate import GateBatch, InstalledSet, compute_gas_limit, encode_execute_batch
 from abci_app.evm.types import Fees
-from abci_app.machine.codec import Address, Hash, TransferId
 from abci_app.machine.connext import keccak
+from abci_app.machine.state.codec import Address, Hash, TransferId
 
 SUBMISSIONS_MAX = 8
 """In one pass."""

@@ -19,7 +19,7 @@ from abci_app.bridge.plan import ChainView, Plan, Submission, Turn, find_settled
 from abci_app.bridge.submitter import Sender, Step, Submitter
 from abci_app.evm.connext import DestinationStatus
 from abci_app.evm.types import Block, Fees
-from abci_app.machine.codec import TransferId
+from abci_app.machine.state.codec import TransferId
 
 LEAVES_PER_STEP = 16
 """Leaves whose statuses are read in one step: at most 512 reads."""

@@ -55,8 +55,8 @@ def bid(
     wait: WAIT = WaitFor.COMMITTED, node: HOME_NODE = None, as_json: JSON = False,
 ) -> None:
     """Sign and submit the router's bid for a transfer, without any check of chains or liquidity."""
-    from abci_app.machine.codec import TransferId
     from abci_app.machine.params import PATH_LENGTHS
+    from abci_app.machine.state.codec import TransferId
     from abci_app.router.client import Wait, sign_bid
 
     raw, loaded = TransferId(parse_hex(transfer_id, 32, "transfer id")), load(home)
@@ -74,7 +74,7 @@ def withdraw(
     transfer_id: TRANSFER_ID, home: HOME, wait: WAIT = WaitFor.COMMITTED, node: HOME_NODE = None, as_json: JSON = False,
 ) -> None:
     """Take the router's bid back for all future attempts of a transfer. Final."""
-    from abci_app.machine.codec import TransferId
+    from abci_app.machine.state.codec import TransferId
     from abci_app.router.client import Wait, make_withdraw
 
     raw, loaded = TransferId(parse_hex(transfer_id, 32, "transfer id")), load(home)
@@ -92,7 +92,7 @@ def transfer_info(
 ) -> None:
     """Submit the TransferInfo of a transfer that the network knows by hash only. Anyone may."""
     from abci_app.machine.codes import Rejected
-    from abci_app.machine.tx import decode_transfer_info, encode_info_submission
+    from abci_app.machine.transactions.tx import decode_transfer_info, encode_info_submission
     from abci_app.router.client import Wait
 
     try:

@@ -13,7 +13,7 @@ from abci_app.evm.codec import load_interface
 from abci_app.evm.errors import DecodeFailed
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, BlockTag, to_hex
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.records import TransferInfo
 
 CONNEXT = load_interface("connext")
 

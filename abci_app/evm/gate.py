@@ -15,9 +15,9 @@ from abci_app.evm.errors import EncodeFailed
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, BlockTag, Receipt
 from abci_app.evm.wallet import Wallet
-from abci_app.machine.codec import Hash
 from abci_app.machine.connext import keccak
-from abci_app.machine.records import BatchSignature, Decision, DecisionBatch, TransferInfo, ValidatorSet
+from abci_app.machine.state.codec import Hash
+from abci_app.machine.state.records import BatchSignature, Decision, DecisionBatch, TransferInfo, ValidatorSet
 
 GATE = load_interface("gate")
 

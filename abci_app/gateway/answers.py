@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
-from abci_app.machine import batches, keys, records
 from abci_app.machine.codes import Code
-from abci_app.machine.state import StateDelta
+from abci_app.machine.decisions import batches
+from abci_app.machine.state import keys, records
+from abci_app.machine.state.view import StateDelta
 from abci_app.pb import query_pb2 as pb
 
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 from abci_app.gateway import answers
 from abci_app.gateway.reads import Committed, QueryError
-from abci_app.machine import keys, records
-from abci_app.machine.auction import judge_bids
+from abci_app.machine.assignment.auction import judge_bids
+from abci_app.machine.assignment.holds import is_held
 from abci_app.machine.codes import Code
-from abci_app.machine.holds import is_held
+from abci_app.machine.ledger.transfers import UNDECIDED, is_fee_there
 from abci_app.machine.results import Block
 from abci_app.machine.scope import Scope
-from abci_app.machine.state import StateDelta
-from abci_app.machine.transfers import UNDECIDED, is_fee_there
+from abci_app.machine.state import keys, records
+from abci_app.machine.state.view import StateDelta
 from abci_app.pb import query_pb2 as pb
 
 NOBODY_FEASIBLE = "no path length has enough feasible routers"

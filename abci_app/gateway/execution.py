@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from abci_app.gateway import answers
 from abci_app.gateway.reads import Committed, QueryError
-from abci_app.machine import batches, keys, records
-from abci_app.machine.codec import Address
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import encode_transfer_info
-from abci_app.machine.state import StateDelta
+from abci_app.machine.decisions import batches
+from abci_app.machine.state import keys, records
+from abci_app.machine.state.codec import Address
+from abci_app.machine.state.view import StateDelta
 from abci_app.pb import query_pb2 as pb
 
 SequencerSignature = Callable[[records.Decision], tuple[bytes, bytes] | None]

@@ -11,12 +11,12 @@ import grpc
 from abci_app.gateway import answers, auctions, execution
 from abci_app.gateway.reads import Committed, NodeReads, QueryError
 from abci_app.gateway.scan import NUMBER_MAX, SCAN_MAX, scan_from
-from abci_app.machine import keys, records
-from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import encode_transfer_info
-from abci_app.machine.state import StateDelta
-from abci_app.machine.transfers import UNDECIDED
+from abci_app.machine.ledger.transfers import UNDECIDED
+from abci_app.machine.state import keys, records
+from abci_app.machine.state.codec import Address, TransferId
+from abci_app.machine.state.view import StateDelta
 from abci_app.pb import query_pb2 as pb
 from abci_app.pb import query_pb2_grpc
 

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from abci_app.machine.codes import Code
-from abci_app.machine.records import Decision
-from abci_app.machine.state import StateView
+from abci_app.machine.state.records import Decision
+from abci_app.machine.state.view import StateView
 from abci_app.node.view import CommittedBlock
 
 __all__ = ["Committed", "CommittedBlock", "NodeReads", "QueryError"]

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import TypeVar
 
-from abci_app.machine.state import StateReader
+from abci_app.machine.state.view import StateReader
 
 R = TypeVar("R")
 DIGITS = 20
-"""Of the numbers in keys, zero-padded (machine/keys.py)."""
+"""Of the numbers in keys, zero-padded (machine/state/keys.py)."""
 SCAN_MAX = 10_000
 """Records one call looks at, at most: a filter that matches nothing must not read the whole state."""
 NUMBER_MAX = 10**DIGITS - 1

@@ -14,9 +14,9 @@ from abci_app.gateway.engine import Engine
 from abci_app.gateway.query import refuse
 from abci_app.gateway.reads import NodeReads, QueryError
 from abci_app.gateway.waiters import CommitWaiters
-from abci_app.machine.admission import check_tx
 from abci_app.machine.codes import Code
 from abci_app.machine.params import TX_BYTES_MAX
+from abci_app.machine.transactions.admission import check_tx
 from abci_app.pb import tx_pb2, tx_service_pb2_grpc
 from abci_app.pb import tx_service_pb2 as pb
 

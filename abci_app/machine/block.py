@@ -5,25 +5,25 @@ The order of the steps is rule ORD-1. Nothing here looks at anything but its arg
 
 from dataclasses import replace
 
-from abci_app.machine import keys
-from abci_app.machine.auction import run_auctions
-from abci_app.machine.batches import close_batch
-from abci_app.machine.bids import process_tx
+from abci_app.machine.assignment.auction import run_auctions
+from abci_app.machine.assignment.holds import update_holds
+from abci_app.machine.assignment.leases import process_deadlines, process_due
+from abci_app.machine.assignment.prune import process_removals
 from abci_app.machine.block_parts import BlockParts, split_block
 from abci_app.machine.codes import Code, Rejected
-from abci_app.machine.events import process_event
-from abci_app.machine.extension import INJECTED_COMMIT, INJECTED_SEGMENT, decode_commit
-from abci_app.machine.holds import update_holds
-from abci_app.machine.leases import process_deadlines, process_due
+from abci_app.machine.decisions.batches import close_batch
+from abci_app.machine.events.dispatch import process_event
+from abci_app.machine.observation.extension import INJECTED_COMMIT, INJECTED_SEGMENT, decode_commit
+from abci_app.machine.observation.reports import list_agreed_segments, process_commit
+from abci_app.machine.observation.segments import ChainedSegment
 from abci_app.machine.params import RECENT_PROPOSERS_MAX
-from abci_app.machine.prune import process_removals
-from abci_app.machine.records import ChainState, Domain
-from abci_app.machine.reports import list_agreed_segments, process_commit
 from abci_app.machine.results import Block, BlockResult, TxResult
 from abci_app.machine.scope import Scope
-from abci_app.machine.segments import ChainedSegment
-from abci_app.machine.state import StateDelta, StateView
-from abci_app.machine.tree import Tree
+from abci_app.machine.state import keys
+from abci_app.machine.state.records import ChainState, Domain
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.state.view import StateDelta, StateView
+from abci_app.machine.transactions.bids import process_tx
 
 
 def apply_block(view: StateView, tree: Tree, block: Block) -> BlockResult:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from abci_app.machine.codes import Code, Rejected
-from abci_app.machine.extension import INJECTED_COMMIT, INJECTED_SEGMENT
+from abci_app.machine.observation.extension import INJECTED_COMMIT, INJECTED_SEGMENT
 
 INJECTED_FIRST_BYTE = b"\x00"
 """No user transaction begins with it: in protobuf it would be field number 0."""

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import coincurve
 from sha3 import keccak_256
 
-from abci_app.machine.codec import Address, Hash, Signature, TransferId
 from abci_app.machine.codes import Code, Rejected
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.codec import Address, Hash, Signature, TransferId
+from abci_app.machine.state.records import TransferInfo
 
 FEE_DENOMINATOR = 10_000
 _HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0

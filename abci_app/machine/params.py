@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from abci_app.machine.codec import U8, U16, U32, U64, Address, DomainId
+from abci_app.machine.state.codec import U8, U16, U32, U64, Address, DomainId
 
 TX_BYTES_MAX = 96 * 1024
 """A user transaction: a TransferInfo with 64 KiB of callData, ABI-encoded, fits with room to spare."""

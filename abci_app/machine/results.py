@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from abci_app.machine.codec import Address, Hash
 from abci_app.machine.codes import Code, Rejected
-from abci_app.machine.records import DecisionBatch
-from abci_app.machine.tree import Tree
+from abci_app.machine.state.codec import Address, Hash
+from abci_app.machine.state.records import DecisionBatch
+from abci_app.machine.state.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)

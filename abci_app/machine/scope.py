@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
-from abci_app.machine import keys
 from abci_app.machine.params import Params
 from abci_app.machine.results import Block, BlockEvent
-from abci_app.machine.state import StateDelta
+from abci_app.machine.state import keys
+from abci_app.machine.state.view import StateDelta
 
 U64_MAX = (1 << 64) - 1
 """Ceiling of stored counters and times: what an event would push beyond stays there."""

@@ -15,17 +15,17 @@ from typing import Any, Protocol
 from abci_app import __version__
 from abci_app.abci import Application
 from abci_app.abci import messages as pb
-from abci_app.machine import keys
-from abci_app.machine.admission import check_tx
 from abci_app.machine.block import apply_block
-from abci_app.machine.codec import Address
 from abci_app.machine.codes import Code, Rejected, invariant
-from abci_app.machine.extension import is_acceptable
-from abci_app.machine.genesis import build_state
+from abci_app.machine.genesis.build import build_state
+from abci_app.machine.observation.extension import is_acceptable
 from abci_app.machine.params import Params
 from abci_app.machine.results import Block, BlockEvent, BlockResult
-from abci_app.machine.state import MemoryState, StateDelta
-from abci_app.machine.tree import Tree
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.state.view import MemoryState, StateDelta
+from abci_app.machine.transactions.admission import check_tx
 from abci_app.node.errors import NodeError
 from abci_app.node.metrics import Metrics
 from abci_app.node.pending import Pending

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from abci_app.machine.codec import DomainId
+from abci_app.machine.state.codec import DomainId
 from abci_app.node.errors import HomeError
 
 CHAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,50}")

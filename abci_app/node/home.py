@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from abci_app.machine.codec import Address
+from abci_app.machine.state.codec import Address
 from abci_app.node.config import Config, check_config, parse_config, render_config, resolve_abci_address
 from abci_app.node.errors import HomeError
 from abci_app.node.signer import KEY_BYTES, Signer

@@ -8,11 +8,11 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from abci_app.abci import messages as pb
 from abci_app.abci.framing import encode_frame
-from abci_app.machine import keys
 from abci_app.machine.codes import Code, Rejected, invariant
-from abci_app.machine.extension import CommitEntry, InjectedCommit, VoteFlag, decode_commit, parse_extension
-from abci_app.machine.records import ChainState, Member, ValidatorSet
-from abci_app.machine.state import StateDelta
+from abci_app.machine.observation.extension import CommitEntry, InjectedCommit, VoteFlag, decode_commit, parse_extension
+from abci_app.machine.state import keys
+from abci_app.machine.state.records import ChainState, Member, ValidatorSet
+from abci_app.machine.state.view import StateDelta
 
 SIGNATURE_BYTES = 64
 

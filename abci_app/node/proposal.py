@@ -9,14 +9,14 @@ from itertools import accumulate
 
 from abci_app.abci import messages as pb
 from abci_app.abci import tx_bytes_in_block, txs_within
-from abci_app.machine.admission import check_accepted, count_signatures, list_unknown_bids, parse_tx
 from abci_app.machine.block_parts import check_placement, is_injected, split_block
-from abci_app.machine.codec import TransferId
 from abci_app.machine.codes import Code, Rejected
-from abci_app.machine.extension import INJECTED_SEGMENT, InjectedCommit, encode_commit
+from abci_app.machine.observation.extension import INJECTED_SEGMENT, InjectedCommit, encode_commit
+from abci_app.machine.observation.reports import check_segments, process_commit
 from abci_app.machine.params import BLOCK_SIGNATURES_MAX, BLOCK_TXS_MAX
-from abci_app.machine.reports import check_segments, process_commit
-from abci_app.machine.state import StateDelta, StateView
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.state.view import StateDelta, StateView
+from abci_app.machine.transactions.admission import check_accepted, count_signatures, list_unknown_bids, parse_tx
 from abci_app.node.injected_commit import build_commit, check_commit, prune
 from abci_app.node.segments import choose_segments, list_named_transfers
 from abci_app.observer.snapshot import Observation

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from abci_app.abci import messages as pb
 from abci_app.machine.codes import Code
-from abci_app.machine.proofs import encode_ics23, to_ics23
+from abci_app.machine.state.proofs import encode_ics23, to_ics23
 from abci_app.node.view import Published
 
 PATHS = ("key", "/key")

@@ -12,9 +12,9 @@ from typing import Protocol
 
 from abci_app.abci import ABCIError, ABCIServer, AddressError
 from abci_app.abci.sockets import listen
-from abci_app.machine.codec import Signature
 from abci_app.machine.codes import Rejected
-from abci_app.machine.records import Decision
+from abci_app.machine.state.codec import Signature
+from abci_app.machine.state.records import Decision
 from abci_app.node.app import Observer, RoutingApplication
 from abci_app.node.errors import HomeError, NodeError
 from abci_app.node.home import Home, load_home, locked

@@ -5,15 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from abci_app.abci import tx_bytes_in_block
-from abci_app.machine import keys
-from abci_app.machine.codec import DomainId, Hash, Malformed, TransferId
 from abci_app.machine.codes import Rejected
-from abci_app.machine.extension import INJECTED_SEGMENT
+from abci_app.machine.observation.extension import INJECTED_SEGMENT
+from abci_app.machine.observation.reports import check_segments, compute_agreed
+from abci_app.machine.observation.stream import Segment, XCalled, compute_digest, decode_segment
 from abci_app.machine.params import Params
-from abci_app.machine.records import Domain
-from abci_app.machine.reports import check_segments, compute_agreed
-from abci_app.machine.state import StateDelta
-from abci_app.machine.stream import Segment, XCalled, compute_digest, decode_segment
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import DomainId, Hash, Malformed, TransferId
+from abci_app.machine.state.records import Domain
+from abci_app.machine.state.view import StateDelta
 from abci_app.observer.snapshot import Observation, ObservedSegment
 
 log = logging.getLogger(__name__)

@@ -5,13 +5,13 @@ Both are EVM signatures that hold in every round and for ever, so nothing that i
 
 import coincurve
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Hash, Signature
 from abci_app.machine.codes import Code, Rejected, require
 from abci_app.machine.connext import compute_address, compute_sequencer_digest, sign_digest
-from abci_app.machine.genesis import compute_possession_digest
-from abci_app.machine.records import ChainState, Decision, DecisionBatch, DecisionKind, Domain, ValidatorSet
-from abci_app.machine.state import StateDelta, StateView
+from abci_app.machine.genesis.build import compute_possession_digest
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Hash, Signature
+from abci_app.machine.state.records import ChainState, Decision, DecisionBatch, DecisionKind, Domain, ValidatorSet
+from abci_app.machine.state.view import StateDelta, StateView
 
 KEY_BYTES = 32
 

@@ -14,11 +14,11 @@ from typing import Any, NoReturn
 
 import plyvel
 
-from abci_app.machine import keys
-from abci_app.machine.codec import U64, Hash, Malformed, decode, encode
-from abci_app.machine.records import ChainState
-from abci_app.machine.state import MemoryState, StateView
-from abci_app.machine.tree import Tree
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import U64, Hash, Malformed, decode, encode
+from abci_app.machine.state.records import ChainState
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.state.view import MemoryState, StateView
 from abci_app.node.errors import StoreError
 from abci_app.node.view import STATE_PREFIX, StoreView
 

@@ -9,12 +9,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from abci_app.machine import keys
-from abci_app.machine.codec import DomainId, Hash, decode
-from abci_app.machine.records import Domain
 from abci_app.machine.results import TxResult
-from abci_app.machine.state import StateView
-from abci_app.machine.tree import Tree
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import DomainId, Hash, decode
+from abci_app.machine.state.records import Domain
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.state.view import StateView
 
 STATES_KEPT = 16
 """Heights whose state can be read and proven: a client that compares two answers finds both."""

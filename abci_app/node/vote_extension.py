@@ -6,16 +6,16 @@ From committed state, the own observation and the request only; on any doubt les
 import time
 from collections.abc import Callable, Sequence
 
-from abci_app.machine import keys
-from abci_app.machine.batches import list_owed
 from abci_app.machine.block_parts import BlockParts, split_block
-from abci_app.machine.codec import Address, DomainId, Hash
 from abci_app.machine.codes import Rejected
-from abci_app.machine.extension import DomainReport, SignedBatch, decode_commit, encode_extension
+from abci_app.machine.decisions.batches import list_owed
+from abci_app.machine.observation.extension import DomainReport, SignedBatch, decode_commit, encode_extension
+from abci_app.machine.observation.reports import process_commit
 from abci_app.machine.params import EXTENSION_BYTES_MAX, EXTENSION_SEGMENTS_MAX, EXTENSION_SIGNATURES_MAX
-from abci_app.machine.records import ChainState, DomainStatus, Reports, ValidatorSet
-from abci_app.machine.reports import process_commit
-from abci_app.machine.state import StateDelta, StateView
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, DomainId, Hash
+from abci_app.machine.state.records import ChainState, DomainStatus, Reports, ValidatorSet
+from abci_app.machine.state.view import StateDelta, StateView
 from abci_app.node.segments import follow, list_places, rotate_domains
 from abci_app.node.signer import Signer
 from abci_app.observer.snapshot import Observation, ObservedSegment

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from enum import Enum
 
-from abci_app.machine.codec import DomainId
+from abci_app.machine.state.codec import DomainId
 
 log = logging.getLogger(__name__)
 

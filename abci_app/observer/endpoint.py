@@ -14,8 +14,8 @@ from abci_app.evm import parse
 from abci_app.evm.errors import EvmError, RpcMalformed, RpcNotFound, RpcRefused, RpcTooLarge, RpcUnavailable
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Log, Receipt
-from abci_app.machine.codec import Address, Hash
 from abci_app.machine.connext import keccak
+from abci_app.machine.state.codec import Address, Hash
 from abci_app.observer.doubts import Cause, NotSure
 
 NEWEST_BLOCKS = 32

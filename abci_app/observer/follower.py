@@ -7,10 +7,10 @@ from enum import Enum
 
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Log
-from abci_app.machine.codec import DomainId, Hash, TransferId
+from abci_app.machine.observation.stream import STREAM_VERSION, PositionedEvent, XCalled
 from abci_app.machine.params import INDEX_WHOLE_BLOCK
-from abci_app.machine.records import Cursor, Domain, DomainStatus
-from abci_app.machine.stream import STREAM_VERSION, PositionedEvent, XCalled
+from abci_app.machine.state.codec import DomainId, Hash, TransferId
+from abci_app.machine.state.records import Cursor, Domain, DomainStatus
 from abci_app.observer.doubts import TRANSIENT, Cause, DoubtLog, NotSure
 from abci_app.observer.endpoint import Endpoint
 from abci_app.observer.projections import STREAM_TOPICS, project

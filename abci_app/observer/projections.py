@@ -12,17 +12,8 @@ from abci_app.evm.connext import ExecuteArgs, Role
 from abci_app.evm.connext_events import TOPICS, decode_event
 from abci_app.evm.errors import DecodeFailed
 from abci_app.evm.types import ZERO_ADDRESS, Log
-from abci_app.machine.codec import Address, DomainId, Hash, TransferId
 from abci_app.machine.connext import hash_routers, keccak
-from abci_app.machine.params import (
-    CALL_DATA_INLINE_MAX,
-    EVENT_BYTES_MAX,
-    INDEX_WHOLE_BLOCK,
-    RELAYER_FEE_ASSETS_MAX,
-    ROUTERS_INLINE_MAX,
-)
-from abci_app.machine.records import RelayerFee, TransferInfo
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     AssetAdded,
     AssetRemoved,
     DiamondCut,
@@ -53,6 +44,15 @@ from abci_app.machine.stream import (
     XCalled,
     encode_event,
 )
+from abci_app.machine.params import (
+    CALL_DATA_INLINE_MAX,
+    EVENT_BYTES_MAX,
+    INDEX_WHOLE_BLOCK,
+    RELAYER_FEE_ASSETS_MAX,
+    ROUTERS_INLINE_MAX,
+)
+from abci_app.machine.state.codec import Address, DomainId, Hash, TransferId
+from abci_app.machine.state.records import RelayerFee, TransferInfo
 from abci_app.observer.doubts import Cause, NotSure
 
 Arguments = Mapping[str, Any]

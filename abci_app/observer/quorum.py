@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from abci_app.machine.codec import TransferId
+from abci_app.machine.state.codec import TransferId
 from abci_app.observer.doubts import Cause, NotSure
 from abci_app.observer.snapshot import ObservedSegment, SeenTransfer
 

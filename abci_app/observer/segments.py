@@ -3,10 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from abci_app.machine.codec import Hash
-from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX
-from abci_app.machine.records import Cursor, Domain
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     PositionedEvent,
     Segment,
     compute_cursor,
@@ -14,6 +11,9 @@ from abci_app.machine.stream import (
     encode_segment,
     size_positioned,
 )
+from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX
+from abci_app.machine.state.codec import Hash
+from abci_app.machine.state.records import Cursor, Domain
 
 AHEAD_MAX = 8
 """Segments past the cursor that are worth having: reports reach 4, and a block may accept 4 before the next report."""

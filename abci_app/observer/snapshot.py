@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from abci_app.machine.codec import DomainId, Hash, TransferId
+from abci_app.machine.state.codec import DomainId, Hash, TransferId
 
 
 @dataclass(frozen=True, slots=True)

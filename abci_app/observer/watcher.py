@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from abci_app.evm.rpc import Rpc, name_endpoint
-from abci_app.machine.codec import DomainId, TransferId
+from abci_app.machine.state.codec import DomainId, TransferId
 from abci_app.observer.doubts import DoubtLog, NotSure
 from abci_app.observer.follower import Follower, Next, ReadDomains, View
 from abci_app.observer.quorum import agree_segments, agree_transfers

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 
 from abci_app.evm.errors import EvmError
-from abci_app.machine.codec import TransferId
+from abci_app.machine.state.codec import TransferId
 from abci_app.router.bidder import Bidder, Refusals
 from abci_app.router.checks import Log
 from abci_app.router.client import NodeClient

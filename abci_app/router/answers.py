@@ -6,7 +6,7 @@ Each function raises ValueError; the client then asks the next node. Whether an 
 from collections.abc import Sequence
 
 from abci_app.machine.params import PATH_LENGTHS
-from abci_app.machine.records import TransferStatus
+from abci_app.machine.state.records import TransferStatus
 from abci_app.pb import query_pb2, tx_service_pb2
 
 AMOUNT_DIGITS_MAX = 78

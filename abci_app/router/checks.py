@@ -15,9 +15,9 @@ from abci_app.evm.connext import (
     sequencer_override,
 )
 from abci_app.evm.errors import CallReverted, RpcRefused
-from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.connext import compute_sequencer_digest, compute_share, compute_transfer_id, sign_digest
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.codec import Address, TransferId
+from abci_app.machine.state.records import TransferInfo
 from abci_app.router.client import sign_bid
 from abci_app.router.errors import Refused
 

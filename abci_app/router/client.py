@@ -10,11 +10,11 @@ from typing import TypeVar
 
 import grpc
 
-from abci_app.machine.bids import compute_withdraw_digest
-from abci_app.machine.codec import Address, Signature, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_bid_digest, sign_digest
-from abci_app.machine.tx import Withdraw, encode_withdraw
+from abci_app.machine.state.codec import Address, Signature, TransferId
+from abci_app.machine.transactions.bids import compute_withdraw_digest
+from abci_app.machine.transactions.tx import Withdraw, encode_withdraw
 from abci_app.pb import query_pb2, query_pb2_grpc, tx_pb2, tx_service_pb2, tx_service_pb2_grpc
 from abci_app.router import answers
 from abci_app.router.errors import NodeRefused, NodeUnavailable

@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable, Mapping
 
-from abci_app.machine.codec import TransferId
 from abci_app.machine.codes import Rejected
 from abci_app.machine.connext import compute_share
-from abci_app.machine.tx import decode_transfer_info
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.transactions.tx import decode_transfer_info
 from abci_app.pb import query_pb2
 from abci_app.router.bidder import Refusals
 from abci_app.router.checks import Log

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from abci_app.evm.connext import Connext
 from abci_app.evm.errors import ChainMismatch
 from abci_app.evm.rpc import Rpc
-from abci_app.machine.codec import DomainId
+from abci_app.machine.state.codec import DomainId
 from abci_app.pb import query_pb2
 from abci_app.router.checks import Destination
 from abci_app.router.client import NodeClient

@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from abci_app.machine.codec import TransferId
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.state.records import TransferInfo
 
 PENDING_MAX = 1_000
 """Who finds no room waits or comes again: a flood of orders must not fill the memory."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from abci_app.evm.connext_events import TOPICS, decode_event
 from abci_app.evm.errors import DecodeFailed
 from abci_app.evm.rpc import Rpc
-from abci_app.machine.codec import TransferId
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.state.records import TransferInfo
 from abci_app.router.bidder import Refusals
 from abci_app.router.config import WatchedChain
 from abci_app.router.errors import Refused

@@ -4,11 +4,11 @@ import os
 from dataclasses import replace
 from functools import lru_cache
 
-from abci_app.machine.codec import DomainId, TransferId
 from abci_app.machine.codes import Rejected
-from abci_app.machine.extension import CommitEntry, DomainReport, encode_extension
+from abci_app.machine.observation.extension import CommitEntry, DomainReport, encode_extension
 from abci_app.machine.params import BLOCK_TXS_MAX, BUNDLE_BIDS_MAX, PATH_LENGTHS, TX_BYTES_MAX
-from abci_app.machine.tx import decode_tx, encode_bundle
+from abci_app.machine.state.codec import DomainId, TransferId
+from abci_app.machine.transactions.tx import decode_tx, encode_bundle
 from abci_app.node.injected_commit import prune
 from tests.byzantine.segment_faults import Fault
 from tests.byzantine.stage import FORGED, Stage

@@ -2,10 +2,9 @@
 
 from dataclasses import replace
 
-from abci_app.machine.codec import DomainId, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import keccak
-from abci_app.machine.extension import (
+from abci_app.machine.observation.extension import (
     INJECTED_COMMIT,
     INJECTED_SEGMENT,
     CommitEntry,
@@ -14,7 +13,8 @@ from abci_app.machine.extension import (
     encode_extension,
 )
 from abci_app.machine.params import BLOCK_TXS_MAX, EXTENSION_BYTES_MAX
-from abci_app.machine.tx import encode_bundle
+from abci_app.machine.state.codec import DomainId, TransferId
+from abci_app.machine.transactions.tx import encode_bundle
 from tests.byzantine.segment_faults import Fault
 from tests.byzantine.stage import FORGED, Stage
 from tests.unit.machine.small_world import valid_bid

@@ -4,10 +4,9 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from abci_app.machine.batches import list_owed
-from abci_app.machine.codec import DomainId, Hash, Signature, encode
 from abci_app.machine.connext import sign_digest
-from abci_app.machine.extension import (
+from abci_app.machine.decisions.batches import list_owed
+from abci_app.machine.observation.extension import (
     EXTENSION_VERSION,
     DomainReport,
     Extension,
@@ -16,7 +15,8 @@ from abci_app.machine.extension import (
     parse_extension,
 )
 from abci_app.machine.params import EXTENSION_BYTES_MAX, EXTENSION_SEGMENTS_MAX
-from abci_app.machine.state import StateDelta, StateView
+from abci_app.machine.state.codec import DomainId, Hash, Signature, encode
+from abci_app.machine.state.view import StateDelta, StateView
 from abci_app.node.signer import Signer
 from abci_app.node.view import list_domains
 

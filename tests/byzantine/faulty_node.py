@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from abci_app.abci import messages as pb
 from abci_app.cli.start import make_gateway
-from abci_app.machine import keys
 from abci_app.machine.block_parts import split_block
-from abci_app.machine.codec import Hash, decode
-from abci_app.machine.records import ChainState, ValidatorSet
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Hash, decode
+from abci_app.machine.state.records import ChainState, ValidatorSet
 from abci_app.node.app import RoutingApplication
 from abci_app.node.errors import NodeError
 from abci_app.node.run import run_node

@@ -2,7 +2,7 @@
 
 from random import Random
 
-from abci_app.machine.extension import INJECTED_COMMIT, INJECTED_SEGMENT
+from abci_app.machine.observation.extension import INJECTED_COMMIT, INJECTED_SEGMENT
 
 ADDED = (
     b"", b"\0", b"\0\1", b"\0\2", b"\0\3", b"\xff", b"\x0a\x00",

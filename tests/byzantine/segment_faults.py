@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from abci_app.machine.codec import Address, DomainId
 from abci_app.machine.codes import Code
-from abci_app.machine.extension import INJECTED_SEGMENT
-from abci_app.machine.params import SEGMENT_BYTES_MAX
-from abci_app.machine.stream import (
+from abci_app.machine.observation.extension import INJECTED_SEGMENT
+from abci_app.machine.observation.stream import (
     PositionedEvent,
     RouterLiquidityAdded,
     Segment,
     decode_segment,
     encode_segment,
 )
+from abci_app.machine.params import SEGMENT_BYTES_MAX
+from abci_app.machine.state.codec import Address, DomainId
 from tests.byzantine.stage import Stage
 
 Fault = Callable[[Stage], list[bytes] | None]

@@ -6,9 +6,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from abci_app.abci import messages as pb
 from abci_app.machine.block_parts import BlockParts
-from abci_app.machine.codec import DomainId, Hash
 from abci_app.machine.connext import keccak
-from abci_app.machine.extension import (
+from abci_app.machine.observation.extension import (
     INJECTED_SEGMENT,
     CommitEntry,
     InjectedCommit,
@@ -16,10 +15,11 @@ from abci_app.machine.extension import (
     decode_commit,
     encode_commit,
 )
+from abci_app.machine.observation.segments import chain_segments
+from abci_app.machine.observation.stream import Segment, encode_segment
 from abci_app.machine.params import INDEX_WHOLE_BLOCK
-from abci_app.machine.records import Cursor, Domain
-from abci_app.machine.segments import chain_segments
-from abci_app.machine.stream import Segment, encode_segment
+from abci_app.machine.state.codec import DomainId, Hash
+from abci_app.machine.state.records import Cursor, Domain
 from abci_app.node.injected_commit import make_sign_bytes
 
 FORGED = Hash(keccak(b"nobody's block"))

@@ -27,7 +27,7 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, Receipt
 from abci_app.evm.wallet import GAS_MAX, Wallet
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.records import TransferInfo
 from bench.quorum import Plan, Quorum, attest, make_quorum, make_transfer, sign_execution
 from testnet.chains import Anvil
 from testnet.connext import add_sequencers, default_params, hand_over_to_gate

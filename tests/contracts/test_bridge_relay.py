@@ -8,8 +8,8 @@ from abci_app.bridge.config import Stagger
 from abci_app.bridge.runner import Options, Relay
 from abci_app.evm.account import Account
 from abci_app.evm.connext import DestinationStatus, encode_add_router_liquidity_for, encode_admin
-from abci_app.machine.codec import Address
 from abci_app.machine.connext import keccak
+from abci_app.machine.state.codec import Address
 from testnet.chains import set_balance
 from testnet.deployment import dev_account
 from tests.contracts.bridge_kit import Crossing, Lines, relaying, submit_as_stranger, wait_for

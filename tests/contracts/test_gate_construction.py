@@ -9,8 +9,8 @@ from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.errors import CallReverted
 from abci_app.evm.gate import GATE, GateMember, deploy_gate
 from abci_app.evm.types import ZERO_ADDRESS
-from abci_app.machine.batches import compute_domain_separator
 from abci_app.machine.connext import keccak
+from abci_app.machine.decisions.batches import compute_domain_separator
 from testnet.connext_contracts import SPOKE_DOMAIN
 from testnet.supply import user_address
 from tests.contracts.gate_kit import ROOT, Scene, creation_of, gate_of

@@ -8,7 +8,7 @@ import pytest
 
 from abci_app.evm.account import SECP256K1_ORDER
 from abci_app.evm.gate import GateBatch, order_signatures
-from abci_app.machine.batches import hash_decision
+from abci_app.machine.decisions.batches import hash_decision
 from bench.quorum import make_decision, make_quorum
 from tests.contracts.gate_kit import ENOUGH, POWERS, Scene, gate_of, members_by_bit
 

@@ -11,7 +11,7 @@ from abci_app.evm.connext_events import TOPICS, decode_event
 from abci_app.evm.gate import Outcome, encode_execute_reconciled, parse_outcome
 from abci_app.evm.types import ZERO_ADDRESS
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.records import TransferInfo
 from bench.quorum import sign_execution
 from testnet.chains import mine_until
 from testnet.connext_contracts import HUB_DOMAIN, SPOKE_DOMAIN

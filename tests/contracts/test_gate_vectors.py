@@ -16,7 +16,7 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address
 from abci_app.evm.wallet import Wallet
 from abci_app.machine.connext import compute_transfer_id, keccak
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.records import TransferInfo
 from testnet.chains import ChainConfig, find_anvil, set_balance, start_anvil
 from testnet.deployment import dev_account
 from testnet.ports import find_free_port

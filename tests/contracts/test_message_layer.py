@@ -13,7 +13,7 @@ from abci_app.evm.connext_events import TOPICS, ConnextEvent, decode_event
 from abci_app.evm.errors import TransactionFailed
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.records import TransferInfo
 from testnet.chains import mine_until, use_automine, use_interval_mining, wait_until
 from testnet.connext import add_sequencers
 from testnet.deployment import dev_account

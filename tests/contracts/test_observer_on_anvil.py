@@ -13,12 +13,9 @@ import pytest
 from abci_app.evm.connext import CONNEXT, encode_xcall
 from abci_app.evm.connext_events import TOPICS
 from abci_app.evm.rpc import Rpc
-from abci_app.machine.codec import Address, DomainId, Hash
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.params import INDEX_WHOLE_BLOCK
-from abci_app.machine.records import Cursor, Domain, DomainStatus, RelayerFee, TransferInfo
-from abci_app.machine.segments import chain_segments
-from abci_app.machine.stream import (
+from abci_app.machine.observation.segments import chain_segments
+from abci_app.machine.observation.stream import (
     Event,
     Executed,
     Reconciled,
@@ -27,6 +24,9 @@ from abci_app.machine.stream import (
     compute_first_digest,
     decode_segment,
 )
+from abci_app.machine.params import INDEX_WHOLE_BLOCK
+from abci_app.machine.state.codec import Address, DomainId, Hash
+from abci_app.machine.state.records import Cursor, Domain, DomainStatus, RelayerFee, TransferInfo
 from abci_app.observer.endpoint import Endpoint
 from abci_app.observer.projections import STREAM_TOPICS, project
 from abci_app.observer.snapshot import ObservedSegment, SeenTransfer

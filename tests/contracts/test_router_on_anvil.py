@@ -10,9 +10,9 @@ from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.connext import CONNEXT, DestinationStatus, router_balance_override, router_override
 from abci_app.evm.connext_events import TOPICS
 from abci_app.evm.types import Address
-from abci_app.machine.codec import TransferId
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.state.records import TransferInfo
 from abci_app.router.bidder import Refusals
 from abci_app.router.checks import Checker, Destination, Offer, has_overrides
 from abci_app.router.config import WatchedChain

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from abci_app.cli.start import make_gateway
-from abci_app.machine.codec import DomainId, Hash, TransferId
+from abci_app.machine.state.codec import DomainId, Hash, TransferId
 from abci_app.node.app import RoutingApplication
 from abci_app.node.errors import NodeError
 from abci_app.node.home import Home

@@ -22,7 +22,7 @@ from typing import Any
 import grpc
 
 from abci_app.evm.rpc import Rpc
-from abci_app.machine.codec import DomainId
+from abci_app.machine.state.codec import DomainId
 from abci_app.node.config import ObservedChain, parse_config, render_config
 from abci_app.pb import query_pb2, query_pb2_grpc
 from testnet.chain_parts import load_deployment

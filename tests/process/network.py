@@ -14,12 +14,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Address, Hash, Signature, TransferId, decode
 from abci_app.machine.connext import sign_digest
-from abci_app.machine.genesis import compute_possession_digest
+from abci_app.machine.genesis.build import compute_possession_digest
 from abci_app.machine.params import Params
-from abci_app.machine.records import ChainState, Transfer
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, Hash, Signature, TransferId, decode
+from abci_app.machine.state.records import ChainState, Transfer
 from abci_app.node.config import Config
 from abci_app.node.home import init_home, load_home
 from abci_app.observer.snapshot import ObservedDomain

@@ -5,11 +5,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.batches import compute_digest
-from abci_app.machine.codec import TransferId
 from abci_app.machine.connext import recover_address
-from abci_app.machine.records import (
+from abci_app.machine.decisions.batches import compute_digest
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.state.records import (
     Decision,
     DecisionBatch,
     Domain,
@@ -17,7 +17,7 @@ from abci_app.machine.records import (
     TransferStatus,
     ValidatorSet,
 )
-from abci_app.machine.tx import encode_bundle
+from abci_app.machine.transactions.tx import encode_bundle
 from tests.process.network import CHAIN_ID, Network, make_network
 from tests.process.processes import wait_until
 from tests.unit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, ROUTERS, valid_bid

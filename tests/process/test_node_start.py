@@ -12,10 +12,10 @@ from pathlib import Path
 import grpc
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.codec import encode
-from abci_app.machine.records import ChainState
-from abci_app.machine.tree import Tree
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import encode
+from abci_app.machine.state.records import ChainState
+from abci_app.machine.state.tree import Tree
 from abci_app.node.config import Config
 from abci_app.node.home import init_home
 from abci_app.node.store import Head, Store

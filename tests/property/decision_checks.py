@@ -5,10 +5,10 @@ Nothing here asks the code that decides. Records are read; the conditions are wr
 
 from collections.abc import Iterator
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Address
 from abci_app.machine.params import Params
-from abci_app.machine.records import (
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address
+from abci_app.machine.state.records import (
     AttemptEnd,
     Bid,
     ChainState,
@@ -21,7 +21,7 @@ from abci_app.machine.records import (
     Transfer,
     TransferStatus,
 )
-from abci_app.machine.state import MemoryState, StateDelta
+from abci_app.machine.state.view import MemoryState, StateDelta
 
 U64_MAX = 2**64 - 1
 PATHS = (1, 2, 4)

@@ -2,9 +2,10 @@
 
 from collections import Counter
 
-from abci_app.machine import keys
-from abci_app.machine.batches import is_live
-from abci_app.machine.records import (
+from abci_app.machine.decisions.batches import is_live
+from abci_app.machine.ledger.transfers import UNDECIDED, compute_index_keys
+from abci_app.machine.state import keys
+from abci_app.machine.state.records import (
     Attempt,
     AttemptEnd,
     Auction,
@@ -26,8 +27,7 @@ from abci_app.machine.records import (
     Transfer,
     TransferStatus,
 )
-from abci_app.machine.state import MemoryState, StateDelta
-from abci_app.machine.transfers import UNDECIDED, compute_index_keys
+from abci_app.machine.state.view import MemoryState, StateDelta
 
 INDEXES = (
     b"open/", b"lease/", b"slow_due/", keys.drops(), keys.finished_transfers(),

@@ -7,14 +7,9 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Address, DomainId
-from abci_app.machine.extension import INJECTED_SEGMENT
-from abci_app.machine.projections import RouterList
-from abci_app.machine.records import Domain, Liquidity, Router
-from abci_app.machine.results import Block, BlockResult
-from abci_app.machine.state import MemoryState, StateDelta
-from abci_app.machine.stream import (
+from abci_app.machine.observation.extension import INJECTED_SEGMENT
+from abci_app.machine.observation.projections import RouterList
+from abci_app.machine.observation.stream import (
     DiamondCut,
     Event,
     Executed,
@@ -35,6 +30,11 @@ from abci_app.machine.stream import (
     XCalled,
     decode_segment,
 )
+from abci_app.machine.results import Block, BlockResult
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, DomainId
+from abci_app.machine.state.records import Domain, Liquidity, Router
+from abci_app.machine.state.view import MemoryState, StateDelta
 
 Place = tuple[DomainId, Address, Address]
 """Domain, local asset, router."""

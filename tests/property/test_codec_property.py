@@ -9,20 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abci_app.machine import params, records, stream
-from abci_app.machine.codec import (
-    Address,
-    DomainId,
-    Hash,
-    Malformed,
-    Signature,
-    TransferId,
-    Uint,
-    decode,
-    encode,
-)
+from abci_app.machine import params
 from abci_app.machine.codes import Code, Rejected
-from abci_app.machine.extension import (
+from abci_app.machine.observation import stream
+from abci_app.machine.observation.extension import (
     CommitEntry,
     DomainReport,
     Extension,
@@ -34,8 +24,7 @@ from abci_app.machine.extension import (
     encode_extension,
     parse_extension,
 )
-from abci_app.machine.params import Params
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     EVENT_KINDS,
     PositionedEvent,
     Segment,
@@ -43,7 +32,20 @@ from abci_app.machine.stream import (
     encode_event,
     encode_segment,
 )
-from abci_app.machine.tx import decode_transfer_info, decode_tx
+from abci_app.machine.params import Params
+from abci_app.machine.state import records
+from abci_app.machine.state.codec import (
+    Address,
+    DomainId,
+    Hash,
+    Malformed,
+    Signature,
+    TransferId,
+    Uint,
+    decode,
+    encode,
+)
+from abci_app.machine.transactions.tx import decode_transfer_info, decode_tx
 
 SIZES = {Address: 20, Hash: 32, TransferId: 32, Signature: 65}
 

@@ -17,14 +17,10 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import pytest
 
-from abci_app.machine import bids as bids_module
-from abci_app.machine import keys
-from abci_app.machine import state as state_module
-from abci_app.machine import tree as tree_module
 from abci_app.machine.block import apply_block
-from abci_app.machine.codec import Address, DomainId, Hash, Signature, TransferId, Uint, decode, encode
 from abci_app.machine.connext import compute_transfer_id, keccak
-from abci_app.machine.extension import (
+from abci_app.machine.ledger.transfers import UNDECIDED, get_transfer
+from abci_app.machine.observation.extension import (
     INJECTED_SEGMENT,
     CommitEntry,
     DomainReport,
@@ -34,8 +30,23 @@ from abci_app.machine.extension import (
     encode_commit,
     encode_extension,
 )
+from abci_app.machine.observation.stream import (
+    EVENT_KINDS,
+    Event,
+    PositionedEvent,
+    RouterList,
+    Segment,
+    XCalled,
+    decode_event,
+    encode_event,
+    encode_segment,
+)
 from abci_app.machine.params import INDEX_WHOLE_BLOCK, FeeRow, Params
-from abci_app.machine.records import (
+from abci_app.machine.state import keys
+from abci_app.machine.state import tree as tree_module
+from abci_app.machine.state import view as state_module
+from abci_app.machine.state.codec import Address, DomainId, Hash, Signature, TransferId, Uint, decode, encode
+from abci_app.machine.state.records import (
     Asset,
     AssetLocal,
     Auction,
@@ -60,21 +71,10 @@ from abci_app.machine.records import (
     TransferStatus,
     ValidatorSet,
 )
-from abci_app.machine.state import MemoryState
-from abci_app.machine.stream import (
-    EVENT_KINDS,
-    Event,
-    PositionedEvent,
-    RouterList,
-    Segment,
-    XCalled,
-    decode_event,
-    encode_event,
-    encode_segment,
-)
-from abci_app.machine.transfers import UNDECIDED, get_transfer
-from abci_app.machine.tree import Tree
-from abci_app.machine.tx import encode_info_submission
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.state.view import MemoryState
+from abci_app.machine.transactions import bids as bids_module
+from abci_app.machine.transactions.tx import encode_info_submission
 from tests import slow_tree
 from tests.property.decision_checks import check_decisions_of_block
 from tests.property.machine_invariants import check_all, list_transfers

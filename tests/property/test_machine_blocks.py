@@ -7,15 +7,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from abci_app.machine.batches import hash_decision, list_leaf_hashes
 from abci_app.machine.block import apply_block
-from abci_app.machine.codec import Address, DomainId, Hash, TransferId
 from abci_app.machine.connext import compute_transfer_id, keccak
-from abci_app.machine.merkle import compute_root
-from abci_app.machine.params import FeeRow, Params
-from abci_app.machine.records import Decision, TransferInfo, TransferStatus
-from abci_app.machine.state import MemoryState
-from abci_app.machine.stream import (
+from abci_app.machine.decisions.batches import hash_decision, list_leaf_hashes
+from abci_app.machine.decisions.merkle import compute_root
+from abci_app.machine.observation.stream import (
     AssetAdded,
     AssetRemoved,
     DiamondCut,
@@ -36,8 +32,12 @@ from abci_app.machine.stream import (
     SlippageUpdated,
     Unpaused,
 )
-from abci_app.machine.tree import Tree
-from abci_app.machine.tx import encode_info_submission
+from abci_app.machine.params import FeeRow, Params
+from abci_app.machine.state.codec import Address, DomainId, Hash, TransferId
+from abci_app.machine.state.records import Decision, TransferInfo, TransferStatus
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.state.view import MemoryState
+from abci_app.machine.transactions.tx import encode_info_submission
 from tests.property.decision_checks import check_decisions_of_block
 from tests.property.machine_invariants import check_all, list_transfers
 from tests.property.stream_book import check_book

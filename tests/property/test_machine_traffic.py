@@ -6,14 +6,9 @@ A failure names its seed and block; ``run(seed)`` replays it.
 import random
 from typing import Any
 
-from abci_app.machine import keys
 from abci_app.machine.block import apply_block
-from abci_app.machine.codec import Address, DomainId, TransferId
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.params import FeeRow, Params
-from abci_app.machine.records import DecisionKind, Lane, RelayerFee, Transfer, TransferInfo, TransferStatus
-from abci_app.machine.state import MemoryState
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     Event,
     LiquidityFeeNumeratorUpdated,
     Paused,
@@ -25,8 +20,13 @@ from abci_app.machine.stream import (
     SlippageUpdated,
     Unpaused,
 )
-from abci_app.machine.tree import Tree
-from abci_app.machine.tx import encode_info_submission
+from abci_app.machine.params import FeeRow, Params
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, DomainId, TransferId
+from abci_app.machine.state.records import DecisionKind, Lane, RelayerFee, Transfer, TransferInfo, TransferStatus
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.state.view import MemoryState
+from abci_app.machine.transactions.tx import encode_info_submission
 from tests.property.decision_checks import check_decisions_of_block
 from tests.property.machine_invariants import check_all, list_transfers
 from tests.property.stream_book import check_book

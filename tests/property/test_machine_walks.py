@@ -8,9 +8,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import rule, run_state_machine_as_test
 
-from abci_app.machine.codec import Address, DomainId, TransferId
-from abci_app.machine.records import AttemptEnd, DecisionKind
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     Event,
     LiquidityFeeNumeratorUpdated,
     Paused,
@@ -20,6 +18,8 @@ from abci_app.machine.stream import (
     RouterRemoved,
     Unpaused,
 )
+from abci_app.machine.state.codec import Address, DomainId, TransferId
+from abci_app.machine.state.records import AttemptEnd, DecisionKind
 from tests.property.walk_disturbances import Disturbed
 from tests.property.walk_machine import BIDDERS, LANES, SOME
 from tests.property.walk_parts import PAYABLE, UNDECIDED, Walk

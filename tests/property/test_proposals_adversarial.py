@@ -8,10 +8,9 @@ from pathlib import Path
 
 from abci_app.abci import messages as pb
 from abci_app.machine.block import apply_block
-from abci_app.machine.codec import Address
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.extension import (
+from abci_app.machine.observation.extension import (
     INJECTED_COMMIT,
     CommitEntry,
     InjectedCommit,
@@ -21,7 +20,8 @@ from abci_app.machine.extension import (
     is_acceptable,
 )
 from abci_app.machine.results import Block
-from abci_app.machine.tx import encode_bundle
+from abci_app.machine.state.codec import Address
+from abci_app.machine.transactions.tx import encode_bundle
 from tests.unit.machine.small_world import ORIGIN, ROUTER_KEYS, valid_bid
 from tests.unit.node.small_chain import GENESIS_TIME_S, Network, make_info, make_xcalled
 

@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abci_app.machine.codec import Address, DomainId, Hash, TransferId
-from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX
-from abci_app.machine.records import Cursor, Domain, DomainStatus, TransferInfo
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     Paused,
     PositionedEvent,
     RouterAdded,
@@ -22,6 +19,9 @@ from abci_app.machine.stream import (
     encode_segment,
     size_positioned,
 )
+from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX
+from abci_app.machine.state.codec import Address, DomainId, Hash, TransferId
+from abci_app.machine.state.records import Cursor, Domain, DomainStatus, TransferInfo
 from abci_app.observer.segments import CutSegment, cut
 
 GRIDS = ((1, 2), (1, 12), (2, 12), (12, 12), (8, 120), (5, 3))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abci_app.machine.proofs import ExistenceProof, NonExistenceProof, encode_ics23, to_ics23
-from abci_app.machine.tree import EMPTY_ROOT, Step, Tree
+from abci_app.machine.state.proofs import ExistenceProof, NonExistenceProof, encode_ics23, to_ics23
+from abci_app.machine.state.tree import EMPTY_ROOT, Step, Tree
 from tests.ics23 import Invalid, verify_membership, verify_non_membership
 from tests.slow_tree import slow_root
 

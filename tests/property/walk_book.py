@@ -8,11 +8,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from abci_app.machine.codec import Address, DomainId, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import keccak
-from abci_app.machine.params import Params
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     Event,
     Executed,
     LiquidityFeeNumeratorUpdated,
@@ -25,6 +23,8 @@ from abci_app.machine.stream import (
     Unpaused,
     XCalled,
 )
+from abci_app.machine.params import Params
+from abci_app.machine.state.codec import Address, DomainId, TransferId
 from tests.property.walk_parts import PAYABLE, UNDECIDED, Decided, Offer, Place, Try, Walk
 
 

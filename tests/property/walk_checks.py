@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from abci_app.machine import keys
-from abci_app.machine.codec import TransferId
-from abci_app.machine.records import AttemptEnd, DecisionKind, Queue, Transfer
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.state.records import AttemptEnd, DecisionKind, Queue, Transfer
 from tests.property.walk_book import Book
 from tests.unit.machine.driver import Network, local_of
 

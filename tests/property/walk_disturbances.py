@@ -5,11 +5,8 @@ from copy import copy
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Address, DomainId
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.state import MemoryState
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     Event,
     Executed,
     Paused,
@@ -19,6 +16,9 @@ from abci_app.machine.stream import (
     Unpaused,
     XCalled,
 )
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, DomainId
+from abci_app.machine.state.view import MemoryState
 from tests.property.walk_machine import AMOUNTS, BIDDERS, LANES, LENGTHS, SOME, Interleaved
 from tests.property.walk_parts import UNDECIDED
 from tests.unit.machine.driver import A, B, executed, local_of, reconciled, xcalled

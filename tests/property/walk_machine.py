@@ -9,10 +9,10 @@ from typing import ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from abci_app.machine.codec import Address, DomainId, TransferId
 from abci_app.machine.connext import compute_transfer_id
+from abci_app.machine.observation.stream import Event, Executed, Reconciled, RouterLiquidityAdded
 from abci_app.machine.params import Params
-from abci_app.machine.stream import Event, Executed, Reconciled, RouterLiquidityAdded
+from abci_app.machine.state.codec import Address, DomainId, TransferId
 from tests.property.machine_invariants import check_all
 from tests.property.walk_book import Book
 from tests.property.walk_checks import compare, read_statuses

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from abci_app.machine.codec import Address, DomainId, TransferId
+from abci_app.machine.state.codec import Address, DomainId, TransferId
 
 Place = tuple[DomainId, Address]
 """A router on a domain."""

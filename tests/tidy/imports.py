@@ -10,7 +10,7 @@ WALLS: dict[str, tuple[str, ...]] = {
     "abci_app.pb": (),
     "abci_app.abci": (),
     "abci_app.machine": ("abci_app.pb",),
-    "abci_app.evm": ("abci_app.machine.records", "abci_app.machine.codec", "abci_app.machine.connext"),
+    "abci_app.evm": ("abci_app.machine.state.records", "abci_app.machine.state.codec", "abci_app.machine.connext"),
     "abci_app.observer": ("abci_app.evm", "abci_app.machine"),
     "abci_app.node": ("abci_app.abci", "abci_app.machine", "abci_app.observer"),
     "abci_app.gateway": ("abci_app.node.view", "abci_app.machine", "abci_app.pb"),

@@ -9,7 +9,8 @@ from typing import Any
 
 import coincurve
 
-from abci_app.machine.batches import (
+from abci_app.machine.connext import compute_address, keccak, sign_digest
+from abci_app.machine.decisions.batches import (
     compute_decisions_root,
     compute_digest,
     compute_domain_separator,
@@ -18,10 +19,9 @@ from abci_app.machine.batches import (
     order_signers,
     prove_leaf,
 )
-from abci_app.machine.codec import Address, DomainId, Hash, TransferId
-from abci_app.machine.connext import compute_address, keccak, sign_digest
-from abci_app.machine.merkle import compute_root
-from abci_app.machine.records import Decision, DecisionBatch, DecisionKind, Leaf
+from abci_app.machine.decisions.merkle import compute_root
+from abci_app.machine.state.codec import Address, DomainId, Hash, TransferId
+from abci_app.machine.state.records import Decision, DecisionBatch, DecisionKind, Leaf
 
 FILE = Path(__file__).with_name("batch_vectors.json")
 CHAIN_ID = "consensus-routing-vectors"

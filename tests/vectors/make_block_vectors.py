@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from abci_app.machine.connext import compute_transfer_id, keccak
-from abci_app.machine.params import Params
-from abci_app.machine.records import RelayerFee
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     Event,
     LiquidityFeeNumeratorUpdated,
     Paused,
@@ -19,7 +17,9 @@ from abci_app.machine.stream import (
     RouterLiquidityRemoved,
     Unpaused,
 )
-from abci_app.machine.tree import Tree
+from abci_app.machine.params import Params
+from abci_app.machine.state.records import RelayerFee
+from abci_app.machine.state.tree import Tree
 from tests.unit.machine.driver import (
     LIQUIDITY,
     ROUTERS,

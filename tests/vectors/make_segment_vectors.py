@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from abci_app.evm.types import Log
-from abci_app.machine.codec import Address, DomainId, Hash
+from abci_app.machine.observation.stream import compute_first_digest
 from abci_app.machine.params import INDEX_WHOLE_BLOCK
-from abci_app.machine.records import Cursor, Domain, DomainStatus
-from abci_app.machine.stream import compute_first_digest
+from abci_app.machine.state.codec import Address, DomainId, Hash
+from abci_app.machine.state.records import Cursor, Domain, DomainStatus
 from abci_app.observer.projections import project
 from abci_app.observer.segments import cut
 from tests.unit.observer.fake_chain import address, encode_log, xcalled

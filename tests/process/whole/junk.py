@@ -6,12 +6,18 @@ from dataclasses import replace
 import coincurve
 
 from abci_app.evm.account import Account
-from abci_app.machine.codec import Address, Signature, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_bid_digest, keccak, sign_digest
 from abci_app.machine.params import BUNDLE_BIDS_MAX, TX_BYTES_MAX
-from abci_app.machine.records import PathSignature
-from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_info_submission, encode_withdraw
+from abci_app.machine.state.codec import Address, Signature, TransferId
+from abci_app.machine.state.records import PathSignature
+from abci_app.machine.transactions.tx import (
+    SubmittedBid,
+    Withdraw,
+    encode_bundle,
+    encode_info_submission,
+    encode_withdraw,
+)
 from abci_app.pb import tx_pb2
 from tests.unit.machine.small_world import valid_bid, valid_info
 

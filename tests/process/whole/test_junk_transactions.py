@@ -12,8 +12,8 @@ from urllib.parse import urlsplit
 import grpc
 import pytest
 
-from abci_app.machine.codec import TransferId
-from abci_app.machine.tx import decode_tx
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.transactions.tx import decode_tx
 from abci_app.pb import query_pb2
 from testnet.deployment import dev_account
 from tests.process.local_network import LocalNetwork, Validator

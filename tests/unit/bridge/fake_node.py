@@ -16,11 +16,11 @@ import grpc
 from abci_app.bridge.leaves import Place
 from abci_app.evm.connext import ExecuteArgs
 from abci_app.gateway.answers import build_decision
-from abci_app.machine import batches
-from abci_app.machine.codec import Address, DomainId, Hash
 from abci_app.machine.connext import compute_transfer_id, encode_transfer_info
-from abci_app.machine.merkle import compute_root
-from abci_app.machine.records import Decision, DecisionBatch, Leaf
+from abci_app.machine.decisions import batches
+from abci_app.machine.decisions.merkle import compute_root
+from abci_app.machine.state.codec import Address, DomainId, Hash
+from abci_app.machine.state.records import Decision, DecisionBatch, Leaf
 from abci_app.pb import query_pb2 as pb
 from abci_app.pb import query_pb2_grpc
 from bench.quorum import Quorum, make_decision

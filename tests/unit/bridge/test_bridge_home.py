@@ -11,8 +11,8 @@ from abci_app.bridge.config import RelayChain, RelayConfig, Stagger, parse_confi
 from abci_app.bridge.errors import Fatal
 from abci_app.bridge.home import init_home, load_home, locked
 from abci_app.evm.account import Account
-from abci_app.machine.codec import Address
 from abci_app.machine.connext import keccak
+from abci_app.machine.state.codec import Address
 from tests.unit.bridge.relay_kit import OTHER, PLACE
 
 ACCOUNT = Account(keccak(b"a relayer"))

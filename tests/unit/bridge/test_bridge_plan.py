@@ -10,8 +10,8 @@ from abci_app.bridge.plan import SUBMISSIONS_MAX, ChainView, Turn, compute_rank,
 from abci_app.evm.connext import DestinationStatus
 from abci_app.evm.gate import GATE, TRANSACTION_GAS_MAX, InstalledSet, compute_gas_limit, list_members
 from abci_app.evm.types import Fees
-from abci_app.machine.codec import Address, Hash
 from abci_app.machine.connext import keccak
+from abci_app.machine.state.codec import Address, Hash
 from tests.unit.bridge.fake_gate_chain import GWEI, START_S
 from tests.unit.bridge.relay_kit import LEASE_S, attested_leaf, make_offer, make_test_quorum
 

@@ -17,8 +17,8 @@ from abci_app.evm.account import Account
 from abci_app.evm.connext import Connext, DestinationStatus
 from abci_app.evm.errors import DecodeFailed, RpcMalformed, RpcUnavailable
 from abci_app.evm.rpc import Rpc
-from abci_app.machine.codec import Address
 from abci_app.machine.connext import compute_sequencer_digest, keccak
+from abci_app.machine.state.codec import Address
 from tests.unit.bridge.fake_gate_chain import GWEI
 from tests.unit.bridge.fake_node import FakeNode, transfer_id_of
 from tests.unit.bridge.relay_kit import PLACE, Bench, make_offer

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from abci_app.cli import main as cli
-from abci_app.machine.codec import Hash
 from abci_app.machine.connext import recover_address
-from abci_app.machine.genesis import compute_possession_digest
+from abci_app.machine.genesis.build import compute_possession_digest
+from abci_app.machine.state.codec import Hash
 
 
 def routerd(*arguments: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:

@@ -11,9 +11,9 @@ import pytest
 
 from abci_app.cli import main as cli
 from abci_app.cli.tables import show_amount, show_short, show_time, to_json
-from abci_app.machine import keys
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.records import Liquidity
+from abci_app.machine.state import keys
+from abci_app.machine.state.records import Liquidity
 from abci_app.node.signer import Signer
 from abci_app.pb import query_pb2 as pb
 from tests.unit.gateway.kit import FakeNode, Served, find_free_port, serve

@@ -13,10 +13,10 @@ import pytest
 
 from abci_app.cli import main as cli
 from abci_app.evm.account import Account
-from abci_app.machine.codec import TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id, encode_transfer_info, keccak
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.state.records import TransferInfo
 from abci_app.router.config import RouterConfig, WatchedChain, load_home, save_home
 from tests.unit.gateway.kit import FakeNode, Served, find_free_port, serve
 from tests.unit.machine.driver import KEYS, ROUTERS, A, xcalled

@@ -25,7 +25,7 @@ from abci_app.evm.errors import DecodeFailed, EncodeFailed
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import ZERO_ADDRESS, Log
 from abci_app.machine.connext import compute_transfer_id, keccak
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.records import TransferInfo
 
 ROOT = Path(__file__).parents[3]
 VECTORS = json.loads((ROOT / "tests/vectors/connext_vectors.json").read_text())

@@ -17,9 +17,9 @@ from abci_app.evm.gate import (
     parse_outcome,
 )
 from abci_app.evm.types import Log, Receipt
-from abci_app.machine.batches import hash_leaf, order_signers
-from abci_app.machine.codec import Address, Hash, Signature
-from abci_app.machine.records import (
+from abci_app.machine.decisions.batches import hash_leaf, order_signers
+from abci_app.machine.state.codec import Address, Hash, Signature
+from abci_app.machine.state.records import (
     BatchSignature,
     Decision,
     DecisionBatch,

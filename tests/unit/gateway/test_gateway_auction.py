@@ -6,10 +6,10 @@ from dataclasses import replace
 import grpc
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Address
 from abci_app.machine.connext import compute_transfer_id, keccak
-from abci_app.machine.records import DomainStatus, Lane, Liquidity, QueueTag, Router
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address
+from abci_app.machine.state.records import DomainStatus, Lane, Liquidity, QueueTag, Router
 from abci_app.pb import query_pb2 as pb
 from tests.unit.gateway.kit import CALL_S, FakeNode, Served, refused, serve
 from tests.unit.machine.driver import LIQUIDITY, ROUTERS, A, B, bundle, local_of, withdraw, xcalled

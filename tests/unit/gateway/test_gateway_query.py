@@ -6,8 +6,6 @@ from dataclasses import replace
 import grpc
 import pytest
 
-from abci_app.machine import batches, keys
-from abci_app.machine.codec import Address, Hash, TransferId
 from abci_app.machine.connext import (
     compute_bid_digest,
     compute_sequencer_digest,
@@ -16,9 +14,12 @@ from abci_app.machine.connext import (
     keccak,
     recover_address,
 )
-from abci_app.machine.extension import encode_commit
-from abci_app.machine.merkle import compute_root
-from abci_app.machine.records import Decision, DecisionBatch, DomainStatus, Lane
+from abci_app.machine.decisions import batches
+from abci_app.machine.decisions.merkle import compute_root
+from abci_app.machine.observation.extension import encode_commit
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, Hash, TransferId
+from abci_app.machine.state.records import Decision, DecisionBatch, DomainStatus, Lane
 from abci_app.node.signer import Signer
 from abci_app.pb import query_pb2 as pb
 from tests.unit.gateway.kit import CALL_S, FakeNode, Served, refused, serve

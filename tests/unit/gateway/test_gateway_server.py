@@ -18,11 +18,11 @@ from abci_app.gateway.query import RUNNING_MAX
 from abci_app.gateway.scan import NUMBER_MAX, list_prefixes, scan_from
 from abci_app.gateway.server import CALLS_MAX, REFLECTIONS_MAX, REQUEST_BYTES_MAX, Gateway
 from abci_app.gateway.waiters import REMEMBERED_MAX, CommitWaiters
-from abci_app.machine.codec import encode
 from abci_app.machine.codes import Code
-from abci_app.machine.records import Mark
 from abci_app.machine.results import TxResult
-from abci_app.machine.state import MemoryState, StateDelta
+from abci_app.machine.state.codec import encode
+from abci_app.machine.state.records import Mark
+from abci_app.machine.state.view import MemoryState, StateDelta
 from abci_app.node.view import CommittedBlock
 from abci_app.pb import query_pb2, tx_service_pb2
 from tests.unit.gateway.kit import CALL_S, FakeNode, Served, refused, serve

@@ -12,10 +12,10 @@ import pytest
 
 from abci_app.gateway import bundler, tx
 from abci_app.gateway.engine import Engine
-from abci_app.machine.codec import TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.tx import decode_tx, encode_bundle
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.transactions.tx import decode_tx, encode_bundle
 from abci_app.pb import query_pb2, tx_pb2
 from abci_app.pb import tx_service_pb2 as pb
 from tests.unit.gateway.kit import CALL_S, FakeNode, Served, find_free_port, refused, serve, serving

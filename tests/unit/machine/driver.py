@@ -7,23 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from abci_app.machine import keys
-from abci_app.machine.batches import list_owed
-from abci_app.machine.bids import compute_withdraw_digest
 from abci_app.machine.block import apply_block
-from abci_app.machine.codec import Address, DomainId, Hash, TransferId
 from abci_app.machine.connext import compute_transfer_id, keccak, sign_digest
-from abci_app.machine.extension import (
-    INJECTED_SEGMENT,
-    CommitEntry,
-    DomainReport,
-    InjectedCommit,
-    SignedBatch,
-    VoteFlag,
-    encode_commit,
-    encode_extension,
-)
-from abci_app.machine.genesis import (
+from abci_app.machine.decisions.batches import list_owed
+from abci_app.machine.genesis.build import (
     GenesisAsset,
     GenesisBalance,
     GenesisCursor,
@@ -35,8 +22,32 @@ from abci_app.machine.genesis import (
     compute_possession_digest,
     make_app_state,
 )
+from abci_app.machine.observation.extension import (
+    INJECTED_SEGMENT,
+    CommitEntry,
+    DomainReport,
+    InjectedCommit,
+    SignedBatch,
+    VoteFlag,
+    encode_commit,
+    encode_extension,
+)
+from abci_app.machine.observation.stream import (
+    Event,
+    Executed,
+    PositionedEvent,
+    Reconciled,
+    RouterList,
+    Segment,
+    XCalled,
+    compute_digest,
+    encode_segment,
+)
 from abci_app.machine.params import INDEX_WHOLE_BLOCK, Params
-from abci_app.machine.records import (
+from abci_app.machine.results import Block, BlockEvent, BlockResult
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, DomainId, Hash, TransferId
+from abci_app.machine.state.records import (
     Auction,
     Bid,
     ChainState,
@@ -50,21 +61,10 @@ from abci_app.machine.records import (
     TransferInfo,
     ValidatorSet,
 )
-from abci_app.machine.results import Block, BlockEvent, BlockResult
-from abci_app.machine.state import MemoryState, StateDelta
-from abci_app.machine.stream import (
-    Event,
-    Executed,
-    PositionedEvent,
-    Reconciled,
-    RouterList,
-    Segment,
-    XCalled,
-    compute_digest,
-    encode_segment,
-)
-from abci_app.machine.tree import Tree
-from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_withdraw
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.state.view import MemoryState, StateDelta
+from abci_app.machine.transactions.bids import compute_withdraw_digest
+from abci_app.machine.transactions.tx import SubmittedBid, Withdraw, encode_bundle, encode_withdraw
 from tests.unit.machine.small_world import ROUTER_KEYS, key_address, sign_path
 
 R = TypeVar("R")

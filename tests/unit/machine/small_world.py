@@ -8,8 +8,6 @@ from typing import Any
 
 import coincurve
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Address, DomainId, Hash, Signature, TransferId, decode, encode
 from abci_app.machine.connext import (
     compute_address,
     compute_bid_digest,
@@ -17,7 +15,7 @@ from abci_app.machine.connext import (
     keccak,
     sign_digest,
 )
-from abci_app.machine.genesis import (
+from abci_app.machine.genesis.build import (
     GenesisAsset,
     GenesisBalance,
     GenesisCursor,
@@ -30,7 +28,9 @@ from abci_app.machine.genesis import (
     make_app_state,
 )
 from abci_app.machine.params import Params
-from abci_app.machine.records import (
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, DomainId, Hash, Signature, TransferId, decode, encode
+from abci_app.machine.state.records import (
     EMPTY_HASH,
     Domain,
     PathSignature,
@@ -39,8 +39,8 @@ from abci_app.machine.records import (
     TransferInfo,
     TransferStatus,
 )
-from abci_app.machine.state import MemoryState
-from abci_app.machine.tx import SubmittedBid
+from abci_app.machine.state.view import MemoryState
+from abci_app.machine.transactions.tx import SubmittedBid
 
 CHAIN_ID = "routing-test-1"
 ORIGIN, DESTINATION = DomainId(1111), DomainId(2222)

@@ -5,17 +5,30 @@ from dataclasses import replace
 
 import pytest
 
-from abci_app.machine import bids, keys
-from abci_app.machine.admission import check_accepted, check_tx, count_signatures, list_unknown_bids, parse_tx
-from abci_app.machine.bids import compute_withdraw_digest, process_tx
-from abci_app.machine.codec import Address, TransferId, decode
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import sign_digest
 from abci_app.machine.params import BUNDLE_BIDS_MAX
-from abci_app.machine.records import Bid, ChainState, Liquidity
 from abci_app.machine.results import Claim
-from abci_app.machine.state import StateDelta
-from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_info_submission, encode_withdraw
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, TransferId, decode
+from abci_app.machine.state.records import Bid, ChainState, Liquidity
+from abci_app.machine.state.view import StateDelta
+from abci_app.machine.transactions import bids
+from abci_app.machine.transactions.admission import (
+    check_accepted,
+    check_tx,
+    count_signatures,
+    list_unknown_bids,
+    parse_tx,
+)
+from abci_app.machine.transactions.bids import compute_withdraw_digest, process_tx
+from abci_app.machine.transactions.tx import (
+    SubmittedBid,
+    Withdraw,
+    encode_bundle,
+    encode_info_submission,
+    encode_withdraw,
+)
 from tests.unit.machine.small_world import (
     CHAIN_ID,
     DESTINATION,

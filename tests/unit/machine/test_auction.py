@@ -4,14 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.auction import compute_assignment, compute_feasibility, is_auction_due
-from abci_app.machine.codec import Address
+from abci_app.machine.assignment.auction import compute_assignment, compute_feasibility, is_auction_due
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_debits, compute_share, keccak
-from abci_app.machine.params import CHARGE_SCALE, FeeRow, Params
-from abci_app.machine.records import Auction, Candidate, QueueTag, Router
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     MaxRoutersPerTransferUpdated,
     RelayerFeesIncreased,
     RouterAllowlistRemoved,
@@ -19,6 +15,10 @@ from abci_app.machine.stream import (
     RouterLiquidityRemoved,
     RouterRemoved,
 )
+from abci_app.machine.params import CHARGE_SCALE, FeeRow, Params
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address
+from abci_app.machine.state.records import Auction, Candidate, QueueTag, Router
 from tests.unit.machine.driver import (
     LIQUIDITY,
     ROUTERS,

@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from web3 import Web3
 
-from abci_app.machine.batches import (
+from abci_app.machine.codes import InvariantBroken
+from abci_app.machine.connext import keccak, recover_address
+from abci_app.machine.decisions.batches import (
     build_batch,
     compute_digest,
     encode_decision,
@@ -20,11 +22,9 @@ from abci_app.machine.batches import (
     order_signers,
     prove_leaf,
 )
-from abci_app.machine.codec import Address, DomainId, Hash, TransferId
-from abci_app.machine.codes import InvariantBroken
-from abci_app.machine.connext import keccak, recover_address
-from abci_app.machine.merkle import compute_proof, compute_root, compute_root_from_proof
-from abci_app.machine.records import Cursor, Decision, DecisionKind, Domain, DomainStatus
+from abci_app.machine.decisions.merkle import compute_proof, compute_root, compute_root_from_proof
+from abci_app.machine.state.codec import Address, DomainId, Hash, TransferId
+from abci_app.machine.state.records import Cursor, Decision, DecisionKind, Domain, DomainStatus
 from tests.vectors import make_batch_vectors
 
 VECTORS = json.loads(make_batch_vectors.FILE.read_text())

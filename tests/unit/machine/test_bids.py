@@ -5,17 +5,24 @@ from typing import Any
 
 import pytest
 
-from abci_app.machine import bids, keys
-from abci_app.machine.admission import check_tx
-from abci_app.machine.bids import compute_withdraw_digest, merge_signatures, process_tx
-from abci_app.machine.codec import Address, Signature, TransferId, decode
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_bid_digest, keccak, sign_digest
 from abci_app.machine.params import Params
-from abci_app.machine.records import Bid, Liquidity, PathSignature, Transfer, TransferStatus
 from abci_app.machine.results import TxResult
-from abci_app.machine.state import MemoryState, StateDelta
-from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_info_submission, encode_withdraw
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, Signature, TransferId, decode
+from abci_app.machine.state.records import Bid, Liquidity, PathSignature, Transfer, TransferStatus
+from abci_app.machine.state.view import MemoryState, StateDelta
+from abci_app.machine.transactions import bids
+from abci_app.machine.transactions.admission import check_tx
+from abci_app.machine.transactions.bids import compute_withdraw_digest, merge_signatures, process_tx
+from abci_app.machine.transactions.tx import (
+    SubmittedBid,
+    Withdraw,
+    encode_bundle,
+    encode_info_submission,
+    encode_withdraw,
+)
 from tests.unit.machine.small_world import (
     CHAIN_ID,
     DESTINATION,

@@ -5,19 +5,19 @@ from dataclasses import replace
 
 import pytest
 
-from abci_app.machine import keys
 from abci_app.machine.block import apply_block
 from abci_app.machine.block_parts import split_block
-from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.extension import INJECTED_COMMIT, INJECTED_SEGMENT, encode_commit
+from abci_app.machine.observation.extension import INJECTED_COMMIT, INJECTED_SEGMENT, encode_commit
+from abci_app.machine.observation.stream import RouterLiquidityAdded, encode_segment
 from abci_app.machine.params import Params
-from abci_app.machine.records import ChainState
 from abci_app.machine.results import Block
-from abci_app.machine.state import MemoryState
-from abci_app.machine.stream import RouterLiquidityAdded, encode_segment
-from abci_app.machine.tree import Tree
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, TransferId
+from abci_app.machine.state.records import ChainState
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.state.view import MemoryState
 from tests.unit.machine.driver import LIQUIDITY, ROUTERS, A, B, Network, bundle, executed, local_of, reconciled, xcalled
 from tests.vectors import make_block_vectors
 

@@ -2,12 +2,8 @@
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Hash
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.params import FeeRow, Params
-from abci_app.machine.records import AttemptEnd, Lane, Liquidity, RelayerFee
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     Paused,
     RelayerFeesIncreased,
     RouterAllowlistRemoved,
@@ -16,6 +12,10 @@ from abci_app.machine.stream import (
     RouterRemoved,
     SlippageUpdated,
 )
+from abci_app.machine.params import FeeRow, Params
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Hash
+from abci_app.machine.state.records import AttemptEnd, Lane, Liquidity, RelayerFee
 from tests.unit.machine.driver import (
     KEY_OF,
     LIQUIDITY,

@@ -2,13 +2,13 @@
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Hash, TransferId
+from abci_app.machine.assignment.prune import PRUNED_PER_BLOCK_MAX
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id, hash_routers, keccak
 from abci_app.machine.params import FeeRow, Params
-from abci_app.machine.prune import PRUNED_PER_BLOCK_MAX
-from abci_app.machine.records import (
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Hash, TransferId
+from abci_app.machine.state.records import (
     Asset,
     ChainState,
     DecisionBatch,
@@ -20,7 +20,7 @@ from abci_app.machine.records import (
     Transfer,
     ValidatorSet,
 )
-from abci_app.machine.tx import encode_info_submission
+from abci_app.machine.transactions.tx import encode_info_submission
 from tests.unit.machine.driver import (
     CANONICAL_ID,
     LIQUIDITY,

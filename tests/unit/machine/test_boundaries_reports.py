@@ -4,11 +4,9 @@ import coincurve
 import pytest
 from coincurve._libsecp256k1 import ffi
 
-from abci_app.machine import keys
-from abci_app.machine.batches import list_owed
-from abci_app.machine.codec import DomainId, Signature
 from abci_app.machine.connext import recover_address, sign_digest
-from abci_app.machine.extension import (
+from abci_app.machine.decisions.batches import list_owed
+from abci_app.machine.observation.extension import (
     DomainReport,
     SignedBatch,
     encode_commit,
@@ -16,9 +14,11 @@ from abci_app.machine.extension import (
     is_acceptable,
     parse_extension,
 )
+from abci_app.machine.observation.reports import compute_agreed, process_commit
 from abci_app.machine.params import EXTENSION_BYTES_MAX
-from abci_app.machine.records import BatchSignature, DecisionBatch, Report, Reports
-from abci_app.machine.reports import compute_agreed, process_commit
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import DomainId, Signature
+from abci_app.machine.state.records import BatchSignature, DecisionBatch, Report, Reports
 from tests.unit.machine.driver import ROUTERS, A, Network
 from tests.unit.machine.small_world import key_address
 from tests.unit.machine.test_reports import D1, D2, D3, D4, PARAMS, said

@@ -4,15 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Hash
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import keccak
-from abci_app.machine.params import EVENT_BYTES_MAX, INDEX_WHOLE_BLOCK, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX
-from abci_app.machine.records import Asset
-from abci_app.machine.reports import check_segments, process_commit
-from abci_app.machine.segments import check_fit, is_end_allowed
-from abci_app.machine.stream import (
+from abci_app.machine.observation.reports import check_segments, process_commit
+from abci_app.machine.observation.segments import check_fit, is_end_allowed
+from abci_app.machine.observation.stream import (
     AssetAdded,
     AssetRemoved,
     PositionedEvent,
@@ -22,6 +18,10 @@ from abci_app.machine.stream import (
     encode_segment,
     size_positioned,
 )
+from abci_app.machine.params import EVENT_BYTES_MAX, INDEX_WHOLE_BLOCK, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Hash
+from abci_app.machine.state.records import Asset
 from tests.unit.machine.driver import CANONICAL_ID, SENDER, A, B, C, Network, local_of, xcalled
 
 WHOLE = INDEX_WHOLE_BLOCK

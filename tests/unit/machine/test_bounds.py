@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from abci_app.machine import liquidity
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import sign_digest
-from abci_app.machine.genesis import build_state, compute_possession_digest
+from abci_app.machine.genesis.build import build_state, compute_possession_digest
+from abci_app.machine.ledger import liquidity
+from abci_app.machine.observation.stream import RouterAdded, RouterLiquidityAdded, RouterLiquidityRemoved, RouterRemoved
 from abci_app.machine.params import RECENT_PROPOSERS_MAX, Params
-from abci_app.machine.stream import RouterAdded, RouterLiquidityAdded, RouterLiquidityRemoved, RouterRemoved
 from tests.unit.machine.driver import LIQUIDITY, ROUTERS, B, Network, bundle, local_of, withdraw
 from tests.unit.machine.small_world import CHAIN_ID as SMALL_CHAIN_ID
 from tests.unit.machine.small_world import init_chain_validators, key_address, valid_app_state

@@ -5,7 +5,7 @@ from enum import IntEnum
 
 import pytest
 
-from abci_app.machine.codec import (
+from abci_app.machine.state.codec import (
     U8,
     U16,
     U32,

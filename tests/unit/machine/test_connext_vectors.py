@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abci_app.machine.codec import Address, DomainId, Hash, TransferId
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import (
     compute_bid_digest,
@@ -24,8 +23,9 @@ from abci_app.machine.connext import (
     recover_address,
     sign_digest,
 )
-from abci_app.machine.records import TransferInfo
-from abci_app.machine.tx import decode_transfer_info
+from abci_app.machine.state.codec import Address, DomainId, Hash, TransferId
+from abci_app.machine.state.records import TransferInfo
+from abci_app.machine.transactions.tx import decode_transfer_info
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/connext_vectors.json").read_text())
 

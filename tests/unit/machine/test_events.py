@@ -4,24 +4,10 @@ from dataclasses import fields, is_dataclass, replace
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Address, Hash, TransferId, encode
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id, keccak
-from abci_app.machine.events import HANDLERS
-from abci_app.machine.params import FeeRow, Params
-from abci_app.machine.records import (
-    EMPTY_ADDRESS,
-    EMPTY_HASH,
-    Asset,
-    DecisionKind,
-    RelayerFee,
-    Stub,
-    Transfer,
-    TransferInfo,
-    TransferStatus,
-)
-from abci_app.machine.stream import (
+from abci_app.machine.events.dispatch import HANDLERS
+from abci_app.machine.observation.stream import (
     EVENT_KINDS,
     AssetAdded,
     AssetRemoved,
@@ -48,7 +34,21 @@ from abci_app.machine.stream import (
     Unpaused,
     decode_event,
 )
-from abci_app.machine.tx import encode_info_submission
+from abci_app.machine.params import FeeRow, Params
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, Hash, TransferId, encode
+from abci_app.machine.state.records import (
+    EMPTY_ADDRESS,
+    EMPTY_HASH,
+    Asset,
+    DecisionKind,
+    RelayerFee,
+    Stub,
+    Transfer,
+    TransferInfo,
+    TransferStatus,
+)
+from abci_app.machine.transactions.tx import encode_info_submission
 from tests.unit.machine.driver import (
     CANONICAL_ID,
     LIQUIDITY,

@@ -6,9 +6,8 @@ from typing import Any
 
 import pytest
 
-from abci_app.machine.codec import DomainId, Hash, Signature, encode
 from abci_app.machine.codes import Code, Rejected
-from abci_app.machine.extension import (
+from abci_app.machine.observation.extension import (
     INJECTED_COMMIT,
     INJECTED_SEGMENT,
     CommitEntry,
@@ -24,6 +23,7 @@ from abci_app.machine.extension import (
     parse_extension,
 )
 from abci_app.machine.params import EXTENSION_BYTES_MAX
+from abci_app.machine.state.codec import DomainId, Hash, Signature, encode
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/extension_vectors.json").read_text())
 

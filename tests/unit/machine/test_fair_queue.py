@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.connext import compute_share, keccak
-from abci_app.machine.fair_queue import Winner, compute_tie_break, compute_winners
+from abci_app.machine.ledger.fair_queue import Winner, compute_tie_break, compute_winners
 from abci_app.machine.params import CHARGE_SCALE
-from abci_app.machine.records import QueueTag
+from abci_app.machine.state.codec import Address, TransferId
+from abci_app.machine.state.records import QueueTag
 
 NAMES = [Address(bytes([number]) * 20) for number in range(1, 7)]
 

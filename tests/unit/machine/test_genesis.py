@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.codec import decode, encode
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import hash_personal, keccak, sign_digest
-from abci_app.machine.genesis import (
+from abci_app.machine.genesis.build import (
     FIRST_EPOCH,
     build_state,
     compute_consensus_address,
@@ -19,9 +17,12 @@ from abci_app.machine.genesis import (
     make_app_state,
     order_members,
 )
-from abci_app.machine.genesis_json import from_json, to_json
+from abci_app.machine.genesis.json_form import from_json, to_json
+from abci_app.machine.observation.stream import compute_first_digest
 from abci_app.machine.params import INDEX_WHOLE_BLOCK, FeeRow, Params
-from abci_app.machine.records import (
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import decode, encode
+from abci_app.machine.state.records import (
     Asset,
     AssetLocal,
     ChainState,
@@ -33,8 +34,7 @@ from abci_app.machine.records import (
     Router,
     ValidatorSet,
 )
-from abci_app.machine.stream import compute_first_digest
-from abci_app.machine.tree import Tree
+from abci_app.machine.state.tree import Tree
 from tests.unit.machine.small_world import (
     ATTESTATION_KEYS,
     CANONICAL_ID,

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterator
 
-from abci_app.machine import keys
 from abci_app.machine.block import apply_block
-from abci_app.machine.codec import Address
 from abci_app.machine.connext import compute_transfer_id
+from abci_app.machine.observation.stream import Paused, Unpaused
 from abci_app.machine.params import Params
-from abci_app.machine.records import Transfer
 from abci_app.machine.results import Block
-from abci_app.machine.state import MemoryState
-from abci_app.machine.stream import Paused, Unpaused
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address
+from abci_app.machine.state.records import Transfer
+from abci_app.machine.state.view import MemoryState
 from tests.unit.machine.driver import ROUTERS, A, B, Network, bundle, reconciled, xcalled
 
 DEADLINE_BLOCKS = 4

@@ -2,24 +2,10 @@
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.attempts import ATTEMPTS_TOTAL_MAX, compute_gas_limit
-from abci_app.machine.codec import Hash, TransferId
+from abci_app.machine.assignment.attempts import ATTEMPTS_TOTAL_MAX, compute_gas_limit
+from abci_app.machine.assignment.holds import get_lane_clock
 from abci_app.machine.connext import hash_routers
-from abci_app.machine.holds import get_lane_clock
-from abci_app.machine.params import FeeRow, Params
-from abci_app.machine.records import (
-    AttemptEnd,
-    DecisionBatch,
-    DecisionKind,
-    Domain,
-    DomainStatus,
-    Lane,
-    Router,
-    Tombstone,
-    Transfer,
-)
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     DiamondCut,
     MaxRoutersPerTransferUpdated,
     RelayerFeesIncreased,
@@ -29,6 +15,20 @@ from abci_app.machine.stream import (
     RouterLiquidityRemoved,
     RouterRemoved,
     SlippageUpdated,
+)
+from abci_app.machine.params import FeeRow, Params
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Hash, TransferId
+from abci_app.machine.state.records import (
+    AttemptEnd,
+    DecisionBatch,
+    DecisionKind,
+    Domain,
+    DomainStatus,
+    Lane,
+    Router,
+    Tombstone,
+    Transfer,
 )
 from tests.unit.machine.driver import (
     LIQUIDITY,

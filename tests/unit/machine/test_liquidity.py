@@ -2,9 +2,8 @@
 
 import pytest
 
-from abci_app.machine import keys
 from abci_app.machine.codes import InvariantBroken
-from abci_app.machine.liquidity import (
+from abci_app.machine.ledger.liquidity import (
     add_balance,
     clear_faults,
     count_fault,
@@ -16,10 +15,11 @@ from abci_app.machine.liquidity import (
     reserve,
     take_balance,
 )
-from abci_app.machine.records import Liquidity
 from abci_app.machine.results import Block
 from abci_app.machine.scope import Scope
-from abci_app.machine.state import StateDelta
+from abci_app.machine.state import keys
+from abci_app.machine.state.records import Liquidity
+from abci_app.machine.state.view import StateDelta
 from tests.unit.machine.small_world import (
     DESTINATION,
     LIQUIDITY,

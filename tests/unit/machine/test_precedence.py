@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from abci_app.machine.bids import compute_withdraw_digest, process_tx
-from abci_app.machine.codec import Address, Signature, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import encode_transfer_info, sign_digest
 from abci_app.machine.params import TX_BYTES_MAX, Params
-from abci_app.machine.records import PathSignature, TransferStatus
-from abci_app.machine.state import MemoryState, StateDelta
-from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_withdraw
+from abci_app.machine.state.codec import Address, Signature, TransferId
+from abci_app.machine.state.records import PathSignature, TransferStatus
+from abci_app.machine.state.view import MemoryState, StateDelta
+from abci_app.machine.transactions.bids import compute_withdraw_digest, process_tx
+from abci_app.machine.transactions.tx import SubmittedBid, Withdraw, encode_bundle, encode_withdraw
 from abci_app.pb import tx_pb2 as pb
 from tests.unit.machine.small_world import (
     CHAIN_ID,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.codec import Address, DomainId, Hash, Malformed, TransferId, decode, encode
 from abci_app.machine.params import FeeRow, Params
-from abci_app.machine.records import (
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, DomainId, Hash, Malformed, TransferId, decode, encode
+from abci_app.machine.state.records import (
     EMPTY_HASH,
     Attempt,
     AttemptEnd,

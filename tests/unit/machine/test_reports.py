@@ -7,12 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abci_app.machine import keys
-from abci_app.machine.batches import list_live_unattested, list_owed
-from abci_app.machine.codec import DomainId, Hash, Signature
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import keccak, sign_digest
-from abci_app.machine.extension import (
+from abci_app.machine.decisions.batches import list_live_unattested, list_owed
+from abci_app.machine.observation.extension import (
     INJECTED_SEGMENT,
     CommitEntry,
     DomainReport,
@@ -22,9 +20,7 @@ from abci_app.machine.extension import (
     encode_commit,
     encode_extension,
 )
-from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_EVENTS_MAX, Params
-from abci_app.machine.records import Domain, DomainStatus, Member, Report, Reports, ValidatorSet
-from abci_app.machine.reports import (
+from abci_app.machine.observation.reports import (
     Tally,
     check_segments,
     compute_agreed,
@@ -32,9 +28,13 @@ from abci_app.machine.reports import (
     process_commit,
     record_report,
 )
-from abci_app.machine.segments import check_fit, is_end_allowed
-from abci_app.machine.state import StateDelta
-from abci_app.machine.stream import PositionedEvent, Segment, Unpaused, compute_digest, encode_segment
+from abci_app.machine.observation.segments import check_fit, is_end_allowed
+from abci_app.machine.observation.stream import PositionedEvent, Segment, Unpaused, compute_digest, encode_segment
+from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_EVENTS_MAX, Params
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import DomainId, Hash, Signature
+from abci_app.machine.state.records import Domain, DomainStatus, Member, Report, Reports, ValidatorSet
+from abci_app.machine.state.view import StateDelta
 from tests.unit.machine.driver import ROUTERS, A, B, Network, executed
 from tests.unit.machine.small_world import key_address
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from abci_app.machine.codec import U8, encode
 from abci_app.machine.codes import InvariantBroken
-from abci_app.machine.state import MemoryState, StateDelta
+from abci_app.machine.state.codec import U8, encode
+from abci_app.machine.state.view import MemoryState, StateDelta
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,7 @@ from typing import Any
 
 import pytest
 
-from abci_app.machine.codec import Address, DomainId, Hash, Malformed, TransferId
-from abci_app.machine.params import CALL_DATA_INLINE_MAX, INDEX_WHOLE_BLOCK, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX
-from abci_app.machine.records import Cursor, Domain, DomainStatus, RelayerFee, TransferInfo
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     EVENT_KINDS,
     AssetAdded,
     AssetRemoved,
@@ -50,6 +47,9 @@ from abci_app.machine.stream import (
     encode_segment,
     size_positioned,
 )
+from abci_app.machine.params import CALL_DATA_INLINE_MAX, INDEX_WHOLE_BLOCK, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX
+from abci_app.machine.state.codec import Address, DomainId, Hash, Malformed, TransferId
+from abci_app.machine.state.records import Cursor, Domain, DomainStatus, RelayerFee, TransferInfo
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/stream_vectors.json").read_text())
 ROUTER, LOCAL = Address(b"\x0a" * 20), Address(b"\x0b" * 20)

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.bids import process_tx
-from abci_app.machine.codec import Hash, decode
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.params import Params
-from abci_app.machine.records import (
+from abci_app.machine.results import TxResult
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Hash, decode
+from abci_app.machine.state.records import (
     EMPTY_HASH,
     ChainState,
     Mark,
@@ -21,9 +21,9 @@ from abci_app.machine.records import (
     TransferInfo,
     TransferStatus,
 )
-from abci_app.machine.results import TxResult
-from abci_app.machine.state import MemoryState, StateDelta
-from abci_app.machine.tx import encode_info_submission
+from abci_app.machine.state.view import MemoryState, StateDelta
+from abci_app.machine.transactions.bids import process_tx
+from abci_app.machine.transactions.tx import encode_info_submission
 from tests.unit.machine.small_world import (
     DESTINATION,
     LOCALS,

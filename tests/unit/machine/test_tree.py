@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from abci_app.machine.codes import InvariantBroken
-from abci_app.machine.proofs import ExistenceProof, NonExistenceProof, encode_ics23, to_ics23
-from abci_app.machine.tree import EMPTY_ROOT, Tree, hash_inner, hash_leaf
+from abci_app.machine.state.proofs import ExistenceProof, NonExistenceProof, encode_ics23, to_ics23
+from abci_app.machine.state.tree import EMPTY_ROOT, Tree, hash_inner, hash_leaf
 from tests.ics23 import Invalid, verify_membership, verify_non_membership
 from tests.slow_tree import slow_root
 from tests.vectors.make_machine_vectors import make_all

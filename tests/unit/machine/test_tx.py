@@ -4,13 +4,13 @@ from collections.abc import Callable
 
 import pytest
 
-from abci_app.machine.codec import Address, Signature, TransferId
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import encode_transfer_info
-from abci_app.machine.extension import INJECTED_COMMIT, INJECTED_SEGMENT
+from abci_app.machine.observation.extension import INJECTED_COMMIT, INJECTED_SEGMENT
 from abci_app.machine.params import BUNDLE_BIDS_MAX, CALL_DATA_SUBMIT_MAX, TX_BYTES_MAX
-from abci_app.machine.records import PathSignature
-from abci_app.machine.tx import (
+from abci_app.machine.state.codec import Address, Signature, TransferId
+from abci_app.machine.state.records import PathSignature
+from abci_app.machine.transactions.tx import (
     BidBundle,
     SubmittedBid,
     TransferInfoSubmission,

@@ -2,12 +2,20 @@
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.codec import TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id
+from abci_app.machine.observation.stream import (
+    Event,
+    LiquidityFeeNumeratorUpdated,
+    Paused,
+    RouterLiquidityAdded,
+    RouterLiquidityRemoved,
+    Unpaused,
+)
 from abci_app.machine.params import CHARGE_SCALE, Params
-from abci_app.machine.records import (
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.state.records import (
     AttemptEnd,
     DecisionBatch,
     DecisionKind,
@@ -16,14 +24,6 @@ from abci_app.machine.records import (
     Lane,
     Tombstone,
     Transfer,
-)
-from abci_app.machine.stream import (
-    Event,
-    LiquidityFeeNumeratorUpdated,
-    Paused,
-    RouterLiquidityAdded,
-    RouterLiquidityRemoved,
-    Unpaused,
 )
 from tests.unit.machine.driver import (
     LIQUIDITY,

@@ -13,13 +13,13 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from abci_app.abci import messages as pb
-from abci_app.machine.codec import Address, DomainId, Hash, Signature, TransferId
 from abci_app.machine.connext import compute_transfer_id, keccak, sign_digest
-from abci_app.machine.extension import VoteFlag
-from abci_app.machine.genesis import compute_possession_digest
+from abci_app.machine.genesis.build import compute_possession_digest
+from abci_app.machine.observation.extension import VoteFlag
+from abci_app.machine.observation.stream import Event, PositionedEvent, Segment, XCalled, compute_digest, encode_segment
 from abci_app.machine.params import INDEX_WHOLE_BLOCK, Params
-from abci_app.machine.records import Domain, TransferInfo
-from abci_app.machine.stream import Event, PositionedEvent, Segment, XCalled, compute_digest, encode_segment
+from abci_app.machine.state.codec import Address, DomainId, Hash, Signature, TransferId
+from abci_app.machine.state.records import Domain, TransferInfo
 from abci_app.node.app import RoutingApplication
 from abci_app.node.injected_commit import make_sign_bytes
 from abci_app.node.signer import Signer

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from abci_app.abci import messages as pb
-from abci_app.machine import keys
-from abci_app.machine.codec import TransferId, decode
 from abci_app.machine.codes import Code, InvariantBroken
 from abci_app.machine.params import TX_BYTES_MAX, Params
-from abci_app.machine.records import ChainState, Domain, Transfer, TransferStatus
-from abci_app.machine.tree import Tree
-from abci_app.machine.tx import encode_bundle
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import TransferId, decode
+from abci_app.machine.state.records import ChainState, Domain, Transfer, TransferStatus
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.transactions.tx import encode_bundle
 from abci_app.node.errors import NodeError, StoreError
 from abci_app.node.view import CommittedBlock
 from tests.unit.machine.small_world import CHAIN_ID, DESTINATION, ORIGIN, ROUTER_KEYS, STRANGER_KEY, valid_bid

@@ -6,11 +6,17 @@ from pathlib import Path
 import pytest
 
 from abci_app.abci import tx_bytes_in_block
-from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.extension import INJECTED_SEGMENT, CommitEntry, InjectedCommit, VoteFlag, encode_commit
-from abci_app.machine.genesis_checks import MEMBERS_MAX
+from abci_app.machine.genesis.checks import MEMBERS_MAX
+from abci_app.machine.observation.extension import (
+    INJECTED_SEGMENT,
+    CommitEntry,
+    InjectedCommit,
+    VoteFlag,
+    encode_commit,
+)
+from abci_app.machine.observation.stream import encode_segment
 from abci_app.machine.params import (
     BLOCK_SIGNATURES_MAX,
     BLOCK_TXS_MAX,
@@ -18,9 +24,9 @@ from abci_app.machine.params import (
     PATH_LENGTHS,
     SEGMENT_BYTES_MAX,
 )
-from abci_app.machine.records import PathSignature
-from abci_app.machine.stream import encode_segment
-from abci_app.machine.tx import SubmittedBid, Withdraw, encode_bundle, encode_withdraw
+from abci_app.machine.state.codec import Address, TransferId
+from abci_app.machine.state.records import PathSignature
+from abci_app.machine.transactions.tx import SubmittedBid, Withdraw, encode_bundle, encode_withdraw
 from abci_app.node.app import BLOCK_BYTES_MIN
 from tests.unit.machine.small_world import ORIGIN, valid_bid
 from tests.unit.node.small_chain import Network, make_info, make_xcalled

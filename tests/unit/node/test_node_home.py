@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from abci_app.machine.codec import DomainId
+from abci_app.machine.state.codec import DomainId
 from abci_app.node.config import Config, ObservedChain, parse_config, render_config, resolve_abci_address
 from abci_app.node.errors import HomeError
 from abci_app.node.home import CONFIG_FILE, KEY_FILE, init_home, load_home, locked

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from abci_app.abci import messages as pb
-from abci_app.machine.codec import TransferId
 from abci_app.machine.codes import Code
 from abci_app.machine.results import BlockEvent, BlockResult, TxResult
-from abci_app.machine.tree import Tree
-from abci_app.machine.tx import encode_bundle
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.state.tree import Tree
+from abci_app.machine.transactions.tx import encode_bundle
 from abci_app.node import app as app_module
 from abci_app.node.app import log_block
 from abci_app.node.errors import StoreError

@@ -5,10 +5,10 @@ from collections.abc import Callable
 
 import pytest
 
-from abci_app.machine.codec import Address
 from abci_app.machine.codes import Code
 from abci_app.machine.params import Params
 from abci_app.machine.results import Claim
+from abci_app.machine.state.codec import Address
 from abci_app.node.pending import COPIES_MAX, Pending
 
 PARAMS = Params(early_bids_per_router=3, early_bid_blocks=10)

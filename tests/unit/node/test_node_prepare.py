@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from abci_app.abci import messages as pb
 from abci_app.abci import tx_bytes_in_block
 from abci_app.machine.codes import InvariantBroken
-from abci_app.machine.extension import INJECTED_COMMIT, INJECTED_SEGMENT, VoteFlag, decode_commit
-from abci_app.machine.stream import compute_digest, decode_segment, encode_segment
-from abci_app.machine.tx import encode_bundle
+from abci_app.machine.observation.extension import INJECTED_COMMIT, INJECTED_SEGMENT, VoteFlag, decode_commit
+from abci_app.machine.observation.stream import compute_digest, decode_segment, encode_segment
+from abci_app.machine.transactions.tx import encode_bundle
 from abci_app.observer.snapshot import ObservedDomain, ObservedSegment
 from tests.unit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, valid_bid
 from tests.unit.node.small_chain import Network, make_info, make_xcalled

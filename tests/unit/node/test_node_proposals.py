@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from abci_app.machine.codec import DomainId, encode
 from abci_app.machine.codes import Code
-from abci_app.machine.extension import (
+from abci_app.machine.observation.extension import (
     INJECTED_COMMIT,
     INJECTED_SEGMENT,
     CommitEntry,
@@ -17,9 +16,10 @@ from abci_app.machine.extension import (
     decode_commit,
     encode_commit,
 )
+from abci_app.machine.observation.stream import Segment, decode_segment, encode_segment
 from abci_app.machine.params import CALL_DATA_INLINE_MAX, EXTENSION_BYTES_MAX, Params
-from abci_app.machine.stream import Segment, decode_segment, encode_segment
-from abci_app.machine.tx import encode_bundle
+from abci_app.machine.state.codec import DomainId, encode
+from abci_app.machine.transactions.tx import encode_bundle
 from tests.unit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, valid_bid
 from tests.unit.node.small_chain import Network, make_info, make_xcalled
 

@@ -4,14 +4,14 @@ from dataclasses import replace
 
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.batches import build_batch, compute_digest
-from abci_app.machine.codec import Address, Hash, decode
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import compute_sequencer_digest, recover_address
-from abci_app.machine.genesis import compute_possession_digest
-from abci_app.machine.records import Decision, DecisionKind, Domain
-from abci_app.machine.state import MemoryState
+from abci_app.machine.decisions.batches import build_batch, compute_digest
+from abci_app.machine.genesis.build import compute_possession_digest
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, Hash, decode
+from abci_app.machine.state.records import Decision, DecisionKind, Domain
+from abci_app.machine.state.view import MemoryState
 from abci_app.node.signer import Signer
 from tests.unit.machine.small_world import (
     ATTESTATION_KEYS,

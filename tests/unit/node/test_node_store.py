@@ -13,10 +13,10 @@ from pathlib import Path
 import plyvel
 import pytest
 
-from abci_app.machine import keys
-from abci_app.machine.codec import encode
-from abci_app.machine.records import ChainState
-from abci_app.machine.tree import Tree
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import encode
+from abci_app.machine.state.records import ChainState
+from abci_app.machine.state.tree import Tree
 from abci_app.node.errors import StoreError
 from abci_app.node.store import UNDO_HEIGHTS, Head, Store, pack_values, unpack_values
 from abci_app.node.view import STATES_KEPT, Committed, Published

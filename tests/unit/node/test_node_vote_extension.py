@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from abci_app.abci import messages as pb
-from abci_app.machine import keys
-from abci_app.machine.batches import compute_digest
-from abci_app.machine.codec import DomainId, Hash, Signature, decode, encode
 from abci_app.machine.connext import recover_address
-from abci_app.machine.extension import (
+from abci_app.machine.decisions.batches import compute_digest
+from abci_app.machine.observation.extension import (
     INJECTED_SEGMENT,
     DomainReport,
     Extension,
@@ -20,10 +18,12 @@ from abci_app.machine.extension import (
     encode_extension,
     parse_extension,
 )
+from abci_app.machine.observation.stream import decode_segment, encode_segment
 from abci_app.machine.params import EXTENSION_BYTES_MAX
-from abci_app.machine.records import DecisionBatch, Domain
-from abci_app.machine.stream import decode_segment, encode_segment
-from abci_app.machine.tx import encode_bundle
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import DomainId, Hash, Signature, decode, encode
+from abci_app.machine.state.records import DecisionBatch, Domain
+from abci_app.machine.transactions.tx import encode_bundle
 from abci_app.node.signer import Signer
 from abci_app.node.vote_extension import BUDGET_S, extend
 from abci_app.observer.snapshot import Observation, ObservedDomain

@@ -10,11 +10,11 @@ from abci_app.evm.connext import CONNEXT
 from abci_app.evm.errors import RpcRefused, RpcUnavailable
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Log
-from abci_app.machine.codec import Address, DomainId, Hash
 from abci_app.machine.connext import compute_transfer_id, keccak
+from abci_app.machine.observation.stream import compute_first_digest
 from abci_app.machine.params import INDEX_WHOLE_BLOCK
-from abci_app.machine.records import Cursor, Domain, DomainStatus, TransferInfo
-from abci_app.machine.stream import compute_first_digest
+from abci_app.machine.state.codec import Address, DomainId, Hash
+from abci_app.machine.state.records import Cursor, Domain, DomainStatus, TransferInfo
 from tests.rpc_proxy import Absent, Faults, JsonRpcError
 
 CHAIN_ID = 31337

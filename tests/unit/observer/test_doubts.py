@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from abci_app.machine.codec import DomainId
+from abci_app.machine.state.codec import DomainId
 from abci_app.observer.doubts import Cause, DoubtLog, NotSure
 
 FIRST, SECOND = DomainId(1111), DomainId(2222)

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from abci_app.evm.connext_events import TOPICS
-from abci_app.machine.codec import Hash, TransferId
-from abci_app.machine.records import DomainStatus, RelayerFee
-from abci_app.machine.stream import XCalled, compute_digest, decode_segment
+from abci_app.machine.observation.stream import XCalled, compute_digest, decode_segment
+from abci_app.machine.state.codec import Hash, TransferId
+from abci_app.machine.state.records import DomainStatus, RelayerFee
 from abci_app.observer.doubts import TRANSIENT, Cause, DoubtLog, NotSure
 from abci_app.observer.endpoint import NEWEST_BLOCKS
 from abci_app.observer.follower import EMPTY_VIEW, STANDSTILL_S, Follower, Next

@@ -8,11 +8,8 @@ from eth_abi.abi import encode as abi_encode
 
 from abci_app.evm.connext import CONNEXT
 from abci_app.evm.types import Log
-from abci_app.machine.codec import Address, DomainId
 from abci_app.machine.connext import compute_transfer_id, hash_routers, keccak
-from abci_app.machine.params import CALL_DATA_INLINE_MAX, EVENT_BYTES_MAX
-from abci_app.machine.records import RelayerFee
-from abci_app.machine.stream import (
+from abci_app.machine.observation.stream import (
     EVENT_KINDS,
     AssetAdded,
     AssetRemoved,
@@ -44,6 +41,9 @@ from abci_app.machine.stream import (
     decode_event,
     encode_event,
 )
+from abci_app.machine.params import CALL_DATA_INLINE_MAX, EVENT_BYTES_MAX
+from abci_app.machine.state.codec import Address, DomainId
+from abci_app.machine.state.records import RelayerFee
 from abci_app.observer.doubts import Cause, NotSure
 from abci_app.observer.projections import OLD_FEES_TOPIC, PROJECTIONS, STREAM_TOPICS, project
 from tests.unit.observer.fake_chain import CONNEXT_ADDRESS, DOMAIN, address, encode_log, make_info, word, xcalled

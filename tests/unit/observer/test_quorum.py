@@ -2,7 +2,7 @@
 
 import pytest
 
-from abci_app.machine.codec import DomainId, Hash, TransferId
+from abci_app.machine.state.codec import DomainId, Hash, TransferId
 from abci_app.observer.quorum import agree_segments, agree_transfers
 from abci_app.observer.snapshot import ObservedSegment, SeenTransfer
 

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from abci_app.evm.types import Log
-from abci_app.machine.codec import Address, DomainId, Hash
+from abci_app.machine.observation.stream import EVENT_KINDS, compute_first_digest, decode_segment
 from abci_app.machine.params import INDEX_WHOLE_BLOCK
-from abci_app.machine.records import Cursor, Domain, DomainStatus
-from abci_app.machine.stream import EVENT_KINDS, compute_first_digest, decode_segment
+from abci_app.machine.state.codec import Address, DomainId, Hash
+from abci_app.machine.state.records import Cursor, Domain, DomainStatus
 from abci_app.observer.projections import project
 from abci_app.observer.segments import cut
 

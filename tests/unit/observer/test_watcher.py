@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import pytest
 
 from abci_app.evm.rpc import Rpc
-from abci_app.machine.codec import DomainId, TransferId
-from abci_app.machine.records import Domain
+from abci_app.machine.state.codec import DomainId, TransferId
+from abci_app.machine.state.records import Domain
 from abci_app.observer.follower import Next
 from abci_app.observer.snapshot import EMPTY_OBSERVATION, SeenTransfer
 from abci_app.observer.watcher import DomainConfig, Watcher

@@ -8,9 +8,9 @@ from eth_abi.abi import encode as abi_encode
 from abci_app.evm.connext import CONNEXT, DestinationStatus, sequencer_override, transfer_info_from_args
 from abci_app.evm.errors import CallReverted, RpcRefused
 from abci_app.evm.types import to_hex
-from abci_app.machine.codec import Address, DomainId, TransferId
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.codec import Address, DomainId, TransferId
+from abci_app.machine.state.records import TransferInfo
 from abci_app.router.checks import THROWAWAY
 from tests.rpc_proxy import JsonRpcError, RpcProxy
 from tests.unit.machine.driver import LIQUIDITY, ROUTERS, local_of

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from abci_app.evm.account import Account
-from abci_app.machine.codec import DomainId, Hash, TransferId
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.records import TransferInfo
-from abci_app.machine.tx import BidBundle, SubmittedBid, decode_tx
+from abci_app.machine.state.codec import DomainId, Hash, TransferId
+from abci_app.machine.state.records import TransferInfo
+from abci_app.machine.transactions.tx import BidBundle, SubmittedBid, decode_tx
 from abci_app.router.agent import Agent
 from abci_app.router.config import RouterConfig, RouterHome, WatchedChain, load_home, save_home
 from tests.unit.gateway.kit import FakeNode, Served, serve

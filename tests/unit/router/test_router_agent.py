@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 
 from abci_app.evm.connext import DestinationStatus
-from abci_app.machine import keys
-from abci_app.machine.codec import Address
 from abci_app.machine.connext import compute_bid_digest, compute_transfer_id, recover_address
-from abci_app.machine.records import Bid, Domain, Liquidity, QueueTag
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address
+from abci_app.machine.state.records import Bid, Domain, Liquidity, QueueTag
 from abci_app.router.agent import Agent
 from abci_app.router.config import load_home
 from abci_app.router.errors import ConfigInvalid, LedgerFailed

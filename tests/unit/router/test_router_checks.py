@@ -8,9 +8,9 @@ import pytest
 from abci_app.evm.account import Account
 from abci_app.evm.connext import Connext, DestinationStatus
 from abci_app.evm.errors import RpcUnavailable
-from abci_app.machine.codec import Address, Hash
 from abci_app.machine.connext import compute_transfer_id
-from abci_app.machine.records import TransferInfo
+from abci_app.machine.state.codec import Address, Hash
+from abci_app.machine.state.records import TransferInfo
 from abci_app.router.checks import Checker, Destination, Offer
 from abci_app.router.errors import Refused
 from tests.rpc_proxy import Faults

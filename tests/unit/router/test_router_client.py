@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from abci_app.machine.codec import TransferId
 from abci_app.machine.connext import compute_bid_digest, compute_transfer_id, recover_address
-from abci_app.machine.tx import decode_tx
+from abci_app.machine.state.codec import TransferId
+from abci_app.machine.transactions.tx import decode_tx
 from abci_app.node.signer import Signer
 from abci_app.router.client import NodeClient, Wait, make_withdraw, sign_bid
 from abci_app.router.errors import NodeRefused, NodeUnavailable

@@ -8,8 +8,8 @@ import pytest
 
 from abci_app.evm.connext_events import TOPICS, decode_event
 from abci_app.evm.errors import RpcUnavailable
-from abci_app.machine.codec import Address, TransferId
 from abci_app.machine.connext import compute_transfer_id
+from abci_app.machine.state.codec import Address, TransferId
 from abci_app.pb import query_pb2 as pb
 from abci_app.router.bidder import Refusals
 from abci_app.router.config import WatchedChain

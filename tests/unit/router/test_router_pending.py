@@ -3,7 +3,7 @@
 import threading
 import time
 
-from abci_app.machine.codec import TransferId
+from abci_app.machine.state.codec import TransferId
 from abci_app.router.bidder import REMEMBERED_MAX, REST_FIRST_S, REST_MAX_S, Refusals
 from abci_app.router.pending import RETRY_DELAYS_S, Order, Pending
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from abci_app.machine.codec import Address
+from abci_app.machine.state.codec import Address
 from testnet import endpoints
 from testnet.deployment import Deployment, DomainDeployment, to_json
 from testnet.layout import CHAIN_DOMAINS, Layout, Manifest

@@ -1,0 +1,1 @@
+"""Who serves a transfer and until when: auctions, attempts, leases, holds, removal of what is over."""

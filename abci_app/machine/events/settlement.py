@@ -1,0 +1,158 @@
+"""What happens to a transfer on its chains: paid out, reconciled, fees and options changed (EVT-3, EVT-4, SLW-3)."""
+
+from dataclasses import replace
+
+from abci_app.machine.assignment.attempts import end_attempt, put_back_charges
+from abci_app.machine.assignment.leases import compute_drop_time
+from abci_app.machine.connext import compute_credits, compute_debits
+from abci_app.machine.ledger.liquidity import add_balance, clear_faults, mark_domain_ineligible, take_balance
+from abci_app.machine.ledger.stubs import keep_executed, keep_reconciled
+from abci_app.machine.ledger.transfers import BEFORE_EXECUTION, ON_SLOW_PATH, add_fees, get_transfer, put_transfer
+from abci_app.machine.observation.stream import (
+    Executed,
+    ForceReceiveLocal,
+    Reconciled,
+    RelayerFeesIncreased,
+    SlippageUpdated,
+)
+from abci_app.machine.scope import Scope
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import DomainId, TransferId
+from abci_app.machine.state.records import AttemptEnd, Domain, RelayerFee, Transfer, TransferStatus
+
+# --- paid out -------------------------------------------------------------------------------------------------------
+
+
+def process_executed(scope: Scope, domain_id: DomainId, event: Executed) -> None:
+    """Debit the routers, whatever the transfer; then believe the execution in every state it can happen in (EVT-3)."""
+    debit_routers(scope, domain_id, event)
+    transfer = get_transfer(scope.delta, event.transfer_id)
+    if transfer is None:
+        keep_executed(scope, domain_id, event)
+    elif transfer.destination != domain_id:
+        scope.alarm("Executed beside the destination", domain=domain_id, transfer_id=event.transfer_id)
+    elif event.routers.count and transfer.status in BEFORE_EXECUTION:
+        put_executed(scope, transfer, event)
+    elif not event.routers.count and transfer.status is TransferStatus.RECONCILED:
+        put_completed(scope, end_attempt(scope, transfer, AttemptEnd.EXECUTED), transfer, event)
+    else:
+        scope.alarm("Executed out of turn", domain=domain_id, transfer_id=event.transfer_id, status=transfer.status)
+
+
+def debit_routers(scope: Scope, domain_id: DomainId, event: Executed) -> None:
+    """Take from each router what Connext took, at the fee of this place of the stream (LIQ-2); forget its faults."""
+    routers = event.routers.routers
+    if event.routers.digest is not None:
+        mark_domain_ineligible(scope, domain_id, "Executed with more than 16 routers")
+    if not routers:
+        return
+    fee_numerator = scope.delta.must(keys.domain(domain_id), Domain).fee_numerator
+    debits = compute_debits(event.bridged_amt, len(routers), fee_numerator)
+    for router, debit in zip(routers, debits, strict=True):
+        take_balance(scope, domain_id, event.local, router, debit)
+        clear_faults(scope, domain_id, router)
+
+
+def put_executed(scope: Scope, transfer: Transfer, event: Executed) -> None:
+    """Fast execution: the current attempt ends, whichever attempt was executed; its routers' charges stand."""
+    named = event.routers.routers
+    ended = end_attempt(scope, transfer, AttemptEnd.EXECUTED, named)
+    settled = put_back_charges(scope, ended, named)
+    put_transfer(scope.delta, transfer, replace(
+        settled, status=TransferStatus.EXECUTED, deadline_clock=0, drop_after_s=0, executed_by=named,
+        executed_tx=event.tx_hash,
+    ))
+    scope.emit("executed", transfer_id=transfer.transfer_id, routers=named, tx_hash=event.tx_hash)
+
+
+def put_completed(scope: Scope, ended: Transfer, before: Transfer, event: Executed | Reconciled) -> None:
+    """The last of the two events of a transfer: it is finished."""
+    if isinstance(event, Executed):
+        ended = replace(ended, executed_tx=event.tx_hash)
+    else:
+        ended = replace(ended, reconciled_tx=event.tx_hash)
+    put_transfer(scope.delta, before, replace(
+        ended, status=TransferStatus.COMPLETED, slow_next_s=0, drop_after_s=0, finished_height=scope.block.height,
+    ))
+    scope.emit("completed", transfer_id=before.transfer_id, tx_hash=event.tx_hash)
+
+
+# --- reconciled -----------------------------------------------------------------------------------------------------
+
+
+def process_reconciled(scope: Scope, domain_id: DomainId, event: Reconciled) -> None:
+    """Credit the routers, whatever the transfer; a fast execution is no longer possible after it (EVT-4)."""
+    credit_routers(scope, domain_id, event)
+    transfer = get_transfer(scope.delta, event.transfer_id)
+    if transfer is None:
+        keep_reconciled(scope, domain_id, event)
+    elif transfer.destination != domain_id:
+        scope.alarm("Reconciled beside the destination", domain=domain_id, transfer_id=event.transfer_id)
+    elif transfer.status in BEFORE_EXECUTION:
+        put_reconciled(scope, transfer, event)
+    elif transfer.status is TransferStatus.EXECUTED:
+        put_completed(scope, transfer, transfer, event)
+    else:
+        scope.alarm("Reconciled out of turn", domain=domain_id, transfer_id=event.transfer_id, status=transfer.status)
+
+
+def credit_routers(scope: Scope, domain_id: DomainId, event: Reconciled) -> None:
+    """Give each router what Connext gave, the whole amount split (LIQ-2)."""
+    routers = event.routers.routers
+    if event.routers.digest is not None:
+        mark_domain_ineligible(scope, domain_id, "Reconciled with more than 16 routers")
+    credits = compute_credits(event.amount, len(routers)) if routers else ()
+    for router, credit in zip(routers, credits, strict=True):
+        add_balance(scope, domain_id, event.local, router, credit)
+
+
+def put_reconciled(scope: Scope, transfer: Transfer, event: Reconciled) -> None:
+    """The message came first: what was reserved is free; slow decisions begin once the info is known (SLW-1)."""
+    ended = end_attempt(scope, transfer, AttemptEnd.RECONCILED)
+    put_transfer(scope.delta, transfer, replace(
+        ended, status=TransferStatus.RECONCILED, deadline_clock=0, reconciled_tx=event.tx_hash,
+        slow_next_s=scope.block.time_s if transfer.info_known else 0, drop_after_s=compute_drop_time(scope),
+    ))
+    scope.emit("reconciled", transfer_id=transfer.transfer_id, tx_hash=event.tx_hash)
+
+
+# --- fees and options -----------------------------------------------------------------------------------------------
+
+
+def process_fees_increased(scope: Scope, domain_id: DomainId, event: RelayerFeesIncreased) -> None:
+    """Add what was paid on the origin after XCalled (LIM-6)."""
+    transfer = get_transfer(scope.delta, event.transfer_id)
+    if transfer is None or transfer.origin != domain_id:
+        scope.alarm("relayer fees of no transfer from here", domain=domain_id, transfer_id=event.transfer_id)
+    else:
+        fee = RelayerFee(event.asset, event.amount)
+        put_transfer(scope.delta, transfer, start_again(scope, add_fees(scope.params, transfer, (fee,))))
+
+
+def process_slippage_updated(scope: Scope, domain_id: DomainId, event: SlippageUpdated) -> None:
+    """The user takes more slippage: what failed may pass now (SLW-3)."""
+    change_option(scope, domain_id, event.transfer_id)
+
+
+def process_force_receive_local(scope: Scope, domain_id: DomainId, event: ForceReceiveLocal) -> None:
+    """The user takes the local asset: what failed may pass now (SLW-3)."""
+    change_option(scope, domain_id, event.transfer_id)
+
+
+def change_option(scope: Scope, domain_id: DomainId, transfer_id: TransferId) -> None:
+    """Follow a change of a transfer's options, which Connext keeps on the destination; any other is an alarm."""
+    transfer = get_transfer(scope.delta, transfer_id)
+    if transfer is None or transfer.destination != domain_id:
+        scope.alarm("option of no transfer to here", domain=domain_id, transfer_id=transfer_id)
+    else:
+        put_transfer(scope.delta, transfer, start_again(scope, transfer))
+
+
+def start_again(scope: Scope, transfer: Transfer) -> Transfer:
+    """Return the transfer kept from being dropped and, RECONCILED, its slow attempts due at once (SLW-3, SLW-4)."""
+    if transfer.status not in ON_SLOW_PATH:
+        return transfer
+    kept = replace(transfer, drop_after_s=compute_drop_time(scope))
+    if transfer.status is TransferStatus.RECONCILED and transfer.info_known:
+        return replace(kept, slow_decisions=0, slow_next_s=scope.block.time_s)
+    return kept

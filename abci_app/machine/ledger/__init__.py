@@ -1,0 +1,1 @@
+"""Accounts that several rules write: transfers and their indexes, liquidity, the fair queue, stubs."""

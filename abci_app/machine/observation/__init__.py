@@ -1,0 +1,1 @@
+"""What validators saw: events as projections, segments, vote extensions, reports and agreement."""

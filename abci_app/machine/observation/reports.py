@@ -1,0 +1,232 @@
+"""What validators say about segments and batches, counted; which segments a block may carry (REP, SEG-4, BAT-5).
+
+PrepareProposal, ProcessProposal and FinalizeBlock call the same functions over state and the block's own commit.
+"""
+
+from collections.abc import Sequence
+
+from abci_app.machine.codes import Code, Rejected, require
+from abci_app.machine.connext import recover_address
+from abci_app.machine.decisions.batches import compute_digest, put_signatures
+from abci_app.machine.observation.extension import DomainReport, InjectedCommit, SignedBatch, VoteFlag, parse_extension
+from abci_app.machine.observation.segments import ChainedSegment, chain_segments
+from abci_app.machine.params import EXTENSION_SEGMENTS_MAX, Params
+from abci_app.machine.results import Block, BlockEvent
+from abci_app.machine.scope import Scope
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import DomainId, Hash
+from abci_app.machine.state.records import (
+    EMPTY_ADDRESS,
+    BatchSignature,
+    ChainState,
+    DecisionBatch,
+    Domain,
+    DomainStatus,
+    Member,
+    Report,
+    Reports,
+    ValidatorSet,
+)
+from abci_app.machine.state.view import StateDelta, StateReader
+
+Tally = dict[int, dict[Hash, int]]
+"""Segment number → digest → bitmap of the executing set's members that report it."""
+
+
+# --- the injected commit --------------------------------------------------------------------------------------------
+
+
+def process_commit(delta: StateDelta, commit: InjectedCommit) -> tuple[BlockEvent, ...]:
+    """Count what the extensions of the injected commit say: reports first, then signatures (ORD-1).
+
+    ``Rejected(COMMIT_MALFORMED)``, before anything is written, unless there is one entry per validator of V(H-1).
+    Consensus signatures were verified by ProcessProposal; what an extension holds never makes a commit invalid.
+    """
+    chain = delta.must(keys.CHAIN, ChainState)
+    voters = delta.must(keys.epoch(chain.epoch_last), ValidatorSet).members
+    if len(commit.entries) != len(voters):
+        raise Rejected(Code.COMMIT_MALFORMED, f"{len(commit.entries)} entries for {len(voters)} validators")
+
+    scope = Scope.open(delta, Block(chain.height + 1, chain.time_s, EMPTY_ADDRESS, ()))
+    said = [
+        (voter, extension)
+        for voter, entry in zip(voters, commit.entries, strict=True)
+        if entry.flag is VoteFlag.COMMIT and (extension := parse_extension(entry.extension)) is not None
+    ]
+    count_reports(scope, [(voter, extension.reports) for voter, extension in said])
+    count_signatures(scope, [(voter, extension.signatures) for voter, extension in said])
+    return tuple(scope.events)
+
+
+def count_reports(scope: Scope, said: Sequence[tuple[Member, tuple[DomainReport, ...]]]) -> None:
+    """Put reports on record, domain by domain, for members of the executing set (REP-1)."""
+    members = get_executing_members(scope.delta)
+    places = {member.consensus_key: index for index, member in enumerate(members)}
+    by_domain: dict[DomainId, list[tuple[int, DomainReport]]] = {}
+    for voter, reports in said:
+        place = places.get(voter.consensus_key)
+        if place is None:
+            continue
+        for report in reports:
+            by_domain.setdefault(report.domain, []).append((place, report))
+    for domain_id in sorted(by_domain):
+        domain = scope.delta.read(keys.domain(domain_id), Domain)
+        if domain is not None and domain.status is not DomainStatus.HALTED:
+            before = read_tally(scope.delta, domain)
+            after = {number: dict(digests) for number, digests in before.items()}
+            for place, report in by_domain[domain_id]:
+                record_report(after, place, report)
+            put_tally(scope, domain, before, after)
+            alarm_hopeless(scope, domain, members, before, after)
+
+
+def record_report(tally: Tally, place: int, report: DomainReport) -> None:
+    """Put one member's report into ``tally``: a changed digest deletes what it reported for later segments (REP-1)."""
+    bit = 1 << place
+    for number, digest in enumerate(report.digests, start=report.first):
+        if number not in tally:
+            continue
+        held = [known for known, members in sorted(tally[number].items()) if members & bit]
+        if held and held != [digest]:
+            for later in range(number, max(tally) + 1):
+                tally[later] = {known: members & ~bit for known, members in sorted(tally[later].items())}
+        tally[number][digest] = tally[number].get(digest, 0) | bit
+
+
+def read_tally(state: StateReader, domain: Domain) -> Tally:
+    """Return what is on record for the segments c + 1 … c + 4 of a domain; others are not counted."""
+    tally: Tally = {}
+    for number in range(domain.cursor.number + 1, domain.cursor.number + EXTENSION_SEGMENTS_MAX + 1):
+        record = state.read(keys.reports(domain.domain, number), Reports)
+        tally[number] = {report.digest: report.members for report in record.reports} if record else {}
+    return tally
+
+
+def put_tally(scope: Scope, domain: Domain, before: Tally, after: Tally) -> None:
+    """Store what changed of a domain's reports."""
+    for number in sorted(after):
+        if after[number] == before[number]:
+            continue
+        kept = tuple(Report(digest, members) for digest, members in sorted(after[number].items()) if members)
+        if kept:
+            scope.delta.write(keys.reports(domain.domain, number), Reports(kept))
+        else:
+            scope.delta.delete(keys.reports(domain.domain, number))
+
+
+def alarm_hopeless(
+    scope: Scope, domain: Domain, members: Sequence[Member], before: Tally, after: Tally
+) -> None:
+    """Alarm where no digest of a segment can reach two thirds any more, when its reports change (REP-3)."""
+    total = compute_power(members, -1)
+    for number in sorted(after):
+        if after[number] == before[number] or not after[number]:
+            continue
+        powers = [compute_power(members, bits) for _, bits in sorted(after[number].items())]
+        if 3 * (total - sum(powers) + max(powers)) <= 2 * total:
+            scope.alarm("no digest can be agreed", domain=domain.domain, segment=number)
+
+
+def count_signatures(scope: Scope, said: Sequence[tuple[Member, tuple[SignedBatch, ...]]]) -> None:
+    """Put batch signatures on record, the first valid one per member (BAT-5)."""
+    by_height: dict[int, list[tuple[Member, SignedBatch]]] = {}
+    for voter, signatures in said:
+        for signed in signatures:
+            by_height.setdefault(signed.height, []).append((voter, signed))
+    chain_id = scope.delta.must(keys.CHAIN, ChainState).chain_id
+    for height in sorted(by_height):
+        batch = scope.delta.read(keys.batch(height), DecisionBatch)
+        if batch is None or batch.attested_height:
+            continue
+        members = scope.delta.must(keys.epoch(batch.epoch), ValidatorSet).members
+        places = {member.consensus_key: index for index, member in enumerate(members)}
+        digest = compute_digest(chain_id, batch)
+        known = {signature.member: signature for signature in batch.signatures}
+        for voter, signed in by_height[height]:
+            place = places.get(voter.consensus_key)
+            if place is not None and place not in known and signed.epoch == batch.epoch and is_signed_by(
+                members[place], digest, signed
+            ):
+                known[place] = BatchSignature(place, signed.signature)
+        if len(known) > len(batch.signatures):
+            put_signatures(scope, batch, known)
+
+
+def is_signed_by(member: Member, digest: Hash, signed: SignedBatch) -> bool:
+    """Tell whether the signature is the member's; a wrong one counts as none (EXT-3)."""
+    try:
+        return recover_address(digest, signed.signature) == member.attestation
+    except Rejected:
+        return False
+
+
+# --- agreement ------------------------------------------------------------------------------------------------------
+
+
+def compute_agreed(state: StateReader, domain_id: DomainId) -> dict[int, Hash]:
+    """Return the agreed digest by number, for agreed segments past the domain's cursor (REP-2).
+
+    ``state``: after the block's injected commit was counted. Nothing is agreed on a halted or unknown domain.
+    """
+    domain = state.read(keys.domain(domain_id), Domain)
+    if domain is None or domain.status is DomainStatus.HALTED:
+        return {}
+    return compute_agreement(get_executing_members(state), read_tally(state, domain))
+
+
+def compute_agreement(members: Sequence[Member], tally: Tally) -> dict[int, Hash]:
+    """Return number → digest where members with more than two thirds of the power say so, gapless reporters only."""
+    total = compute_power(members, -1)
+    agreed: dict[int, Hash] = {}
+    gapless = -1
+    for number in sorted(tally):
+        reporters = 0
+        for digest, bits in sorted(tally[number].items()):
+            reporters |= bits
+            if 3 * compute_power(members, bits & gapless) > 2 * total:
+                agreed[number] = digest
+        gapless &= reporters
+    return agreed
+
+
+def compute_power(members: Sequence[Member], bits: int) -> int:
+    """Return the power of the members whose bits are set; -1 sets them all."""
+    return sum(member.power for index, member in enumerate(members) if bits >> index & 1)
+
+
+def get_executing_members(state: StateReader) -> tuple[Member, ...]:
+    """Return the members of the set that executes the block, V(H)."""
+    chain = state.must(keys.CHAIN, ChainState)
+    return state.must(keys.epoch(chain.epoch_executing), ValidatorSet).members
+
+
+# --- a block's segments ---------------------------------------------------------------------------------------------
+
+
+def check_segments(state: StateReader, raws: Sequence[bytes]) -> None:
+    """Refuse a block's segments (canonical bytes, in block order) unless all fit and are agreed (SEG-3, REP-4).
+
+    ``state``: after the block's injected commit was counted. ``Rejected`` with SEGMENTS_TOO_LARGE or a SEGMENT_* code.
+    """
+    list_agreed_segments(state, raws)
+
+
+def list_agreed_segments(state: StateReader, raws: Sequence[bytes]) -> tuple[ChainedSegment, ...]:
+    """Return the block's segments decoded and chained; ``Rejected`` like ``check_segments``.
+
+    The last one of each domain must be agreed; the running digest binds those before it.
+    """
+    limit = state.must(keys.PARAMS, Params).segments_bytes
+    if sum(map(len, raws)) > limit:
+        raise Rejected(Code.SEGMENTS_TOO_LARGE, f"{sum(map(len, raws))} bytes, at most {limit}")
+    domains = {domain.domain: domain for _, domain in state.scan(keys.domains(), Domain)}
+    chained = chain_segments(domains, raws)
+    last = {each.segment.domain: each.after for each in chained}
+    for domain_id in sorted(last):
+        agreed = require(
+            compute_agreed(state, domain_id).get(last[domain_id].number), Code.SEGMENT_NOT_AGREED,
+            f"number {last[domain_id].number} of domain {domain_id}",
+        )
+        if agreed != last[domain_id].digest:
+            raise Rejected(Code.SEGMENT_DIGEST_MISMATCH, f"number {last[domain_id].number} of domain {domain_id}")
+    return chained
