@@ -22,13 +22,13 @@ from abci_app.evm.types import Address, Receipt, to_hex
 from abci_app.evm.wallet import Wallet
 from bench.quorum import Plan, attest, make_quorum, make_transfer, sign_execution
 from bench.report import Row, add_json_option, make_row, publish
-from testnet.chains import ChainConfig, find_anvil, save_state, start_anvil
-from testnet.connext import default_params
-from testnet.connext_contracts import CHAIN_IDS, HUB_DOMAIN, SPOKE_DOMAIN
-from testnet.deployment import DomainDeployment, dev_account
-from testnet.ports import find_free_port
-from testnet.state_cache import start_deployed
-from testnet.supply import user_address
+from testnet.chains.anvil import ChainConfig, find_anvil, save_state, start_anvil
+from testnet.chains.state_cache import start_deployed
+from testnet.connext.connext_contracts import CHAIN_IDS, HUB_DOMAIN, SPOKE_DOMAIN
+from testnet.connext.deploy import default_params
+from testnet.connext.deployment import DomainDeployment, dev_account
+from testnet.connext.supply import user_address
+from testnet.processes.ports import find_free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 SIZES = (1, 8, 32)

@@ -16,12 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.report import Row, add_json_option, make_row, percentile, publish
-from testnet import network
-from testnet.chain_parts import load_deployment
-from testnet.connext import connect
-from testnet.layout import Layout
-from testnet.tracker import Tracker
-from testnet.traffic import Order, User
+from testnet.chains.chain_parts import load_deployment
+from testnet.connext.deploy import connect
+from testnet.demo.tracker import Tracker
+from testnet.demo.traffic import Order, User
+from testnet.network import lifecycle as network
+from testnet.network.layout import Layout
 
 POLL_S = 0.02
 SPACING_S = 1.3

@@ -24,7 +24,7 @@ from abci_app.machine.state.records import (
     TransferInfo,
     ValidatorSet,
 )
-from testnet.deployment import Token
+from testnet.connext.deployment import Token
 
 HEIGHT = 77
 

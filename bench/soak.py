@@ -23,12 +23,13 @@ from abci_app.router.ledger import BidState
 from bench.report import Row, add_json_option, make_row, publish
 from bench.soak_load import SENDERS, Pauses, Traffic, connected, say
 from bench.soak_meter import Meter, block_seconds, count_tracebacks, sum_sizes
-from testnet import network, settling
-from testnet.audit import audit
-from testnet.chain_parts import load_deployment
-from testnet.deployment import Deployment
-from testnet.layout import ROOT, Layout, NetworkError
-from testnet.traffic import User
+from testnet.audit.network_audit import audit
+from testnet.chains.chain_parts import load_deployment
+from testnet.connext import settling
+from testnet.connext.deployment import Deployment
+from testnet.demo.traffic import User
+from testnet.network import lifecycle as network
+from testnet.network.layout import ROOT, Layout, NetworkError
 
 IDLE_S = 60.0
 SAMPLE_S = 5.0

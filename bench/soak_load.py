@@ -10,11 +10,12 @@ from contextlib import ExitStack, contextmanager
 
 from abci_app.evm.errors import EvmError
 from abci_app.evm.rpc import Rpc
-from testnet import network, settling
-from testnet.connext import connect
-from testnet.deployment import Deployment
-from testnet.layout import Layout
-from testnet.traffic import Order, User
+from testnet.connext import settling
+from testnet.connext.deploy import connect
+from testnet.connext.deployment import Deployment
+from testnet.demo.traffic import Order, User
+from testnet.network import lifecycle as network
+from testnet.network.layout import Layout
 
 SENDERS, RECIPIENT = 3, 4
 BURST, BURST_S = 3, 4.0

@@ -12,9 +12,9 @@ import grpc
 
 from abci_app.pb import query_pb2, query_pb2_grpc
 from bench.report import Row, make_row
-from testnet import cometbft
-from testnet.layout import Layout
-from testnet.processes import is_running, load_identities
+from testnet.network.layout import Layout
+from testnet.processes import cometbft
+from testnet.processes.spawn import is_running, load_identities
 
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")

@@ -4,10 +4,10 @@ from abci_app.bridge.errors import Fatal
 from abci_app.evm.errors import EvmError
 from abci_app.node.errors import NodeError
 from abci_app.router.errors import RouterError
-from testnet.chains import ChainFailed
-from testnet.cometbft import CometBFTError
-from testnet.layout import NetworkError
-from testnet.message_layer import MessageLayerFailed
+from testnet.chains.anvil import ChainFailed
+from testnet.connext.message_layer import MessageLayerFailed
+from testnet.network.layout import NetworkError
+from testnet.processes.cometbft import CometBFTError
 
 FAILURES = (
     NetworkError, ChainFailed, CometBFTError, MessageLayerFailed, EvmError, NodeError, RouterError, Fatal, OSError,

@@ -16,12 +16,12 @@ from abci_app.evm.types import ZERO_ADDRESS, Address, Receipt
 from abci_app.evm.wallet import Wallet
 from abci_app.machine.connext import compute_bid_digest, compute_sequencer_digest, compute_transfer_id
 from abci_app.machine.state.records import TransferInfo
-from testnet.chains import Anvil
-from testnet.connext import default_params
-from testnet.deployment import Deployment, Token, dev_account
-from testnet.ports import find_free_port
-from testnet.state_cache import start_deployed
-from testnet.supply import TOKEN, UNLIMITED
+from testnet.chains.anvil import Anvil
+from testnet.chains.state_cache import start_deployed
+from testnet.connext.deploy import default_params
+from testnet.connext.deployment import Deployment, Token, dev_account
+from testnet.connext.supply import TOKEN, UNLIMITED
+from testnet.processes.ports import find_free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 HUB, SPOKE = 1111, 2222

@@ -101,8 +101,8 @@ def problems_of(check: Check, files: dict[str, str]) -> list[str]:
 
 def test_the_balance_checker_of_the_demo_loads_nothing_of_the_machine() -> None:
     """Its expectations come from raw logs only, so a mistake of the machine cannot agree with itself."""
-    checks = "testnet.checks"
-    loaded = imports.reachable(checks, PYTHON) if "testnet/checks.py" in PYTHON else {}
+    checks = "testnet.audit.checks"
+    loaded = imports.reachable(checks, PYTHON) if "testnet/audit/checks.py" in PYTHON else {}
     assert [name for name in loaded if imports.is_within(name, "abci_app.machine")] == []
 
 
@@ -145,8 +145,8 @@ REFUSED_IMPORTS = [
     ("abci_app/gateway/query.py", "from ..node.app import Node"),
     ("abci_app/bridge/plan.py", "from abci_app.observer import segments"),
     ("abci_app/router/agent.py", "from abci_app.gateway import server"),
-    ("abci_app/cli/start.py", "def start():\n    import testnet.network"),
-    ("abci_app/cli/testnet.py", "import testnet.network"),
+    ("abci_app/cli/start.py", "def start():\n    import testnet.network.lifecycle"),
+    ("abci_app/cli/testnet.py", "import testnet.network.lifecycle"),
     ("abci_app/new/thing.py", "from abci_app.machine import block"),
     ("abci_app/pb/extra.py", "import abci_app.machine"),
     ("examples/counter.py", "from abci_app.machine import block"),
@@ -159,7 +159,7 @@ PASSED_IMPORTS = [
     ("abci_app/node/app.py", "from abci_app import __version__\nfrom abci_app.abci.application import Application"),
     ("abci_app/gateway/query.py", "from abci_app.node.view import View"),
     ("abci_app/cli/testnet.py", "def up():\n    from testnet import network"),
-    ("testnet/demo.py", "from abci_app.evm import rpc\nfrom testnet import network"),
+    ("testnet/demo/scenario.py", "from abci_app.evm import rpc\nfrom testnet import network"),
     ("examples/counter.py", "from abci_app.abci import Application"),
 ]
 
@@ -188,7 +188,7 @@ def test_walls_pass(path: str, source: str) -> None:
         ("abci_app/machine/tx.py", "from google.protobuf.message import DecodeError\nfrom . import codes", 0),
         ("abci_app/evm/rpc.py", "from web3 import Web3\nfrom eth_abi import encode", 0),
         ("abci_app/observer/watcher.py", "from web3 import Web3", 1),
-        ("testnet/connext.py", "from eth_account import Account", 1),
+        ("testnet/connext/deploy.py", "from eth_account import Account", 1),
         ("abci_app/bridge/journal.py", "import plyvel", 1),
         ("abci_app/gateway/server.py", "import typer", 1),
     ],
@@ -200,7 +200,7 @@ def test_libraries(path: str, source: str, refused: int) -> None:
 def test_reachable_follows_imports_through_packages() -> None:
     sources = {
         "testnet/__init__.py": "",
-        "testnet/checks.py": "from abci_app.evm.rpc import Rpc",
+        "testnet/audit/checks.py": "from abci_app.evm.rpc import Rpc",
         "abci_app/__init__.py": "",
         "abci_app/evm/__init__.py": "from abci_app.evm.connext import Connext",
         "abci_app/evm/rpc.py": "",
@@ -208,9 +208,9 @@ def test_reachable_follows_imports_through_packages() -> None:
         "abci_app/machine/__init__.py": "",
         "abci_app/machine/state/records.py": "",
     }
-    assert "abci_app.machine.state.records" in imports.reachable("testnet.checks", sources)
+    assert "abci_app.machine.state.records" in imports.reachable("testnet.audit.checks", sources)
     sources["abci_app/evm/__init__.py"] = ""
-    assert "abci_app.machine" not in imports.reachable("testnet.checks", sources)
+    assert "abci_app.machine" not in imports.reachable("testnet.audit.checks", sources)
 
 
 @pytest.mark.parametrize(

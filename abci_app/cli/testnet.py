@@ -41,7 +41,7 @@ def register(app: typer.Typer, summary: str) -> None:
 def up(home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """Bring a network up, new or what is down of the one in HOME; returns once endpoints.json is written."""
     def work() -> None:
-        from testnet import network
+        from testnet.network import lifecycle as network
         network.up(home, base_port, validators, typer.echo)
     _run(work)
 
@@ -51,7 +51,7 @@ def status(
 ) -> None:
     """Show what runs, heights and cursors. Exit status 1 where anything is down."""
     def work() -> list[dict[str, object]]:
-        from testnet import network_status
+        from testnet.network import network_status
         return network_status.read(home)
     rows = _run(_checked(work, home, base_port, validators))
     typer.echo(json.dumps(rows, indent=1) if as_json else _table(rows))
@@ -62,7 +62,7 @@ def status(
 def down(home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """End every process of the network, and only those; chains are saved, so that `up` resumes."""
     def work() -> list[str]:
-        from testnet import network
+        from testnet.network import lifecycle as network
         return network.down(home)
     ended = _run(_checked(work, home, base_port, validators))
     typer.echo(f"down: {len(ended)} processes ended" if ended else "down: nothing was running")
@@ -71,7 +71,7 @@ def down(home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VAL
 def stop(name: NAME, home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """End one part."""
     def work() -> None:
-        from testnet import network
+        from testnet.network import lifecycle as network
         network.stop(home, name)
     _run(_checked(work, home, base_port, validators))
     typer.echo(f"{name} is down")
@@ -80,7 +80,7 @@ def stop(name: NAME, home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, val
 def start(name: NAME, home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """Start one part again; returns once it runs."""
     def work() -> None:
-        from testnet import network
+        from testnet.network import lifecycle as network
         network.start(home, name)
     _run(_checked(work, home, base_port, validators))
     typer.echo(f"{name} is up")
@@ -89,7 +89,7 @@ def start(name: NAME, home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, va
 def settle(home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """Play the message layer with the real contracts until every pending Reconciled has happened."""
     def work() -> str:
-        from testnet import settling
+        from testnet.connext import settling
         return settling.settle(home)
     typer.echo(_run(_checked(work, home, base_port, validators)))
 
@@ -101,7 +101,7 @@ def demo(
 ) -> None:
     """Five real transfers between two real chains, decided by real validators, settled, checked, summed up."""
     def work() -> int:
-        from testnet import demo as demonstration
+        from testnet.demo import scenario as demonstration
         return demonstration.run(home, base_port, validators, keep)
     status_code = _run(work)
     raise typer.Exit(status_code)
@@ -119,7 +119,7 @@ def _table(rows: list[dict[str, object]]) -> str:
 def _checked(work: Callable[[], R], home: Path, base_port: int | None, validators: int | None) -> Callable[[], R]:
     """Return the work on a network that is there; numbers that are given and not its own are refused before."""
     def checked() -> R:
-        from testnet.layout import load_layout, refuse_other
+        from testnet.network.layout import load_layout, refuse_other
         refuse_other(load_layout(home), base_port, validators)
         return work()
     return checked
@@ -145,5 +145,5 @@ def _once(number: int, frame: FrameType | None) -> None:
     """Interrupt the work; from here on signals are ignored, so that what ends the network is not cut off itself."""
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
-    from testnet.processes import interrupt
+    from testnet.processes.spawn import interrupt
     interrupt(Interrupted())

@@ -24,8 +24,8 @@ from abci_app.node.app import RoutingApplication
 from abci_app.node.errors import NodeError
 from abci_app.node.run import run_node
 from abci_app.node.view import list_domains
-from testnet.cometbft import consensus_key
-from testnet.processes import write_atomically
+from testnet.processes.cometbft import consensus_key
+from testnet.processes.spawn import write_atomically
 from tests.byzantine.accepted_faults import ACCEPTED_FAULTS, overfill, read_tx
 from tests.byzantine.commit_faults import COMMIT_FAULTS, TX_FAULTS
 from tests.byzantine.extension_faults import EXTENSION_FAULTS, Voice

@@ -7,7 +7,7 @@ from functools import partial
 import pytest
 
 from abci_app.machine.codes import Code
-from testnet.deployment import dev_account
+from testnet.connext.deployment import dev_account
 from tests.byzantine.accepted_faults import ACCEPTED_FAULTS
 from tests.byzantine.commit_faults import COMMIT_FAULTS, TX_FAULTS
 from tests.byzantine.faulty_network import FaultyNetwork, Watch

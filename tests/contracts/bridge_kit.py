@@ -20,8 +20,8 @@ from abci_app.evm.connext_events import TOPICS, decode_event
 from abci_app.evm.gate import encode_execute_batch, make_batch, make_entry
 from abci_app.machine.connext import compute_transfer_id, keccak
 from abci_app.machine.decisions.batches import prove_leaf
-from testnet.chains import set_balance
-from testnet.connext_contracts import CHAIN_IDS, SPOKE_DOMAIN
+from testnet.chains.anvil import set_balance
+from testnet.connext.connext_contracts import CHAIN_IDS, SPOKE_DOMAIN
 from tests.contracts.gate_kit import Scene
 from tests.unit.bridge.fake_node import FakeNode, Offer, place_of
 

@@ -29,13 +29,13 @@ from abci_app.evm.wallet import GAS_MAX, Wallet
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.state.records import TransferInfo
 from bench.quorum import Plan, Quorum, attest, make_quorum, make_transfer, sign_execution
-from testnet.chains import Anvil
-from testnet.connext import add_sequencers, default_params, hand_over_to_gate
-from testnet.connext_contracts import CHAIN_IDS, HUB_DOMAIN, SPOKE_DOMAIN
-from testnet.deployment import Deployment, dev_account
-from testnet.ports import find_free_port
-from testnet.state_cache import start_deployed
-from testnet.supply import user_address
+from testnet.chains.anvil import Anvil
+from testnet.chains.state_cache import start_deployed
+from testnet.connext.connext_contracts import CHAIN_IDS, HUB_DOMAIN, SPOKE_DOMAIN
+from testnet.connext.deploy import add_sequencers, default_params, hand_over_to_gate
+from testnet.connext.deployment import Deployment, dev_account
+from testnet.connext.supply import user_address
+from testnet.processes.ports import find_free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 AUTOMINE_S = 10.0

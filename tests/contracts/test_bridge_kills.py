@@ -16,7 +16,7 @@ import pytest
 
 from abci_app.bridge.journal import Journal
 from abci_app.evm.rpc import Rpc
-from testnet.chains import use_automine, use_interval_mining
+from testnet.chains.anvil import use_automine, use_interval_mining
 from tests.contracts.bridge_kit import Crossing, submit_as_stranger, wait_for
 from tests.contracts.gate_kit import ROOT
 

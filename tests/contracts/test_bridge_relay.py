@@ -10,8 +10,8 @@ from abci_app.evm.account import Account
 from abci_app.evm.connext import DestinationStatus, encode_add_router_liquidity_for, encode_admin
 from abci_app.machine.connext import keccak
 from abci_app.machine.state.codec import Address
-from testnet.chains import set_balance
-from testnet.deployment import dev_account
+from testnet.chains.anvil import set_balance
+from testnet.connext.deployment import dev_account
 from tests.contracts.bridge_kit import Crossing, Lines, relaying, submit_as_stranger, wait_for
 from tests.contracts.gate_kit import ERC20
 from tests.unit.bridge.fake_node import transfer_id_of

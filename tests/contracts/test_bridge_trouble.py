@@ -10,7 +10,7 @@ import pytest
 from abci_app.bridge.chain import EvmChain
 from abci_app.evm.account import Transaction
 from abci_app.evm.types import Fees
-from testnet.chains import set_balance
+from testnet.chains.anvil import set_balance
 from tests.contracts.bridge_kit import MONEY_WEI, Crossing, Lines, relaying, submit_as_stranger, wait_for
 from tests.rpc_proxy import RpcProxy
 from tests.unit.bridge.fake_node import FakeNode

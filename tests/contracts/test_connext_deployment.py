@@ -26,13 +26,13 @@ from abci_app.evm.deploy import matches_deployed_code
 from abci_app.evm.errors import CallReverted, ChainMismatch, TransactionFailed
 from abci_app.evm.types import ZERO_ADDRESS, Address
 from abci_app.machine.connext import compute_debits, compute_transfer_id
-from testnet.chains import ChainFailed, use_interval_mining
-from testnet.connext import add_sequencers, connect, default_params, hand_over_to_gate
-from testnet.connext_contracts import FACETS, load_connext_artifact
-from testnet.deployment import dev_account, from_json, to_json
-from testnet.ports import find_free_port
-from testnet.state_cache import compute_cache_key, start_deployed
-from testnet.supply import TOKEN
+from testnet.chains.anvil import ChainFailed, use_interval_mining
+from testnet.chains.state_cache import compute_cache_key, start_deployed
+from testnet.connext.connext_contracts import FACETS, load_connext_artifact
+from testnet.connext.deploy import add_sequencers, connect, default_params, hand_over_to_gate
+from testnet.connext.deployment import dev_account, from_json, to_json
+from testnet.connext.supply import TOKEN
+from testnet.processes.ports import find_free_port
 from tests.chains import HUB, ROOT, SPOKE, Bridge, events_of, sign_execute, slow_execute
 
 SEQUENCER, STRANGER = Account(b"\x51" * 32), Account(b"\x52" * 32)

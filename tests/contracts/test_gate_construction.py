@@ -11,8 +11,8 @@ from abci_app.evm.gate import GATE, GateMember, deploy_gate
 from abci_app.evm.types import ZERO_ADDRESS
 from abci_app.machine.connext import keccak
 from abci_app.machine.decisions.batches import compute_domain_separator
-from testnet.connext_contracts import SPOKE_DOMAIN
-from testnet.supply import user_address
+from testnet.connext.connext_contracts import SPOKE_DOMAIN
+from testnet.connext.supply import user_address
 from tests.contracts.gate_kit import ROOT, Scene, creation_of, gate_of
 
 LOW, HIGH = GateMember(b"\x01" * 20, 1), GateMember(b"\x02" * 20, 1)

@@ -10,8 +10,8 @@ from abci_app.evm.connext import DestinationStatus, ExecuteArgs, encode_admin, e
 from abci_app.evm.gate import GATE, compute_gas_limit, encode_execute_batch
 from abci_app.machine.connext import compute_debits, compute_transfer_id
 from bench.quorum import sign_execution
-from testnet.deployment import dev_account
-from testnet.supply import user_address
+from testnet.connext.deployment import dev_account
+from testnet.connext.supply import user_address
 from tests.contracts.gate_kit import Scene, refusal_of
 
 

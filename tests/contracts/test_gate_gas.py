@@ -8,9 +8,9 @@ from abci_app.evm.connext import DestinationStatus, ExecuteArgs, encode_add_rout
 from abci_app.evm.gate import TRANSACTION_GAS_MAX, GateBatch, compute_gas_limit, encode_execute_batch, parse_outcome
 from abci_app.evm.types import ZERO_ADDRESS, Address, Receipt, to_hex
 from bench.quorum import make_transfer, sign_execution
-from testnet.connext_contracts import load_connext_artifact
-from testnet.deployment import Token, dev_account
-from testnet.supply import user_address
+from testnet.connext.connext_contracts import load_connext_artifact
+from testnet.connext.deployment import Token, dev_account
+from testnet.connext.supply import user_address
 from tests.contracts.gate_kit import ROOT, Scene, refusal_of, untouched
 
 GAS_WANTED = 1_000_000

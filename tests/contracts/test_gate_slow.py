@@ -13,11 +13,11 @@ from abci_app.evm.types import ZERO_ADDRESS
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.state.records import TransferInfo
 from bench.quorum import sign_execution
-from testnet.chains import mine_until
-from testnet.connext_contracts import HUB_DOMAIN, SPOKE_DOMAIN
-from testnet.deployment import dev_account
-from testnet.message_layer import settle
-from testnet.supply import user_address
+from testnet.chains.anvil import mine_until
+from testnet.connext.connext_contracts import HUB_DOMAIN, SPOKE_DOMAIN
+from testnet.connext.deployment import dev_account
+from testnet.connext.message_layer import settle
+from testnet.connext.supply import user_address
 from tests.contracts.gate_kit import Scene, refusal_of, untouched
 
 AMOUNT = 25_000_000

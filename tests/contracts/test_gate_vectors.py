@@ -17,9 +17,9 @@ from abci_app.evm.types import Address
 from abci_app.evm.wallet import Wallet
 from abci_app.machine.connext import compute_transfer_id, keccak
 from abci_app.machine.state.records import TransferInfo
-from testnet.chains import ChainConfig, find_anvil, set_balance, start_anvil
-from testnet.deployment import dev_account
-from testnet.ports import find_free_port
+from testnet.chains.anvil import ChainConfig, find_anvil, set_balance, start_anvil
+from testnet.connext.deployment import dev_account
+from testnet.processes.ports import find_free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 VECTORS: list[dict[str, Any]] = json.loads((ROOT / "tests/vectors/batch_vectors.json").read_text())["vectors"]

@@ -14,11 +14,11 @@ from abci_app.evm.errors import TransactionFailed
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.state.records import TransferInfo
-from testnet.chains import mine_until, use_automine, use_interval_mining, wait_until
-from testnet.connext import add_sequencers
-from testnet.deployment import dev_account
-from testnet.merkle import MerkleTree
-from testnet.message_layer import BATCH_MESSAGES, SNAPSHOT_S, read_messages, settle
+from testnet.chains.anvil import mine_until, use_automine, use_interval_mining, wait_until
+from testnet.connext.deploy import add_sequencers
+from testnet.connext.deployment import dev_account
+from testnet.connext.merkle import MerkleTree
+from testnet.connext.message_layer import BATCH_MESSAGES, SNAPSHOT_S, read_messages, settle
 from tests.chains import HUB, ROOT, SPOKE, Bridge, sign_execute, slow_execute
 
 SEQUENCER = Account(b"\x51" * 32)
@@ -162,7 +162,7 @@ def test_a_half_hour_that_changes_under_a_proposal_is_no_failure(
         return clock.pop() if clock else time.monotonic() + offset
 
     offset = time.time() - time.monotonic()
-    monkeypatch.setattr("testnet.message_layer.time", SimpleNamespace(time=now))
+    monkeypatch.setattr("testnet.connext.message_layer.time", SimpleNamespace(time=now))
     assert settle(bridge.deployment, bridge.rpcs, mine_until).rounds == 1
     assert clock == []
     assert_settled(bridge, infos)

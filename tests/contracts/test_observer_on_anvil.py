@@ -31,8 +31,8 @@ from abci_app.observer.endpoint import Endpoint
 from abci_app.observer.projections import STREAM_TOPICS, project
 from abci_app.observer.snapshot import ObservedSegment, SeenTransfer
 from abci_app.observer.watcher import DomainConfig, Watcher
-from testnet.chains import mine_until
-from testnet.supply import TOKEN, UNLIMITED
+from testnet.chains.anvil import mine_until
+from testnet.connext.supply import TOKEN, UNLIMITED
 from tests.chains import HUB, SPOKE, Bridge, events_of
 from tests.rpc_proxy import Faults, RpcProxy
 

@@ -21,9 +21,9 @@ from abci_app.router.ledger import Ledger
 from abci_app.router.origin import Claim, Claims
 from abci_app.router.pending import Order
 from abci_app.router.watch import ChainWatch, SeenTransfer
-from testnet.chains import mine_until
-from testnet.connext import add_sequencers
-from testnet.deployment import dev_account
+from testnet.chains.anvil import mine_until
+from testnet.connext.deploy import add_sequencers
+from testnet.connext.deployment import dev_account
 from tests.chains import HUB, ROOT, SPOKE, Bridge, sign_execute
 
 ROUTERS = tuple(dev_account(f"router-{index}") for index in range(2))

@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from testnet.cometbft import CometBFTError, Genesis, Node, Setting, call_rpc, create_network, start_command
+from testnet.processes.cometbft import CometBFTError, Genesis, Node, Setting, call_rpc, create_network, start_command
 from tests.process.processes import ROOT, Process, free_ports, wait_until
 
 BINARY = ROOT / "build" / "bin" / "cometbft"

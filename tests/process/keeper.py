@@ -10,8 +10,8 @@ import shutil
 import sys
 from pathlib import Path
 
-from testnet import network
 from testnet.errors import FAILURES
+from testnet.network import lifecycle as network
 
 
 def main(home: Path, base_port: int) -> int:

@@ -25,16 +25,16 @@ from abci_app.evm.rpc import Rpc
 from abci_app.machine.state.codec import DomainId
 from abci_app.node.config import ObservedChain, parse_config, render_config
 from abci_app.pb import query_pb2, query_pb2_grpc
-from testnet.chain_parts import load_deployment
-from testnet.cometbft import CometBFTError, call_rpc, consensus_key
-from testnet.connext import connect
-from testnet.layout import CHAIN_DOMAINS, Layout, Manifest, NodePlace
-from testnet.logs import error_file
-from testnet.ports import is_port_free
-from testnet.processes import identify, is_running, load_identities, save_identity
-from testnet.supervise import load_pair, save_pair
-from testnet.tracker import Progress, Tracker
-from testnet.traffic import Order, User
+from testnet.chains.chain_parts import load_deployment
+from testnet.connext.deploy import connect
+from testnet.demo.tracker import Progress, Tracker
+from testnet.demo.traffic import Order, User
+from testnet.network.layout import CHAIN_DOMAINS, Layout, Manifest, NodePlace
+from testnet.processes.cometbft import CometBFTError, call_rpc, consensus_key
+from testnet.processes.logs import error_file
+from testnet.processes.ports import is_port_free
+from testnet.processes.spawn import identify, is_running, load_identities, save_identity
+from testnet.processes.supervise import load_pair, save_pair
 from tests.process.cometbft import binary
 from tests.process.processes import ROOT, python, wait_until
 
@@ -228,7 +228,7 @@ class LocalNetwork:
         log = self.layout.logs / f"{place.name}-supervisor.jsonl"
         with log.open("ab") as output, error_file(log).open("ab") as errors:
             process = subprocess.Popen(
-                python("-m", "testnet.supervise", str(place.pair_file.absolute())), cwd=ROOT,
+                python("-m", "testnet.processes.supervise", str(place.pair_file.absolute())), cwd=ROOT,
                 stdin=subprocess.DEVNULL, stdout=output, stderr=errors, start_new_session=True,
             )
         self._supervisors.append(process)

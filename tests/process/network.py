@@ -23,8 +23,8 @@ from abci_app.machine.state.records import ChainState, Transfer
 from abci_app.node.config import Config
 from abci_app.node.home import init_home, load_home
 from abci_app.observer.snapshot import ObservedDomain
-from testnet.cometbft import CometBFTError, Genesis, consensus_key
-from testnet.cometbft import init_home as init_engine_home
+from testnet.processes.cometbft import CometBFTError, Genesis, consensus_key
+from testnet.processes.cometbft import init_home as init_engine_home
 from tests.process.cometbft import Engine, binary, create_engines
 from tests.process.fake_node import write_observation
 from tests.process.processes import Process, accepts, free_ports, python, wait_until

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from testnet.cometbft import CometBFTError, Genesis
+from testnet.processes.cometbft import CometBFTError, Genesis
 from tests.process.cometbft import Engine, create_engines
 from tests.process.processes import Process, accepts, python, wait_until
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from testnet.ports import is_port_free
+from testnet.processes.ports import is_port_free
 
 ROUTERD = [sys.executable, "-m", "abci_app.cli.main", "testnet"]
 DEMO_S, COMMAND_S, GONE_S = 240, 150, 10

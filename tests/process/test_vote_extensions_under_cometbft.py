@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from abci_app.abci import ABCIServer, Application
 from abci_app.abci import messages as pb
 from abci_app.abci.framing import encode_frame
-from testnet.cometbft import Genesis
+from testnet.processes.cometbft import Genesis
 from tests.process.cometbft import Engine, create_engines, start_engines
 
 CHAIN_ID = "extensions-1"

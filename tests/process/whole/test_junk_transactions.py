@@ -15,7 +15,7 @@ import pytest
 from abci_app.machine.state.codec import TransferId
 from abci_app.machine.transactions.tx import decode_tx
 from abci_app.pb import query_pb2
-from testnet.deployment import dev_account
+from testnet.connext.deployment import dev_account
 from tests.process.local_network import LocalNetwork, Validator
 from tests.process.whole.junk import list_kinds
 

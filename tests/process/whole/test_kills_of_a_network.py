@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from abci_app.pb import query_pb2
-from testnet.processes import load_identities
+from testnet.processes.spawn import load_identities
 from tests.process.local_network import LocalNetwork, Mark, Validator, read_log, wait_all
 
 ALL = range(4)

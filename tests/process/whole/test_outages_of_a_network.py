@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from abci_app.pb import query_pb2
-from testnet.processes import load_identities
+from testnet.processes.spawn import load_identities
 from tests.process.local_network import FIRST, SECOND, LocalNetwork, Mark, wait_all
 from tests.process.whole.full_disk_node import ENDED
 

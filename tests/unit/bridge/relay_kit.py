@@ -21,7 +21,7 @@ from abci_app.evm.connext import ExecuteArgs
 from abci_app.machine.connext import keccak
 from abci_app.pb import query_pb2 as pb
 from bench.quorum import Quorum, make_quorum, make_transfer, sign_execution
-from testnet.deployment import Token
+from testnet.connext.deployment import Token
 from tests.unit.bridge.fake_gate_chain import GATE_ADDRESS, GWEI, START_S, FakeChain
 from tests.unit.bridge.fake_node import FakeNode, Offer, place_of
 

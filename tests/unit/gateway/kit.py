@@ -26,7 +26,7 @@ from abci_app.machine.transactions.admission import check_tx
 from abci_app.node.signer import Signer
 from abci_app.node.view import CommittedBlock
 from abci_app.pb import query_pb2_grpc, tx_service_pb2_grpc
-from testnet.ports import find_free_port as find_free_port
+from testnet.processes.ports import find_free_port as find_free_port
 from tests.unit.machine.driver import Network
 
 CALL_S = 20.0

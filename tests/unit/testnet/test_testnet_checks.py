@@ -5,8 +5,8 @@ from dataclasses import astuple
 import pytest
 
 from abci_app.machine.connext import compute_transfer_id
-from testnet import checks, raw_logs
-from testnet.merkle import keccak
+from testnet.audit import checks, raw_logs
+from testnet.connext.merkle import keccak
 from tests.unit.observer.fake_chain import address, encode_log, make_info, word
 
 ONE, TWO = 1111, 2222

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from abci_app.cli import main as cli
-from testnet import network
-from testnet.layout import Manifest, save_manifest
+from testnet.network import lifecycle as network
+from testnet.network.layout import Manifest, save_manifest
 
 COMMANDS = [("up",), ("status",), ("down",), ("stop", "node0"), ("start", "node0"), ("settle",)]
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from testnet.cometbft import (
+from testnet.processes.cometbft import (
     LOCAL_SETTINGS,
     CometBFTError,
     ConsensusKey,

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from abci_app.evm.types import Block
-from testnet import block_times, demo, network
-from testnet.cometbft import CometBFTError
-from testnet.demo_view import View
-from testnet.layout import Layout, Manifest, NetworkError
-from testnet.processes import interrupt
-from testnet.tracker import Progress
-from testnet.traffic import Order, SentTransfer
+from testnet.chains import block_times
+from testnet.demo import scenario as demo
+from testnet.demo.demo_view import View
+from testnet.demo.tracker import Progress
+from testnet.demo.traffic import Order, SentTransfer
+from testnet.network import lifecycle as network
+from testnet.network.layout import Layout, Manifest, NetworkError
+from testnet.processes.cometbft import CometBFTError
+from testnet.processes.spawn import interrupt
 
 
 class Stage:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from testnet import homes
-from testnet.layout import Manifest, NetworkError, save_manifest
+from testnet.network import homes
+from testnet.network.layout import Manifest, NetworkError, save_manifest
 
 
 def test_what_a_command_made_and_did_not_use_is_removed_again(tmp_path: Path) -> None:

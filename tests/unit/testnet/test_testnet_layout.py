@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from testnet.layout import Layout, Manifest, NetworkError, load_layout, make_manifest, save_manifest
+from testnet.network.layout import Layout, Manifest, NetworkError, load_layout, make_manifest, save_manifest
 
 
 def test_ports_do_not_overlap():

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from testnet import hints
-from testnet.logs import last_words
-from testnet.processes import end, identify, spawn
+from testnet.processes.logs import last_words
+from testnet.processes.spawn import end, identify, spawn
 
 TALKER = [
     sys.executable, "-c",

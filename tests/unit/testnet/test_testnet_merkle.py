@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from testnet.merkle import DEPTH, MerkleTree, branch_root, keccak, zero_hash
+from testnet.connext.merkle import DEPTH, MerkleTree, branch_root, keccak, zero_hash
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/connext_vectors.json").read_text())
 MESSAGE = VECTORS["message"][0]

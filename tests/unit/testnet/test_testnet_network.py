@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from testnet import chain_parts, endpoints, network
-from testnet.layout import Layout, Manifest, NetworkError, load_layout, save_manifest
-from testnet.ports import find_free_port
-from testnet.processes import end, is_running, load_identities, spawn_known
+from testnet.chains import chain_parts
+from testnet.network import endpoints
+from testnet.network import lifecycle as network
+from testnet.network.layout import Layout, Manifest, NetworkError, load_layout, save_manifest
+from testnet.processes.ports import find_free_port
+from testnet.processes.spawn import end, is_running, load_identities, spawn_known
 
 SLEEP = ["sleep", "60"]
 NAMES = ["chain1111", "chain2222", "node0", "relayer", "router0", "router1", "router2"]

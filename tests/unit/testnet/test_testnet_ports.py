@@ -3,7 +3,7 @@
 import socket
 from pathlib import Path
 
-from testnet.ports import END, FIRST, find_free_ports, is_port_free
+from testnet.processes.ports import END, FIRST, find_free_ports, is_port_free
 
 
 def test_ports_are_free_different_and_handed_out_once():

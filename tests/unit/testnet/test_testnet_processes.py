@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from testnet.processes import (
+from testnet.processes.spawn import (
     Identity,
     end,
     identify,
@@ -83,7 +83,7 @@ def test_identities_survive_on_disk_and_cut_files_count_as_none(tmp_path):
 def test_a_child_dies_with_its_killed_parent(tmp_path):
     """The chain of custody a supervisor relies on: SIGKILL of the parent ends the child."""
     code = (
-        "import sys, time; from pathlib import Path; from testnet.processes import spawn\n"
+        "import sys, time; from pathlib import Path; from testnet.processes.spawn import spawn\n"
         "child = spawn([sys.executable, '-c', 'import time; time.sleep(60)'], Path(sys.argv[1]),"
         " dies_with_parent=True)\nprint(child.pid, flush=True); time.sleep(60)"
     )

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from testnet import settling
-from testnet.layout import NetworkError
-from testnet.message_layer import Failure, Message, Settlement
+from testnet.connext import settling
+from testnet.connext.message_layer import Failure, Message, Settlement
+from testnet.network.layout import NetworkError
 
 MESSAGE = Message(1111, 2222, 0, bytes(32), b"\xab" * 64)
 FAILED = Failure(MESSAGE, "not today")

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from testnet.pids import renew_pid
-from testnet.processes import is_running, load_identities
-from testnet.supervise import Pair, load_pair, save_pair
+from testnet.processes.pids import renew_pid
+from testnet.processes.spawn import is_running, load_identities
+from testnet.processes.supervise import Pair, load_pair, save_pair
 
 APPLICATION = (
     "import socket, sys, time\n"
@@ -36,7 +36,8 @@ def supervisor(tmp_path):
     described = {"validators": [{"name": "node0", "pids": {"supervisor": 1, "app": None, "cometbft": None}}]}
     (tmp_path / "endpoints.json").write_text(json.dumps(described))
     with (tmp_path / "supervisor.jsonl").open("wb") as log:
-        process = subprocess.Popen([sys.executable, "-m", "testnet.supervise", str(tmp_path / "pair.json")], stdout=log)
+        command = [sys.executable, "-m", "testnet.processes.supervise", str(tmp_path / "pair.json")]
+        process = subprocess.Popen(command, stdout=log)
     try:
         yield process, tmp_path
     finally:

@@ -1,0 +1,1 @@
+"""Local EVM chains: anvil processes, their saved states, and the times of their blocks."""

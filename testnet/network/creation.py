@@ -1,0 +1,103 @@
+"""A new network: keys, chains with the complete Connext, gates, genesis and homes, before anything else runs."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from abci_app.evm.compile import load_own_artifact
+from abci_app.evm.gate import deploy_gate, encode_creation, list_members
+from abci_app.evm.rpc import Rpc
+from abci_app.evm.wallet import Wallet
+from abci_app.machine.genesis.build import order_members
+from abci_app.machine.state.codec import Address, DomainId, Hash
+from abci_app.machine.state.records import Member, ValidatorSet
+from abci_app.node.config import Config, ObservedChain
+from abci_app.node.home import init_home, load_home
+from testnet.chains import anvil as chains
+from testnet.chains.state_cache import start_deployed
+from testnet.connext.deploy import add_sequencers, default_params, hand_over_to_gate
+from testnet.connext.deployment import Deployment, dev_account, to_json
+from testnet.network import endpoints, parties
+from testnet.network.genesis import ValidatorKeys, read_genesis
+from testnet.network.layout import CHAIN_DOMAINS, ENGINE, ROOT, Layout, NodePlace, save_manifest
+from testnet.processes import cometbft
+from testnet.processes.spawn import identify, save_identity
+
+POLL_MS = 200
+EPOCH = 1
+
+Say = Callable[[str], None]
+"""Takes a line about what is going on, for people."""
+
+
+def create(layout: Layout, say: Say) -> None:
+    """Make a network: keys → chains → Connext → gates → genesis, each on disk before the next; its chains run then.
+
+    The manifest comes first, as of a network that is not complete: whatever happens, its processes can be found.
+    """
+    save_manifest(layout.home, replace(layout.manifest, complete=False))
+    say("keys: validators")
+    nodes = list(layout.nodes())
+    for node in nodes:
+        cometbft.init_home(ENGINE, node.engine_home)
+        init_home(node.app_home, _node_config(layout, node))
+    keys = [_read_keys(layout, node) for node in nodes]
+    say("chains: two EVM chains with the complete Connext")
+    for folder in (layout.logs, layout.pids, layout.home / "chains"):
+        folder.mkdir(parents=True, exist_ok=True)
+    names = {domain: name for name, domain in layout.chains().items()}
+    anvils, deployment = start_deployed(
+        ROOT, default_params(layout.manifest.routers), {domain: layout.chain_port(domain) for domain in names},
+        layout.logs, register=lambda domain, pid: save_identity(layout.pids, identify(names[domain], pid)),
+    )
+    rpcs = {domain: anvil.rpc for domain, anvil in anvils.items()}
+    say("gates: the validators' quorum becomes the only relayer")
+    add_sequencers(ROOT, deployment, rpcs, [key.attestation for key in keys])
+    gates = {domain: _deploy_gate(layout, deployment, rpc, domain, keys) for domain, rpc in rpcs.items()}
+    hand_over_to_gate(ROOT, deployment, rpcs, gates)
+    parties.fund(layout, rpcs)
+    layout.deployment.write_text(to_json(deployment))
+    say("genesis: balances, approvals and positions as the chains have them")
+    app_state = read_genesis(deployment, rpcs, gates, keys)
+    endpoints.save_gates(layout, gates)
+    cometbft.create_network(
+        ENGINE,
+        [cometbft.Node(node.name, node.engine_home, node.abci, node.rpc_port, node.p2p_port, node.metrics_port)
+         for node in nodes],
+        cometbft.Genesis(layout.manifest.chain_id, app_state=app_state),
+        {},
+    )
+    parties.create(layout, deployment, gates)
+    for rpc in rpcs.values():
+        chains.use_interval_mining(rpc, chains.BLOCK_SECONDS)
+        rpc.close()
+    save_manifest(layout.home, layout.manifest)
+
+
+def _node_config(layout: Layout, node: NodePlace) -> Config:
+    return Config(
+        chain_id=layout.manifest.chain_id, abci_address=node.abci, grpc_address=node.grpc,
+        cometbft_rpc_url=node.rpc_url, poll_ms=POLL_MS,
+        chains=tuple(
+            ObservedChain(DomainId(domain), (chains.rpc_url(layout.chain_port(domain)),), 1)
+            for domain in CHAIN_DOMAINS
+        ),
+    )
+
+
+def _read_keys(layout: Layout, node: NodePlace) -> ValidatorKeys:
+    public_key = cometbft.consensus_key(node.engine_home).public_key
+    signer = load_home(node.app_home).signer
+    proof = signer.prove_possession(layout.manifest.chain_id, public_key)
+    return ValidatorKeys(public_key, 1, signer.address, proof)
+
+
+def _deploy_gate(
+    layout: Layout, deployment: Deployment, rpc: Rpc, domain: int, keys: list[ValidatorKeys]
+) -> Address:
+    members = order_members(Member(Hash(key.consensus_key), key.power, Address(key.attestation)) for key in keys)
+    creation = encode_creation(
+        load_own_artifact(ROOT, "ConsensusGate"), connext=deployment.domain(domain).connext,
+        chain_id=layout.manifest.chain_id, epoch=EPOCH, members=list_members(ValidatorSet(EPOCH, members)),
+        set_time_s=rpc.block("latest").timestamp_s,
+    )
+    return Address(deploy_gate(Wallet(rpc, dev_account("owner")), creation))
