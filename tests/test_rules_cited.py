@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.rules_shown import SHOWN
+from tests.kit.docs.rules_shown import SHOWN
 
 ROOT = Path(__file__).resolve().parents[1]
 RULE_ROW = re.compile(r"^\| ([A-Z]{2,3}-\d+) \|", re.MULTILINE)
@@ -31,7 +31,7 @@ def find_citations(patterns: tuple[str, ...]) -> dict[str, list[str]]:
     for pattern in patterns:
         for path in sorted(ROOT.glob(pattern)):
             name = path.relative_to(ROOT).as_posix()
-            listing = name in ("tests/test_rules_cited.py", "tests/rules_shown.py")
+            listing = name in ("tests/test_rules_cited.py", "tests/kit/docs/rules_shown.py")
             if not listing and not name.startswith("contracts/node_modules/") and (
                 pattern not in CODE or not name.startswith("contracts/test/")
             ):

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.byzantine.faulty_network import FaultyNetwork
-from tests.process.local_network import running_network
+from tests.kit.byzantine.faulty_network import FaultyNetwork
+from tests.kit.process.local_network import running_network
 
 
 @pytest.fixture(scope="package")

@@ -8,13 +8,13 @@ import pytest
 
 from abci_app.machine.codes import Code
 from testnet.connext.deployment import dev_account
-from tests.byzantine.accepted_faults import ACCEPTED_FAULTS
-from tests.byzantine.commit_faults import COMMIT_FAULTS, TX_FAULTS
-from tests.byzantine.faulty_network import FaultyNetwork, Watch
-from tests.byzantine.faulty_node import OVERSIZED, Orders
-from tests.byzantine.segment_faults import SEGMENT_FAULTS, Fault
-from tests.process.local_network import Validator, wait_all
-from tests.process.whole.junk import list_kinds, make_id
+from tests.kit.byzantine.accepted_faults import ACCEPTED_FAULTS
+from tests.kit.byzantine.commit_faults import COMMIT_FAULTS, TX_FAULTS
+from tests.kit.byzantine.faulty_network import FaultyNetwork, Watch
+from tests.kit.byzantine.faulty_node import OVERSIZED, Orders
+from tests.kit.byzantine.segment_faults import SEGMENT_FAULTS, Fault
+from tests.kit.process.junk import list_kinds, make_id
+from tests.kit.process.local_network import Validator, wait_all
 
 REFUSALS_TIMEOUT_S = 100.0
 GOSSIPED = 200

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from tests.byzantine.extension_faults import REFUSED_EXTENSIONS
-from tests.byzantine.faulty_network import FAULTY, HEIGHTS, FaultyNetwork, Watch
-from tests.byzantine.faulty_node import Orders
-from tests.process.local_network import Validator, wait_all
+from tests.kit.byzantine.extension_faults import REFUSED_EXTENSIONS
+from tests.kit.byzantine.faulty_network import FAULTY, HEIGHTS, FaultyNetwork, Watch
+from tests.kit.byzantine.faulty_node import Orders
+from tests.kit.process.local_network import Validator, wait_all
 
 TIMEOUT_S = 60.0
 

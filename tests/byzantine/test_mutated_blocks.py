@@ -12,9 +12,9 @@ import pytest
 from abci_app.abci import messages as pb
 from abci_app.machine.observation.extension import is_acceptable
 from abci_app.machine.transactions.tx import encode_bundle
-from tests.byzantine.mutations import mutate
-from tests.unit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, valid_bid
-from tests.unit.node.small_chain import Network, make_info, make_xcalled
+from tests.kit.byzantine.mutations import mutate
+from tests.kit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, valid_bid
+from tests.kit.node.small_chain import Network, make_info, make_xcalled
 
 HEIGHTS = 30
 MUTATIONS = 12

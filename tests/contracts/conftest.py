@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.chains import Bridge, running_bridge, taken_back
-from tests.contracts.bridge_kit import Crossing, Lines, crossing, listening
-from tests.contracts.gate_kit import Scene, open_scene, untouched
+from tests.kit.contracts.bridge_kit import Crossing, Lines, crossing, listening
+from tests.kit.contracts.gate_kit import Scene, open_scene, untouched
+from tests.kit.evm.local_chains import Bridge, running_bridge, taken_back
 
 
 @pytest.fixture(scope="session")

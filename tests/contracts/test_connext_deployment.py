@@ -33,7 +33,7 @@ from testnet.connext.deploy import add_sequencers, connect, default_params, hand
 from testnet.connext.deployment import dev_account, from_json, to_json
 from testnet.connext.supply import TOKEN
 from testnet.processes.ports import find_free_port
-from tests.chains import HUB, ROOT, SPOKE, Bridge, events_of, sign_execute, slow_execute
+from tests.kit.evm.local_chains import HUB, ROOT, SPOKE, Bridge, events_of, sign_execute, slow_execute
 
 SEQUENCER, STRANGER = Account(b"\x51" * 32), Account(b"\x52" * 32)
 ROUTERS = [dev_account(f"router-{index}") for index in range(3)]

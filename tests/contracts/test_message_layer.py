@@ -19,7 +19,7 @@ from testnet.connext.deploy import add_sequencers
 from testnet.connext.deployment import dev_account
 from testnet.connext.merkle import MerkleTree
 from testnet.connext.message_layer import BATCH_MESSAGES, SNAPSHOT_S, read_messages, settle
-from tests.chains import HUB, ROOT, SPOKE, Bridge, sign_execute, slow_execute
+from tests.kit.evm.local_chains import HUB, ROOT, SPOKE, Bridge, sign_execute, slow_execute
 
 SEQUENCER = Account(b"\x51" * 32)
 ROUTERS = [dev_account(f"router-{index}") for index in range(3)]

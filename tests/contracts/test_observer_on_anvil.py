@@ -33,8 +33,8 @@ from abci_app.observer.snapshot import ObservedSegment, SeenTransfer
 from abci_app.observer.watcher import DomainConfig, Watcher
 from testnet.chains.anvil import mine_until
 from testnet.connext.supply import TOKEN, UNLIMITED
-from tests.chains import HUB, SPOKE, Bridge, events_of
-from tests.rpc_proxy import Faults, RpcProxy
+from tests.kit.evm.local_chains import HUB, SPOKE, Bridge, events_of
+from tests.kit.evm.rpc_proxy import Faults, RpcProxy
 
 WAIT_S = 60.0
 

@@ -24,7 +24,7 @@ from abci_app.router.watch import ChainWatch, SeenTransfer
 from testnet.chains.anvil import mine_until
 from testnet.connext.deploy import add_sequencers
 from testnet.connext.deployment import dev_account
-from tests.chains import HUB, ROOT, SPOKE, Bridge, sign_execute
+from tests.kit.evm.local_chains import HUB, ROOT, SPOKE, Bridge, sign_execute
 
 ROUTERS = tuple(dev_account(f"router-{index}") for index in range(2))
 SEQUENCER = dev_account("sequencer")

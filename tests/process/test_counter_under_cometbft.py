@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from testnet.processes.cometbft import CometBFTError, Genesis
-from tests.process.cometbft import Engine, create_engines
-from tests.process.processes import Process, accepts, python, wait_until
+from tests.kit.process.cometbft import Engine, create_engines
+from tests.kit.process.processes import Process, accepts, python, wait_until
 
 LISTEN_TIMEOUT_S = 20.0
 BLOCKS_TIMEOUT_S = 60.0

@@ -18,10 +18,10 @@ from abci_app.machine.state.records import (
     ValidatorSet,
 )
 from abci_app.machine.transactions.tx import encode_bundle
-from tests.process.network import CHAIN_ID, Network, make_network
-from tests.process.processes import wait_until
-from tests.unit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, ROUTERS, valid_bid
-from tests.unit.node.small_chain import FakeChain, make_info, make_xcalled
+from tests.kit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, ROUTERS, valid_bid
+from tests.kit.node.small_chain import FakeChain, make_info, make_xcalled
+from tests.kit.process.counter_network import CHAIN_ID, Network, make_network
+from tests.kit.process.processes import wait_until
 
 ATTEST_TIMEOUT_S = 60.0
 

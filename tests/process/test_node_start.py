@@ -20,10 +20,10 @@ from abci_app.node.config import Config
 from abci_app.node.home import init_home
 from abci_app.node.store import Head, Store
 from abci_app.pb import query_pb2, query_pb2_grpc
-from tests.process.network import make_network
-from tests.process.processes import Process, accepts, free_ports, python, wait_until
-from tests.rpc_proxy import RpcProxy
-from tests.unit.observer.fake_chain import FakeChain
+from tests.kit.evm.rpc_proxy import RpcProxy
+from tests.kit.observer.fake_chain import FakeChain
+from tests.kit.process.counter_network import make_network
+from tests.kit.process.processes import Process, accepts, free_ports, python, wait_until
 
 START_TIMEOUT_S = 60.0
 CHAIN = ChainState("routing-1", 1, 1, 1, 1, (), 1, 1, 1)

@@ -17,7 +17,7 @@ from abci_app.abci import ABCIServer, Application
 from abci_app.abci import messages as pb
 from abci_app.abci.framing import encode_frame
 from testnet.processes.cometbft import Genesis
-from tests.process.cometbft import Engine, create_engines, start_engines
+from tests.kit.process.cometbft import Engine, create_engines, start_engines
 
 CHAIN_ID = "extensions-1"
 POWERS = (1, 2, 3, 4)

@@ -75,12 +75,8 @@ from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState
 from abci_app.machine.transactions import bids as bids_module
 from abci_app.machine.transactions.tx import encode_info_submission
-from tests import slow_tree
-from tests.property.decision_checks import check_decisions_of_block
-from tests.property.machine_invariants import check_all, list_transfers
-from tests.property.stream_book import check_book
-from tests.slow_tree import slow_root
-from tests.unit.machine.driver import (
+from tests.kit.machine import slow_tree
+from tests.kit.machine.driver import (
     CANONICAL_ID,
     ROUTERS,
     A,
@@ -95,6 +91,10 @@ from tests.unit.machine.driver import (
     withdraw,
     xcalled,
 )
+from tests.kit.machine.slow_tree import slow_root
+from tests.kit.property.decision_checks import check_decisions_of_block
+from tests.kit.property.machine_invariants import check_all, list_transfers
+from tests.kit.property.stream_book import check_book
 
 ROOT = Path(__file__).resolve().parents[2]
 DOMAINS = (A, B, C)

@@ -38,10 +38,7 @@ from abci_app.machine.state.records import Decision, TransferInfo, TransferStatu
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState
 from abci_app.machine.transactions.tx import encode_info_submission
-from tests.property.decision_checks import check_decisions_of_block
-from tests.property.machine_invariants import check_all, list_transfers
-from tests.property.stream_book import check_book
-from tests.unit.machine.driver import (
+from tests.kit.machine.driver import (
     CANONICAL_ID,
     ROUTERS,
     A,
@@ -55,6 +52,9 @@ from tests.unit.machine.driver import (
     withdraw,
     xcalled,
 )
+from tests.kit.property.decision_checks import check_decisions_of_block
+from tests.kit.property.machine_invariants import check_all, list_transfers
+from tests.kit.property.stream_book import check_book
 
 DOMAINS = (A, B, C)
 AMOUNTS = st.sampled_from([0, 5, 10, 999, 1000, 50_000, 100_001, 150_000, 2**255])

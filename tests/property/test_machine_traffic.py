@@ -27,10 +27,7 @@ from abci_app.machine.state.records import DecisionKind, Lane, RelayerFee, Trans
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState
 from abci_app.machine.transactions.tx import encode_info_submission
-from tests.property.decision_checks import check_decisions_of_block
-from tests.property.machine_invariants import check_all, list_transfers
-from tests.property.stream_book import check_book
-from tests.unit.machine.driver import (
+from tests.kit.machine.driver import (
     ROUTERS,
     A,
     B,
@@ -43,6 +40,9 @@ from tests.unit.machine.driver import (
     withdraw,
     xcalled,
 )
+from tests.kit.property.decision_checks import check_decisions_of_block
+from tests.kit.property.machine_invariants import check_all, list_transfers
+from tests.kit.property.stream_book import check_book
 
 DOMAINS = (A, B, C)
 SEEDS = (1, 2, 3)

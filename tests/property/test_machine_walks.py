@@ -20,10 +20,10 @@ from abci_app.machine.observation.stream import (
 )
 from abci_app.machine.state.codec import Address, DomainId, TransferId
 from abci_app.machine.state.records import AttemptEnd, DecisionKind
-from tests.property.walk_disturbances import Disturbed
-from tests.property.walk_machine import BIDDERS, LANES, SOME
-from tests.property.walk_parts import PAYABLE, UNDECIDED, Walk
-from tests.unit.machine.driver import local_of
+from tests.kit.machine.driver import local_of
+from tests.kit.property.walk_disturbances import Disturbed
+from tests.kit.property.walk_machine import BIDDERS, LANES, SOME
+from tests.kit.property.walk_parts import PAYABLE, UNDECIDED, Walk
 
 
 class Walks(Disturbed):

@@ -22,8 +22,8 @@ from abci_app.machine.observation.extension import (
 from abci_app.machine.results import Block
 from abci_app.machine.state.codec import Address
 from abci_app.machine.transactions.tx import encode_bundle
-from tests.unit.machine.small_world import ORIGIN, ROUTER_KEYS, valid_bid
-from tests.unit.node.small_chain import GENESIS_TIME_S, Network, make_info, make_xcalled
+from tests.kit.machine.small_world import ORIGIN, ROUTER_KEYS, valid_bid
+from tests.kit.node.small_chain import GENESIS_TIME_S, Network, make_info, make_xcalled
 
 HEIGHTS = 14
 TRIES = 50

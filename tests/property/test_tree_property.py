@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from abci_app.machine.state.proofs import ExistenceProof, NonExistenceProof, encode_ics23, to_ics23
 from abci_app.machine.state.tree import EMPTY_ROOT, Step, Tree
-from tests.ics23 import Invalid, verify_membership, verify_non_membership
-from tests.slow_tree import slow_root
+from tests.kit.machine.ics23 import Invalid, verify_membership, verify_non_membership
+from tests.kit.machine.slow_tree import slow_root
 
 KEYS = [b"key/%d" % number for number in range(40)]
 CHANGES = st.dictionaries(st.sampled_from(KEYS), st.none() | st.binary(min_size=1, max_size=3), max_size=25)

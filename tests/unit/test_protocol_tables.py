@@ -4,17 +4,17 @@ import re
 
 import pytest
 
-from tests.protocol_tables import DRAWN, PAGE, PLACE, fill
+from tests.kit.docs.protocol_tables import DRAWN, PAGE, PLACE, fill
 
 
 def test_the_page_is_fresh() -> None:
-    """COD-1: after a change of the code, ``python -m tests.protocol_tables`` makes the tables anew."""
+    """COD-1: after a change of the code, ``python -m tests.kit.docs.protocol_tables`` makes the tables anew."""
     page = PAGE.read_text()
     stale = [
         found[2] for found, fresh in zip(PLACE.finditer(page), PLACE.finditer(fill(page)), strict=True)
         if found[0] != fresh[0]
     ]
-    assert not stale, f"run python -m tests.protocol_tables: {', '.join(stale)}"
+    assert not stale, f"run python -m tests.kit.docs.protocol_tables: {', '.join(stale)}"
 
 
 def test_every_table_stands_once() -> None:

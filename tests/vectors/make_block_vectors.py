@@ -20,7 +20,7 @@ from abci_app.machine.observation.stream import (
 from abci_app.machine.params import Params
 from abci_app.machine.state.records import RelayerFee
 from abci_app.machine.state.tree import Tree
-from tests.unit.machine.driver import (
+from tests.kit.machine.driver import (
     LIQUIDITY,
     ROUTERS,
     A,

@@ -13,7 +13,7 @@ from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.machine.state.records import Cursor, Domain, DomainStatus
 from abci_app.observer.projections import project
 from abci_app.observer.segments import cut
-from tests.unit.observer.fake_chain import address, encode_log, xcalled
+from tests.kit.observer.fake_chain import address, encode_log, xcalled
 from tests.unit.observer.test_observer_projections import EVENTS, executed, fees
 
 ABOUT = (

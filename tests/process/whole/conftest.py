@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.process.local_network import LocalNetwork, running_network
+from tests.kit.process.local_network import LocalNetwork, running_network
 
 
 @pytest.fixture(scope="package")

@@ -16,8 +16,8 @@ from abci_app.machine.state.codec import TransferId
 from abci_app.machine.transactions.tx import decode_tx
 from abci_app.pb import query_pb2
 from testnet.connext.deployment import dev_account
-from tests.process.local_network import LocalNetwork, Validator
-from tests.process.whole.junk import list_kinds
+from tests.kit.process.junk import list_kinds
+from tests.kit.process.local_network import LocalNetwork, Validator
 
 COUNT = 10_000
 RARE = {"too large": 50, "an empty bundle": 1}

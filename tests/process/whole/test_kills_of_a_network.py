@@ -11,7 +11,7 @@ import pytest
 
 from abci_app.pb import query_pb2
 from testnet.processes.spawn import load_identities
-from tests.process.local_network import LocalNetwork, Mark, Validator, read_log, wait_all
+from tests.kit.process.local_network import LocalNetwork, Mark, Validator, read_log, wait_all
 
 ALL = range(4)
 RETURN_TIMEOUT_S = 60.0

@@ -9,8 +9,8 @@ from functools import partial
 
 from abci_app.pb import query_pb2
 from testnet.processes.spawn import load_identities
-from tests.process.local_network import FIRST, SECOND, LocalNetwork, Mark, wait_all
-from tests.process.whole.full_disk_node import ENDED
+from tests.kit.process.full_disk_node import ENDED
+from tests.kit.process.local_network import FIRST, SECOND, LocalNetwork, Mark, wait_all
 
 ALL = range(4)
 TIMEOUT_S = 60.0
@@ -59,7 +59,7 @@ def test_both_chains_stand_still_and_wake(network: LocalNetwork) -> None:
 def test_a_full_disk_ends_a_node_and_spoils_nothing(network: LocalNetwork) -> None:
     """A block that cannot be written is not committed; with room again the node goes on from the last that was."""
     node = network.nodes[3]
-    network.restart(3, "tests.process.whole.full_disk_node")
+    network.restart(3, "tests.kit.process.full_disk_node")
     ended = node.place.app_home / ENDED
     wait_all({"it ends": ended.exists}, TIMEOUT_S, network.tails)
     assert str(node.place.app_home / "data") in ended.read_text()

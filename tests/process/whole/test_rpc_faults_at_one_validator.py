@@ -10,8 +10,8 @@ import pytest
 from abci_app.evm.connext_events import TOPICS
 from abci_app.machine.observation.extension import decode_commit, parse_extension
 from testnet.chains.anvil import rpc_url
-from tests.process.local_network import FIRST, SECOND, LocalNetwork, Mark, Validator, wait_all
-from tests.rpc_proxy import Faults, RpcProxy
+from tests.kit.evm.rpc_proxy import Faults, RpcProxy
+from tests.kit.process.local_network import FIRST, SECOND, LocalNetwork, Mark, Validator, wait_all
 
 VICTIM = 2
 SECOND_VICTIM = 3

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from abci_app.abci import messages as pb
-from tests.unit.abci.wire import (
+from tests.kit.abci.wire import (
     COMMIT,
     COMMIT_BYTES,
     EVENT,

@@ -10,7 +10,7 @@ import pytest
 from abci_app.abci import ABCIServer, Application, ApplicationError, FrameError
 from abci_app.abci import connection as connection_module
 from abci_app.abci import messages as pb
-from tests.unit.abci.client import FLUSH, TIMEOUT_S, Client, check_tx, echo, request, serving
+from tests.kit.abci.client import FLUSH, TIMEOUT_S, Client, check_tx, echo, request, serving
 
 ADDRESSES = [None, "tcp://127.0.0.1:0"]
 """None: a unix socket."""

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from abci_app.abci import ABCIServer, AddressError, AddressInUse, Application
-from tests.unit.abci.client import TIMEOUT_S, Client, check_tx, echo, serving
+from tests.kit.abci.client import TIMEOUT_S, Client, check_tx, echo, serving
 
 ROOT = Path(__file__).resolve().parents[3]
 

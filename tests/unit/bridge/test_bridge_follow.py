@@ -18,8 +18,8 @@ from abci_app.bridge.follow import (
 from abci_app.bridge.journal import Journal
 from abci_app.bridge.leaves import LeafKey
 from abci_app.bridge.nodes import BATCHES_PER_CALL
-from tests.unit.bridge.fake_node import FakeNode
-from tests.unit.bridge.relay_kit import (
+from tests.kit.bridge.fake_node import FakeNode
+from tests.kit.bridge.relay_kit import (
     OTHER,
     PLACE,
     Clock,

@@ -13,7 +13,7 @@ from abci_app.bridge.home import init_home, load_home, locked
 from abci_app.evm.account import Account
 from abci_app.machine.connext import keccak
 from abci_app.machine.state.codec import Address
-from tests.unit.bridge.relay_kit import OTHER, PLACE
+from tests.kit.bridge.relay_kit import OTHER, PLACE
 
 ACCOUNT = Account(keccak(b"a relayer"))
 CONFIG = RelayConfig(

@@ -11,9 +11,9 @@ from abci_app.bridge.worker import PAID_FAILURES_MAX
 from abci_app.evm.connext import DestinationStatus
 from abci_app.evm.errors import RpcUnavailable
 from abci_app.evm.types import Fees
-from tests.unit.bridge.fake_gate_chain import GWEI, Pooled
-from tests.unit.bridge.fake_node import transfer_id_of
-from tests.unit.bridge.relay_kit import LEASE_S, Bench, make_offer
+from tests.kit.bridge.fake_gate_chain import GWEI, Pooled
+from tests.kit.bridge.fake_node import transfer_id_of
+from tests.kit.bridge.relay_kit import LEASE_S, Bench, make_offer
 
 
 @pytest.fixture

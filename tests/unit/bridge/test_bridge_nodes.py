@@ -9,8 +9,8 @@ import pytest
 from abci_app.bridge.errors import Retryable
 from abci_app.bridge.nodes import CALL_S, REST_S, STALL_S, TURN_S, NodeRefused, Nodes
 from bench.quorum import make_quorum
-from tests.unit.bridge.fake_node import FakeNode
-from tests.unit.bridge.relay_kit import CHAIN_ID, PLACE, Clock, make_offer, make_test_quorum
+from tests.kit.bridge.fake_node import FakeNode
+from tests.kit.bridge.relay_kit import CHAIN_ID, PLACE, Clock, make_offer, make_test_quorum
 
 
 @pytest.fixture

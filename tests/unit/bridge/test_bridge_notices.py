@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from abci_app.bridge.notices import REPEAT_MAX_S, Notices
-from tests.unit.bridge.relay_kit import Clock
+from tests.kit.bridge.relay_kit import Clock
 
 
 @pytest.fixture

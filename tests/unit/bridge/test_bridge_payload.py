@@ -9,8 +9,8 @@ from abci_app.bridge.leaves import AttestedLeaf, LeafKey
 from abci_app.bridge.payload import PayloadInvalid, parse_execution
 from abci_app.machine.connext import encode_transfer_info
 from abci_app.pb import query_pb2 as pb
-from tests.unit.bridge.fake_node import FakeNode, Offer
-from tests.unit.bridge.relay_kit import CHAIN_ID, OTHER, PLACE, Refusing, make_offer, make_test_quorum
+from tests.kit.bridge.fake_node import FakeNode, Offer
+from tests.kit.bridge.relay_kit import CHAIN_ID, OTHER, PLACE, Refusing, make_offer, make_test_quorum
 
 OFFERS = (make_offer(), make_offer(2), make_offer(0))
 

@@ -12,8 +12,8 @@ from abci_app.evm.gate import GATE, TRANSACTION_GAS_MAX, InstalledSet, compute_g
 from abci_app.evm.types import Fees
 from abci_app.machine.connext import keccak
 from abci_app.machine.state.codec import Address, Hash
-from tests.unit.bridge.fake_gate_chain import GWEI, START_S
-from tests.unit.bridge.relay_kit import LEASE_S, attested_leaf, make_offer, make_test_quorum
+from tests.kit.bridge.fake_gate_chain import GWEI, START_S
+from tests.kit.bridge.relay_kit import LEASE_S, attested_leaf, make_offer, make_test_quorum
 
 ME = Address(b"\x01" * 20)
 NONE, RECONCILED = DestinationStatus.NONE, DestinationStatus.RECONCILED

@@ -19,9 +19,9 @@ from abci_app.evm.errors import DecodeFailed, RpcMalformed, RpcUnavailable
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.connext import compute_sequencer_digest, keccak
 from abci_app.machine.state.codec import Address
-from tests.unit.bridge.fake_gate_chain import GWEI
-from tests.unit.bridge.fake_node import FakeNode, transfer_id_of
-from tests.unit.bridge.relay_kit import PLACE, Bench, make_offer
+from tests.kit.bridge.fake_gate_chain import GWEI
+from tests.kit.bridge.fake_node import FakeNode, transfer_id_of
+from tests.kit.bridge.relay_kit import PLACE, Bench, make_offer
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.records import Liquidity
 from abci_app.node.signer import Signer
 from abci_app.pb import query_pb2 as pb
-from tests.unit.gateway.kit import FakeNode, Served, find_free_port, serve
-from tests.unit.machine.driver import ROUTERS, A, B, Network, bundle, executed, local_of, withdraw, xcalled
+from tests.kit.gateway.gateway_kit import FakeNode, Served, find_free_port, serve
+from tests.kit.machine.driver import ROUTERS, A, B, Network, bundle, executed, local_of, withdraw, xcalled
 
 FIRST, SECOND, THIRD, FOURTH = ROUTERS
 UNKNOWN = "0x" + "0f" * 32

@@ -11,8 +11,8 @@ import pytest
 from abci_app.cli import main as cli
 from abci_app.cli.router import JsonLines
 from abci_app.router.config import load_home, locked, render_config
-from tests.unit.machine.driver import A, B
-from tests.unit.router.kit import World, make_world
+from tests.kit.machine.driver import A, B
+from tests.kit.router.router_kit import World, make_world
 
 
 @pytest.fixture

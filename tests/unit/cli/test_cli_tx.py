@@ -18,8 +18,8 @@ from abci_app.machine.connext import compute_transfer_id, encode_transfer_info, 
 from abci_app.machine.state.codec import TransferId
 from abci_app.machine.state.records import TransferInfo
 from abci_app.router.config import RouterConfig, WatchedChain, load_home, save_home
-from tests.unit.gateway.kit import FakeNode, Served, find_free_port, serve
-from tests.unit.machine.driver import KEYS, ROUTERS, A, xcalled
+from tests.kit.gateway.gateway_kit import FakeNode, Served, find_free_port, serve
+from tests.kit.machine.driver import KEYS, ROUTERS, A, xcalled
 
 ROUTER = ROUTERS[0]
 UNKNOWN = "0x" + "0f" * 32

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from abci_app.evm.rpc import Rpc
-from tests.unit.evm.endpoint import Answer, Endpoint
+from tests.kit.evm.endpoint import Answer, Endpoint
 
 
 @pytest.fixture

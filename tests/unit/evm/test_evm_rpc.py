@@ -20,7 +20,7 @@ from abci_app.evm.errors import (
 )
 from abci_app.evm.rpc import LOG_BLOCKS_MAX, Rpc
 from abci_app.machine.connext import keccak
-from tests.unit.evm.endpoint import http_answer
+from tests.kit.evm.endpoint import http_answer
 
 ADDRESS, OTHER = b"\x11" * 20, b"\x22" * 20
 TOPIC = b"\x33" * 32

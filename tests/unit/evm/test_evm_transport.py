@@ -13,7 +13,7 @@ import pytest
 
 from abci_app.evm.errors import EvmError, RpcMalformed, RpcUnavailable
 from abci_app.evm.rpc import Rpc, hide_secrets, name_endpoint
-from tests.unit.evm.endpoint import http_answer
+from tests.kit.evm.endpoint import http_answer
 
 DRIPS = 600
 """Bytes at a tenth of a second: a minute, which nobody may wait for."""

@@ -11,8 +11,8 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address
 from abci_app.machine.state.records import DomainStatus, Lane, Liquidity, QueueTag, Router
 from abci_app.pb import query_pb2 as pb
-from tests.unit.gateway.kit import CALL_S, FakeNode, Served, refused, serve
-from tests.unit.machine.driver import LIQUIDITY, ROUTERS, A, B, bundle, local_of, withdraw, xcalled
+from tests.kit.gateway.gateway_kit import CALL_S, FakeNode, Served, refused, serve
+from tests.kit.machine.driver import LIQUIDITY, ROUTERS, A, B, bundle, local_of, withdraw, xcalled
 
 FIRST, SECOND, THIRD, FOURTH = ROUTERS
 

@@ -22,8 +22,8 @@ from abci_app.machine.state.codec import Address, Hash, TransferId
 from abci_app.machine.state.records import Decision, DecisionBatch, DomainStatus, Lane
 from abci_app.node.signer import Signer
 from abci_app.pb import query_pb2 as pb
-from tests.unit.gateway.kit import CALL_S, FakeNode, Served, refused, serve
-from tests.unit.machine.driver import (
+from tests.kit.gateway.gateway_kit import CALL_S, FakeNode, Served, refused, serve
+from tests.kit.machine.driver import (
     CHAIN_ID,
     LIQUIDITY,
     ROUTERS,

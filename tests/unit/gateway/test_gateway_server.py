@@ -25,7 +25,7 @@ from abci_app.machine.state.records import Mark
 from abci_app.machine.state.view import MemoryState, StateDelta
 from abci_app.node.view import CommittedBlock
 from abci_app.pb import query_pb2, tx_service_pb2
-from tests.unit.gateway.kit import CALL_S, FakeNode, Served, refused, serve
+from tests.kit.gateway.gateway_kit import CALL_S, FakeNode, Served, refused, serve
 
 
 @pytest.fixture

@@ -18,9 +18,9 @@ from abci_app.machine.state.codec import TransferId
 from abci_app.machine.transactions.tx import decode_tx, encode_bundle
 from abci_app.pb import query_pb2, tx_pb2
 from abci_app.pb import tx_service_pb2 as pb
-from tests.unit.gateway.kit import CALL_S, FakeNode, Served, find_free_port, refused, serve, serving
-from tests.unit.machine.driver import ROUTERS, A, bid_of, bundle, withdraw, xcalled
-from tests.unit.machine.small_world import STRANGER, STRANGER_KEY, valid_bid
+from tests.kit.gateway.gateway_kit import CALL_S, FakeNode, Served, find_free_port, refused, serve, serving
+from tests.kit.machine.driver import ROUTERS, A, bid_of, bundle, withdraw, xcalled
+from tests.kit.machine.small_world import STRANGER, STRANGER_KEY, valid_bid
 
 FIRST, SECOND, THIRD, FOURTH = ROUTERS
 UNKNOWN = TransferId(b"\x0f" * 32)

@@ -18,7 +18,7 @@ from abci_app.machine.state.codec import Address, TransferId
 from abci_app.machine.state.records import ChainState
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState
-from tests.unit.machine.driver import LIQUIDITY, ROUTERS, A, B, Network, bundle, executed, local_of, reconciled, xcalled
+from tests.kit.machine.driver import LIQUIDITY, ROUTERS, A, B, Network, bundle, executed, local_of, reconciled, xcalled
 from tests.vectors import make_block_vectors
 
 R1, R2, R3, R4 = ROUTERS

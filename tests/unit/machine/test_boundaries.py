@@ -16,7 +16,7 @@ from abci_app.machine.params import FeeRow, Params
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Hash
 from abci_app.machine.state.records import AttemptEnd, Lane, Liquidity, RelayerFee
-from tests.unit.machine.driver import (
+from tests.kit.machine.driver import (
     KEY_OF,
     LIQUIDITY,
     ROUTERS,
@@ -30,7 +30,7 @@ from tests.unit.machine.driver import (
     reconciled,
     xcalled,
 )
-from tests.unit.machine.small_world import STRANGER, STRANGER_KEY
+from tests.kit.machine.small_world import STRANGER, STRANGER_KEY
 
 R1, R2, R3, R4 = ROUTERS
 PARAMS = Params(lease_s=30, slow_spacing_s=30)

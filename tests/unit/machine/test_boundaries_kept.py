@@ -21,7 +21,7 @@ from abci_app.machine.state.records import (
     ValidatorSet,
 )
 from abci_app.machine.transactions.tx import encode_info_submission
-from tests.unit.machine.driver import (
+from tests.kit.machine.driver import (
     CANONICAL_ID,
     LIQUIDITY,
     ROUTERS,

@@ -10,9 +10,9 @@ from abci_app.machine.genesis.build import build_state, compute_possession_diges
 from abci_app.machine.ledger import liquidity
 from abci_app.machine.observation.stream import RouterAdded, RouterLiquidityAdded, RouterLiquidityRemoved, RouterRemoved
 from abci_app.machine.params import RECENT_PROPOSERS_MAX, Params
-from tests.unit.machine.driver import LIQUIDITY, ROUTERS, B, Network, bundle, local_of, withdraw
-from tests.unit.machine.small_world import CHAIN_ID as SMALL_CHAIN_ID
-from tests.unit.machine.small_world import init_chain_validators, key_address, valid_app_state
+from tests.kit.machine.driver import LIQUIDITY, ROUTERS, B, Network, bundle, local_of, withdraw
+from tests.kit.machine.small_world import CHAIN_ID as SMALL_CHAIN_ID
+from tests.kit.machine.small_world import init_chain_validators, key_address, valid_app_state
 
 R1, R2 = ROUTERS[:2]
 LOCAL = local_of(B)

@@ -25,7 +25,7 @@ from abci_app.machine.state.records import (
     Tombstone,
     Transfer,
 )
-from tests.unit.machine.driver import (
+from tests.kit.machine.driver import (
     LIQUIDITY,
     ROUTERS,
     A,

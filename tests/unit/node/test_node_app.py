@@ -17,8 +17,8 @@ from abci_app.machine.state.tree import Tree
 from abci_app.machine.transactions.tx import encode_bundle
 from abci_app.node.errors import NodeError, StoreError
 from abci_app.node.view import CommittedBlock
-from tests.unit.machine.small_world import CHAIN_ID, DESTINATION, ORIGIN, ROUTER_KEYS, STRANGER_KEY, valid_bid
-from tests.unit.node.small_chain import Network, Validator, make_info, make_xcalled
+from tests.kit.machine.small_world import CHAIN_ID, DESTINATION, ORIGIN, ROUTER_KEYS, STRANGER_KEY, valid_bid
+from tests.kit.node.small_chain import Network, Validator, make_info, make_xcalled
 
 XCALLED = [make_xcalled(make_info(nonce)) for nonce in range(8)]
 BIDS = [encode_bundle([valid_bid(each.transfer_id)]) for each in XCALLED]

@@ -16,8 +16,8 @@ from abci_app.node import app as app_module
 from abci_app.node.app import log_block
 from abci_app.node.errors import StoreError
 from abci_app.node.run import COLLECTOR_THRESHOLDS, load
-from tests.unit.machine.small_world import valid_bid
-from tests.unit.node.small_chain import Network
+from tests.kit.machine.small_world import valid_bid
+from tests.kit.node.small_chain import Network
 
 
 def test_checks_do_not_fill_the_memory_of_a_chain_that_stands_still(

@@ -15,8 +15,8 @@ from abci_app.machine.observation.extension import INJECTED_COMMIT, INJECTED_SEG
 from abci_app.machine.observation.stream import compute_digest, decode_segment, encode_segment
 from abci_app.machine.transactions.tx import encode_bundle
 from abci_app.observer.snapshot import ObservedDomain, ObservedSegment
-from tests.unit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, valid_bid
-from tests.unit.node.small_chain import Network, make_info, make_xcalled
+from tests.kit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, valid_bid
+from tests.kit.node.small_chain import Network, make_info, make_xcalled
 
 XCALLED = [make_xcalled(make_info(nonce)) for nonce in range(12)]
 BIDS = [encode_bundle([valid_bid(each.transfer_id)]) for each in XCALLED]

@@ -20,8 +20,8 @@ from abci_app.machine.observation.stream import Segment, decode_segment, encode_
 from abci_app.machine.params import CALL_DATA_INLINE_MAX, EXTENSION_BYTES_MAX, Params
 from abci_app.machine.state.codec import DomainId, encode
 from abci_app.machine.transactions.tx import encode_bundle
-from tests.unit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, valid_bid
-from tests.unit.node.small_chain import Network, make_info, make_xcalled
+from tests.kit.machine.small_world import DESTINATION, ORIGIN, ROUTER_KEYS, valid_bid
+from tests.kit.node.small_chain import Network, make_info, make_xcalled
 
 Block = list[bytes]
 XCALLED = [make_xcalled(make_info(nonce)) for nonce in range(4)]

@@ -13,7 +13,7 @@ from abci_app.machine.state.codec import Address, Hash, decode
 from abci_app.machine.state.records import Decision, DecisionKind, Domain
 from abci_app.machine.state.view import MemoryState
 from abci_app.node.signer import Signer
-from tests.unit.machine.small_world import (
+from tests.kit.machine.small_world import (
     ATTESTATION_KEYS,
     CHAIN_ID,
     DESTINATION,

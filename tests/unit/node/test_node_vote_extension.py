@@ -27,7 +27,7 @@ from abci_app.machine.transactions.tx import encode_bundle
 from abci_app.node.signer import Signer
 from abci_app.node.vote_extension import BUDGET_S, extend
 from abci_app.observer.snapshot import Observation, ObservedDomain
-from tests.unit.machine.small_world import (
+from tests.kit.machine.small_world import (
     ATTESTATION_KEYS,
     CHAIN_ID,
     DESTINATION,
@@ -37,7 +37,7 @@ from tests.unit.machine.small_world import (
     put_record,
     valid_bid,
 )
-from tests.unit.node.small_chain import FakeChain, Network, make_info, make_xcalled
+from tests.kit.node.small_chain import FakeChain, Network, make_info, make_xcalled
 
 XCALLED = [make_xcalled(make_info(nonce)) for nonce in range(8)]
 

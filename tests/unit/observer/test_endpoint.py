@@ -11,7 +11,7 @@ from abci_app.machine.params import INDEX_WHOLE_BLOCK
 from abci_app.observer.doubts import Cause, NotSure
 from abci_app.observer.follower import PATIENCE_MAX, Follower, Next
 from abci_app.observer.projections import project
-from tests.unit.observer.fake_chain import DOMAIN, FakeChain, FakeRpc, encode_log, xcalled
+from tests.kit.observer.fake_chain import DOMAIN, FakeChain, FakeRpc, encode_log, xcalled
 from tests.unit.observer.test_follower import Setting, routine_chain
 
 Spoil = Callable[["BentRpc", str, list[Any], Any], Any]

@@ -15,8 +15,8 @@ from abci_app.observer.follower import EMPTY_VIEW, STANDSTILL_S, Follower, Next
 from abci_app.observer.projections import project
 from abci_app.observer.segments import AHEAD_MAX, cut
 from abci_app.observer.snapshot import SeenTransfer
-from tests.rpc_proxy import Faults
-from tests.unit.observer.fake_chain import DOMAIN, OTHER_DOMAIN, FakeChain, FakeRpc, address, make_info, xcalled
+from tests.kit.evm.rpc_proxy import Faults
+from tests.kit.observer.fake_chain import DOMAIN, OTHER_DOMAIN, FakeChain, FakeRpc, address, make_info, xcalled
 
 
 class Recorder(DoubtLog):

@@ -46,7 +46,7 @@ from abci_app.machine.state.codec import Address, DomainId
 from abci_app.machine.state.records import RelayerFee
 from abci_app.observer.doubts import Cause, NotSure
 from abci_app.observer.projections import OLD_FEES_TOPIC, PROJECTIONS, STREAM_TOPICS, project
-from tests.unit.observer.fake_chain import CONNEXT_ADDRESS, DOMAIN, address, encode_log, make_info, word, xcalled
+from tests.kit.observer.fake_chain import CONNEXT_ADDRESS, DOMAIN, address, encode_log, make_info, word, xcalled
 
 INFO = make_info(7, b"\x01\x02")
 TRANSFER = compute_transfer_id(INFO)

@@ -13,8 +13,8 @@ from abci_app.machine.state.records import Domain
 from abci_app.observer.follower import Next
 from abci_app.observer.snapshot import EMPTY_OBSERVATION, SeenTransfer
 from abci_app.observer.watcher import DomainConfig, Watcher
-from tests.rpc_proxy import Faults
-from tests.unit.observer.fake_chain import DOMAIN, OTHER_DOMAIN, FakeChain, FakeRpc, xcalled
+from tests.kit.evm.rpc_proxy import Faults
+from tests.kit.observer.fake_chain import DOMAIN, OTHER_DOMAIN, FakeChain, FakeRpc, xcalled
 
 SEEN = SeenTransfer(DOMAIN, OTHER_DOMAIN)
 

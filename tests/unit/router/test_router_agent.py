@@ -23,9 +23,9 @@ from abci_app.router.agent import Agent
 from abci_app.router.config import load_home
 from abci_app.router.errors import ConfigInvalid, LedgerFailed
 from abci_app.router.ledger import BidState, Ledger, SignedBid
-from tests.unit.gateway.kit import FakeNode, find_free_port, serve
-from tests.unit.machine.driver import LIQUIDITY, ROUTERS, A, B, bid_of, bundle, executed, local_of, withdraw
-from tests.unit.router.kit import Log, World, make_world, running, wait_until
+from tests.kit.gateway.gateway_kit import FakeNode, find_free_port, serve
+from tests.kit.machine.driver import LIQUIDITY, ROUTERS, A, B, bid_of, bundle, executed, local_of, withdraw
+from tests.kit.router.router_kit import Log, World, make_world, running, wait_until
 
 ROUTER, RIVAL = ROUTERS[0], ROUTERS[1]
 

@@ -13,8 +13,8 @@ from abci_app.pb import query_pb2_grpc, tx_service_pb2, tx_service_pb2_grpc
 from abci_app.router.answers import check_bids, check_domains, check_transfer, check_transfers
 from abci_app.router.client import NodeClient
 from abci_app.router.errors import NodeUnavailable
-from tests.unit.gateway.kit import FakeNode, serve
-from tests.unit.machine.driver import A, B
+from tests.kit.gateway.gateway_kit import FakeNode, serve
+from tests.kit.machine.driver import A, B
 
 ID = b"\x01" * 32
 

@@ -13,9 +13,9 @@ from abci_app.machine.state.codec import Address, Hash
 from abci_app.machine.state.records import TransferInfo
 from abci_app.router.checks import Checker, Destination, Offer
 from abci_app.router.errors import Refused
-from tests.rpc_proxy import Faults
-from tests.unit.machine.driver import CANONICAL_ID, KEYS, LIQUIDITY, ROUTERS, A, B, Network, local_of
-from tests.unit.router.fake_evm import DirectRpc, FakeEvm
+from tests.kit.evm.rpc_proxy import Faults
+from tests.kit.machine.driver import CANONICAL_ID, KEYS, LIQUIDITY, ROUTERS, A, B, Network, local_of
+from tests.kit.router.fake_evm import DirectRpc, FakeEvm
 
 ROUTER = ROUTERS[0]
 RECEIVER = Address(b"\x70" * 20)

@@ -10,8 +10,8 @@ from abci_app.machine.transactions.tx import decode_tx
 from abci_app.node.signer import Signer
 from abci_app.router.client import NodeClient, Wait, make_withdraw, sign_bid
 from abci_app.router.errors import NodeRefused, NodeUnavailable
-from tests.unit.gateway.kit import FakeNode, Served, find_free_port, serve
-from tests.unit.machine.driver import CHAIN_ID, KEYS, ROUTERS, A, B, Network, xcalled
+from tests.kit.gateway.gateway_kit import FakeNode, Served, find_free_port, serve
+from tests.kit.machine.driver import CHAIN_ID, KEYS, ROUTERS, A, B, Network, xcalled
 
 ROUTER = ROUTERS[0]
 UNKNOWN = TransferId(b"\x0f" * 32)

@@ -18,9 +18,9 @@ from abci_app.router.ledger import BidState, Ledger
 from abci_app.router.origin import Claim, Claims
 from abci_app.router.pending import Order
 from abci_app.router.watch import BEHIND_S, RANGE_BLOCKS, ChainWatch, SeenTransfer
-from tests.rpc_proxy import Faults
-from tests.unit.machine.driver import ROUTERS, A, B, Network
-from tests.unit.router.fake_evm import DirectRpc, FakeEvm
+from tests.kit.evm.rpc_proxy import Faults
+from tests.kit.machine.driver import ROUTERS, A, B, Network
+from tests.kit.router.fake_evm import DirectRpc, FakeEvm
 
 ROUTER, RIVAL = ROUTERS[0], ROUTERS[1]
 SIGNED, SUBMITTED, ELSEWHERE, CLOSED = BidState

@@ -7,7 +7,7 @@ import pytest
 from abci_app.machine.connext import compute_transfer_id
 from testnet.audit import checks, raw_logs
 from testnet.connext.merkle import keccak
-from tests.unit.observer.fake_chain import address, encode_log, make_info, word
+from tests.kit.observer.fake_chain import address, encode_log, make_info, word
 
 ONE, TWO = 1111, 2222
 AMOUNT, LIQUIDITY = 1_000_003, 9_000_000

@@ -1,0 +1,1 @@
+"""Typed helpers of the tests, by what they help to test; no test tree imports another one."""

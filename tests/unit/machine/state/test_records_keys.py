@@ -1,0 +1,149 @@
+"""Storage keys: prefixes, order, no two records under one key; and the pinned bytes of two whole records (COD-1)."""
+
+import inspect
+import re
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from abci_app.machine.params import FeeRow, Params
+from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Address, DomainId, Hash, Malformed, TransferId, decode, encode
+from abci_app.machine.state.records import (
+    EMPTY_HASH,
+    Attempt,
+    AttemptEnd,
+    Bid,
+    Charge,
+    DecisionKind,
+    RelayerFee,
+    Transfer,
+    TransferStatus,
+)
+
+PROTOCOL = Path(__file__).resolve().parents[4] / "docs" / "protocol.md"
+D1, D2, D10 = DomainId(1), DomainId(2), DomainId(10)
+A1, A2 = Address(b"\x01" * 20), Address(b"\x02" * 20)
+H1 = Hash(b"\x11" * 32)
+T1, T2 = TransferId(b"\x11" * 32), TransferId(b"\x22" * 32)
+
+PREFIXES = [
+    (keys.domains(), keys.domain(D1)),
+    (keys.lanes(), keys.lane(D1, D2)),
+    (keys.assets(), keys.asset(D1, H1)),
+    (keys.routers(D1), keys.router(D1, A1)),
+    (keys.liquidities(D1), keys.liquidity(D1, A1, A2)),
+    (keys.transfers(), keys.transfer(T1)),
+    (keys.bids(T1), keys.bid(T1, A1)),
+    (keys.auctions(T1), keys.auction(T1, 1)),
+    (keys.decisions(), keys.decision(1)),
+    (keys.batches(), keys.batch(1)),
+    (keys.unattested_batches(), keys.unattested(1)),
+    (keys.domain_reports(D1), keys.reports(D1, 1)),
+    (keys.open_transfers(D1, D2), keys.open_transfer(D1, D2, 1)),
+    (keys.leases(D1), keys.lease(D1, 5, 1)),
+    (keys.slow_dues(D1, D2), keys.slow_due(D1, D2, 5, 1)),
+    (keys.drops(), keys.drop(5, 1)),
+    (keys.finished_transfers(), keys.finished(5, 1)),
+    (keys.stub_expiries(), keys.stub_expiry(5, T1)),
+]
+OTHERS = [
+    keys.CHAIN, keys.PARAMS, keys.epoch(1), keys.queue(D1, A1), keys.queue_tag(D1, A1, A2),
+    keys.transfer_info(T1), keys.stub(T1), keys.tombstone(T1),
+]
+
+
+def test_every_key_function_is_looked_at_here() -> None:
+    functions = {name for name, value in vars(keys).items() if inspect.isfunction(value)}
+    assert len(functions) == 2 * len(PREFIXES) + len(OTHERS) - 2  # CHAIN and PARAMS are constants
+
+
+@pytest.mark.parametrize("prefix, key", PREFIXES)
+def test_a_plural_is_the_prefix_of_its_singular_and_of_nothing_else(prefix: bytes, key: bytes) -> None:
+    """COD-1: a scan sees its own records only; prefixes end in a slash."""
+    assert key.startswith(prefix) and prefix.endswith(b"/")
+    every = [other for _, other in PREFIXES] + OTHERS
+    assert [other for other in every if other.startswith(prefix)] == [key]
+    assert len(set(every)) == len(every)
+
+
+@pytest.mark.parametrize("low, high", [
+    (keys.domain(D2), keys.domain(D10)),
+    (keys.lane(D1, D10), keys.lane(D2, D1)),
+    (keys.lane(D1, D2), keys.lane(D1, D10)),
+    (keys.decision(9), keys.decision(10)),
+    (keys.decision(10), keys.decision(2**64 - 1)),
+    (keys.batch(99), keys.batch(100)),
+    (keys.reports(D1, 9), keys.reports(D1, 10)),
+    (keys.open_transfer(D1, D2, 9), keys.open_transfer(D1, D2, 10)),
+    (keys.lease(D1, 9, 10), keys.lease(D1, 10, 9)),
+    (keys.lease(D1, 10, 9), keys.lease(D1, 10, 10)),
+    (keys.slow_due(D1, D2, 9, 10), keys.slow_due(D1, D2, 10, 9)),
+    (keys.drop(9, 10), keys.drop(10, 9)),
+    (keys.finished(9, 10), keys.finished(10, 9)),
+    (keys.stub_expiry(9, T2), keys.stub_expiry(10, T1)),
+    (keys.auction(T1, 9), keys.auction(T1, 10)),
+    (keys.auction(T1, 255), keys.auction(T2, 1)),
+    (keys.bid(T1, A1), keys.bid(T1, A2)),
+    (keys.epoch(9), keys.epoch(10)),
+])
+def test_keys_sort_the_way_people_count(low: bytes, high: bytes) -> None:
+    """ORD-1: what is scanned by number, time or height comes in that order, at every number of digits."""
+    assert low < high
+
+
+def test_keys_are_pinned() -> None:
+    """TRE-1: a key is hashed into the app hash, so its text is part of the protocol."""
+    every = b"\n".join([*(key for _, key in PREFIXES), *OTHERS])
+    assert sha256(every).hexdigest() == "ce7819324146071bb00293e267e198f95bd8b06ec146b8f8ffb18c871977a173"
+
+
+def test_the_protocol_tells_every_key() -> None:
+    """TRE-1: who writes another node from docs/protocol.md makes the same keys."""
+    section = PROTOCOL.read_text().split("<!-- table: keys -->\n")[1].split("<!-- end -->")[0]
+    forms = [line.split("`")[1] for line in section.splitlines()[2:]]
+    patterns = [re.compile(re.sub(r"\{\w+(?::(\d+))?\}", make_pattern, form)) for form in forms]
+    every = [*(key for _, key in PREFIXES), *OTHERS]
+    for key in every:
+        assert len([pattern for pattern in patterns if pattern.fullmatch(key.decode())]) == 1, key
+    assert len(patterns) == len(every)
+
+
+def make_pattern(name: "re.Match[str]") -> str:
+    """Digits where their number stands behind the name of a part, else hex."""
+    return rf"\d{{{name[1]}}}" if name[1] else "([0-9a-f]{40}|[0-9a-f]{64})"
+
+
+# --- whole records --------------------------------------------------------------------------------------------------
+
+TRANSFER = Transfer(
+    transfer_id=T1, status=TransferStatus.ASSIGNED, acceptance=7, origin=D1, destination=D2, nonce=3, amount=10**18,
+    local=A1, has_call_data=True, info_known=True, origin_tx=H1, accepted_height=5, accepted_time_s=1_700_000_000,
+    deadline_clock=35, fees=(RelayerFee(A2, 300),),
+    attempts=(
+        Attempt(1, DecisionKind.FAST, 9, (A1,), 10**18, 1_700_000_120, (), 6, AttemptEnd.RENEWED, 50),
+        Attempt(2, DecisionKind.FAST, 12, (A1,), 10**18, 1_700_000_300, (Charge(A1, 10**18 << 32),), 50,
+                AttemptEnd.OPEN, 0),
+    ),
+    returned=(Charge(A2, 1),), slow_decisions=0, slow_next_s=0, drop_after_s=0, executed_by=(A1, A2),
+    executed_tx=EMPTY_HASH, reconciled_tx=EMPTY_HASH, finished_height=0, bidders=2,
+)
+PARAMS = Params(fee_table=(FeeRow(D1, D2, A1, 5),))
+
+
+@pytest.mark.parametrize("record, digest", [
+    (TRANSFER, "b9879e4fe95a8078318dc65858ad7e7aca43ad2dcc5a241b5a05475c42d5e62e"),
+    (PARAMS, "ee1911b0f25db75a06b2283f794ff5e81443c96b836cc913c88b94a27a92d9fb"),
+])
+def test_records_are_pinned(record: object, digest: str) -> None:
+    """COD-1: a field added, dropped or moved changes the app hash and shows here first."""
+    assert sha256(encode(record)).hexdigest() == digest
+    assert decode(type(record), encode(record)) == record
+
+
+def test_cod_2_refuses_one_record_read_as_another() -> None:
+    """COD-2: bytes of a transfer are no bid and no parameters."""
+    for cls in (Bid, Params):
+        with pytest.raises(Malformed):
+            decode(cls, encode(TRANSFER))
