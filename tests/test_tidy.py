@@ -139,7 +139,7 @@ REFUSED_IMPORTS = [
     ("abci_app/machine/transactions/tx.py", "from abci_app.abci.pb import messages"),
     ("abci_app/evm/rpc.py", "from abci_app.machine import block"),
     ("abci_app/evm/rpc.py", "from abci_app.machine.codes import Rejected"),
-    ("abci_app/observer/segments.py", "from abci_app.node import app"),
+    ("abci_app/observer/segment_builder.py", "from abci_app.node import app"),
     ("abci_app/node/app.py", "def start():\n    from abci_app.evm import rpc"),
     ("abci_app/gateway/query.py", "from abci_app.node import store"),
     ("abci_app/gateway/query.py", "from ..node.app import Node"),

@@ -1,1 +1,1 @@
-"""Finalized logs of each chain → segments and their digests, or silence with a reason."""
+"""Observer: finalized logs of each chain as segments with digests; unverifiable logs are logged and not reported."""

@@ -1,7 +1,7 @@
-"""What the observer published last: immutable, read by the node without a lock.
+"""Published observation: immutable records that the node reads without a lock.
 
-Nothing in it is an opinion of more than this node; the machine believes a segment once > 2/3 of the power reported
-its digest. A domain that is missing, or has no segments, is one the observer is not sure about.
+It is this node's view alone; the state machine accepts a segment once > 2/3 of the voting power reported its
+digest. A domain that is missing, or has no segments, could not be verified.
 """
 
 from collections.abc import Mapping
@@ -38,11 +38,11 @@ class SeenTransfer:
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """Everything the observer is sure about at one moment."""
+    """Verified segments and transfers of all domains at one moment."""
 
     domains: Mapping[DomainId, ObservedDomain]
     transfers: Mapping[TransferId, SeenTransfer]
 
 
 EMPTY_OBSERVATION = Observation(MappingProxyType({}), MappingProxyType({}))
-"""Nothing seen, nothing to say: what a node starts with."""
+"""The observation before the first read."""

@@ -27,9 +27,9 @@ from abci_app.machine.observation.stream import (
 from abci_app.machine.params import INDEX_WHOLE_BLOCK
 from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.machine.state.records import Cursor, Domain, DomainStatus, RelayerFee, TransferInfo
-from abci_app.observer.endpoint import Endpoint
-from abci_app.observer.projections import STREAM_TOPICS, project
+from abci_app.observer.log_projections import STREAM_TOPICS, project
 from abci_app.observer.snapshot import ObservedSegment, SeenTransfer
+from abci_app.observer.verified_reads import VerifiedReads
 from abci_app.observer.watcher import DomainConfig, Watcher
 from testnet.chains.anvil import mine_until
 from testnet.connext.supply import TOKEN, UNLIMITED
@@ -310,7 +310,7 @@ def test_blooms_of_a_real_chain_hold_its_logs(bridge: Bridge) -> None:
     info: TransferInfo = bridge.xcall(HUB, SPOKE, "USDC", 1_000_000)
     head = bridge.rpc(HUB).block_number()
     mine_until(bridge.rpc(HUB), head + 1)
-    endpoint = Endpoint(bridge.rpc(HUB), Address(bridge.deployment.hub.connext), STREAM_TOPICS)
+    endpoint = VerifiedReads(bridge.rpc(HUB), Address(bridge.deployment.hub.connext), STREAM_TOPICS)
     assert endpoint.may_hold_logs(endpoint.header(head))
     assert not endpoint.may_hold_logs(endpoint.header(head + 1))
     (log,) = endpoint.read_logs(head, head + 1, endpoint.header(head).parent_hash)

@@ -1,4 +1,4 @@
-"""SEG-1 … SEG-5: prompt, late and restarted observers cut alike; every segment is what the rule says and decodes."""
+"""SEG-1 … SEG-5: prompt, late and restarted observers build alike; every segment is what the rule says and decodes."""
 
 from dataclasses import replace
 from hashlib import sha256
@@ -22,7 +22,7 @@ from abci_app.machine.observation.stream import (
 from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX
 from abci_app.machine.state.codec import Address, DomainId, Hash, TransferId
 from abci_app.machine.state.records import Cursor, Domain, DomainStatus, TransferInfo
-from abci_app.observer.segments import CutSegment, cut
+from abci_app.observer.segment_builder import BuiltSegment, build_segments
 
 GRIDS = ((1, 2), (1, 12), (2, 12), (12, 12), (8, 120), (5, 3))
 """(segment_blocks, idle_blocks): the testnet's, usual ones, and one where an idle block is the shorter."""
@@ -65,9 +65,9 @@ def after(events: list[PositionedEvent], cursor: Cursor, final_block: int) -> li
     return [event for event in events if here < (event.block, event.index) and event.block <= final_block]
 
 
-def cut_late(domain: Domain, events: list[PositionedEvent], final_block: int) -> list[CutSegment]:
+def build_late(domain: Domain, events: list[PositionedEvent], final_block: int) -> list[BuiltSegment]:
     """All at once."""
-    return list(cut(domain, domain.cursor, events, final_block, block_info, 1_000_000))
+    return list(build_segments(domain, domain.cursor, events, final_block, block_info, 1_000_000))
 
 
 @settings(deadline=None, max_examples=60)
@@ -76,15 +76,15 @@ def test_prompt_late_and_restarted_observers_cut_alike(
     stream: tuple[Domain, list[PositionedEvent], int], data: st.DataObject
 ) -> None:
     domain, events, final_block = stream
-    late = cut_late(domain, events, final_block)
+    late = build_late(domain, events, final_block)
 
-    prompt: list[CutSegment] = []
+    prompt: list[BuiltSegment] = []
     cursor = domain.cursor
     for head in range(domain.cursor.block, final_block + 1):
-        for found in cut(domain, cursor, after(events, cursor, head), head, block_info):
+        for found in build_segments(domain, cursor, after(events, cursor, head), head, block_info):
             prompt.append(found)
             cursor = found.after
-        while more := cut(domain, cursor, after(events, cursor, head), head, block_info, 1):
+        while more := build_segments(domain, cursor, after(events, cursor, head), head, block_info, 1):
             prompt += more
             cursor = more[-1].after
     assert prompt == late
@@ -92,7 +92,7 @@ def test_prompt_late_and_restarted_observers_cut_alike(
     if late:
         restart = data.draw(st.integers(0, len(late) - 1))
         cursor = late[restart].after
-        again = cut(domain, cursor, after(events, cursor, final_block), final_block, block_info, 1_000_000)
+        again = build_segments(domain, cursor, after(events, cursor, final_block), final_block, block_info, 1_000_000)
         assert list(again) == late[restart + 1:]
 
 
@@ -102,7 +102,7 @@ def test_every_segment_is_what_the_rule_says(stream: tuple[Domain, list[Position
     domain, events, final_block = stream
     cursor = domain.cursor
     taken: list[PositionedEvent] = []
-    for found in cut_late(domain, events, final_block):
+    for found in build_late(domain, events, final_block):
         segment = found.segment
         rest = after(events, cursor, final_block)
         assert decode_segment(found.raw) == segment
@@ -170,27 +170,28 @@ def test_bytes_cap_inside_one_block(surplus: int, taken: int) -> None:
     each = SEGMENT_BYTES_MAX // 16
     events = [xcalled_of(4, at, each + (surplus if at == 15 else 0)) for at in range(16)]
 
-    cuts = cut(domain, domain.cursor, events, 5, block_info)
+    built = build_segments(domain, domain.cursor, events, 5, block_info)
 
-    assert [len(found.segment.events) for found in cuts] == [taken, 16 - taken][:len(cuts)]
-    assert cuts[0].segment.end_index == (INDEX_WHOLE_BLOCK if taken == 16 else 14)
-    assert cuts[-1].segment.end_index == INDEX_WHOLE_BLOCK
-    assert [decode_segment(found.raw) for found in cuts] == [found.segment for found in cuts]
+    assert [len(found.segment.events) for found in built] == [taken, 16 - taken][:len(built)]
+    assert built[0].segment.end_index == (INDEX_WHOLE_BLOCK if taken == 16 else 14)
+    assert built[-1].segment.end_index == INDEX_WHOLE_BLOCK
+    assert [decode_segment(found.raw) for found in built] == [found.segment for found in built]
 
 
 def test_a_cut_by_a_cap_waits_for_the_next_event_not_for_the_grid() -> None:
     """SEG-5: its block is final as soon as the next event's is, even where the grid's end is far."""
     domain = make_domain(100, 100, 0)
     events = [PositionedEvent(3, at, Paused()) for at in range(SEGMENT_EVENTS_MAX)]
-    assert cut(domain, domain.cursor, events, 50, block_info) == ()
+    assert build_segments(domain, domain.cursor, events, 50, block_info) == ()
 
     events.append(PositionedEvent(51, 0, Paused()))
-    (only,) = cut(domain, domain.cursor, events, 51, block_info)
+    (only,) = build_segments(domain, domain.cursor, events, 51, block_info)
     assert (only.segment.end_block, only.segment.end_index) == (3, SEGMENT_EVENTS_MAX - 1)
-    assert cut(domain, domain.cursor, events, 100, block_info)[1].segment.end_block == 100
+    assert build_segments(domain, domain.cursor, events, 100, block_info)[1].segment.end_block == 100
 
 
 def test_at_most_the_limit() -> None:
     domain = make_domain(1, 2, 0)
-    assert [found.segment.number for found in cut(domain, domain.cursor, [], 1000, block_info)] == list(range(1, 9))
-    assert cut(domain, domain.cursor, [], 1000, block_info, 0) == ()
+    built = build_segments(domain, domain.cursor, [], 1000, block_info)
+    assert [found.segment.number for found in built] == list(range(1, 9))
+    assert build_segments(domain, domain.cursor, [], 1000, block_info, 0) == ()

@@ -11,10 +11,10 @@ from abci_app.machine.observation.stream import compute_first_digest
 from abci_app.machine.params import INDEX_WHOLE_BLOCK
 from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.machine.state.records import Cursor, Domain, DomainStatus
-from abci_app.observer.projections import project
-from abci_app.observer.segments import cut
+from abci_app.observer.log_projections import project
+from abci_app.observer.segment_builder import build_segments
 from tests.kit.observer.fake_chain import address, encode_log, xcalled
-from tests.unit.observer.test_observer_projections import EVENTS, executed, fees
+from tests.unit.observer.test_log_projections import EVENTS, executed, fees
 
 ABOUT = (
     "Logs of one Connext and the canonical segments they become under three pairs of grids: docs/protocol.md "
@@ -61,10 +61,10 @@ def make_stream(logs: list[Log], segment_blocks: int, idle_blocks: int) -> dict[
         False, DomainStatus.OPEN, True,
     )
     domain = replace(domain, cursor=replace(cursor, digest=compute_first_digest(domain)))
-    cuts = cut(domain, domain.cursor, project(logs), FINAL, block_info, 100)
+    built = build_segments(domain, domain.cursor, project(logs), FINAL, block_info, 100)
     return {
         "segment_blocks": segment_blocks, "idle_blocks": idle_blocks, "first_digest": domain.cursor.digest.hex(),
-        "segments": [{"raw": found.raw.hex(), "digest": found.after.digest.hex()} for found in cuts],
+        "segments": [{"raw": found.raw.hex(), "digest": found.after.digest.hex()} for found in built],
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from abci_app.evm.codec import Parameter
 from abci_app.evm.connext import CONNEXT
 from abci_app.evm.connext_events import TOPICS
-from abci_app.observer.projections import OLD_FEES_TOPIC, PROJECTIONS
+from abci_app.observer.log_projections import OLD_FEES_TOPIC, PROJECTIONS
 
 SOURCES = {
     "XCalled": "transferId, nonce, params, keccak of params.callData if that is longer than 8 KiB, its length, asset, "

@@ -17,8 +17,8 @@ from abci_app.machine.observation.stream import EVENT_KINDS, compute_first_diges
 from abci_app.machine.params import INDEX_WHOLE_BLOCK
 from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.machine.state.records import Cursor, Domain, DomainStatus
-from abci_app.observer.projections import project
-from abci_app.observer.segments import cut
+from abci_app.observer.log_projections import project
+from abci_app.observer.segment_builder import build_segments
 
 VECTORS: dict[str, Any] = json.loads(
     (Path(__file__).resolve().parents[2] / "vectors/segment_vectors.json").read_text()
@@ -62,10 +62,10 @@ def read_domain(grids: dict[str, int]) -> Domain:
 @pytest.mark.parametrize("stream", VECTORS["streams"], ids=NAMES)
 def test_logs_become_these_segments(stream: dict[str, Any]) -> None:
     domain = read_domain(stream)
-    cuts = cut(domain, domain.cursor, project(read_logs()), VECTORS["final_block"], block_info, 100)
+    built = build_segments(domain, domain.cursor, project(read_logs()), VECTORS["final_block"], block_info, 100)
     assert domain.cursor.digest.hex() == stream["first_digest"]
     assert [
-        {"raw": found.raw.hex(), "digest": found.after.digest.hex()} for found in cuts
+        {"raw": found.raw.hex(), "digest": found.after.digest.hex()} for found in built
     ] == stream["segments"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.state.codec import DomainId, TransferId
 from abci_app.machine.state.records import Domain
-from abci_app.observer.follower import Next
+from abci_app.observer.endpoint_follower import StepOutcome
 from abci_app.observer.snapshot import EMPTY_OBSERVATION, SeenTransfer
 from abci_app.observer.watcher import DomainConfig, Watcher
 from tests.kit.evm.rpc_proxy import Faults
@@ -229,9 +229,9 @@ def test_a_bug_is_said_and_survived(caplog: pytest.LogCaptureFixture) -> None:
 def test_pauses_grow_with_doubts_in_a_row() -> None:
     chain = chain_with_transfer()
     watcher = make_watcher(Endpoints(chain, "a"), 1, {DOMAIN: chain.domain()}, poll_s=0.2, retry_delays_s=(1.0, 3.0))
-    assert [watcher.pause_s(Next.BACK_OFF, count) for count in (1, 2, 3, 100)] == [1.0, 3.0, 3.0, 3.0]
-    assert watcher.pause_s(Next.POLL, 0) == 0.2
-    assert watcher.pause_s(Next.AGAIN, 0) == 0.0
+    assert [watcher.pause_s(StepOutcome.BACK_OFF, count) for count in (1, 2, 3, 100)] == [1.0, 3.0, 3.0, 3.0]
+    assert watcher.pause_s(StepOutcome.POLL, 0) == 0.2
+    assert watcher.pause_s(StepOutcome.AGAIN, 0) == 0.0
 
 
 @pytest.mark.parametrize(("urls", "quorum"), [((), 1), (("a",), 0), (("a",), 2), (("a", "a"), 1)])

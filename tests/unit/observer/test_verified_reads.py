@@ -8,11 +8,11 @@ import pytest
 
 from abci_app.evm.errors import RpcTooLarge, RpcUnavailable
 from abci_app.machine.params import INDEX_WHOLE_BLOCK
-from abci_app.observer.doubts import Cause, NotSure
-from abci_app.observer.follower import PATIENCE_MAX, Follower, Next
-from abci_app.observer.projections import project
+from abci_app.observer.endpoint_follower import TIMEOUT_DOUBLINGS_MAX, EndpointFollower, StepOutcome
+from abci_app.observer.log_projections import project
+from abci_app.observer.observation_errors import ErrorCause, ObservationError
 from tests.kit.observer.fake_chain import DOMAIN, FakeChain, FakeRpc, encode_log, xcalled
-from tests.unit.observer.test_follower import Setting, routine_chain
+from tests.unit.observer.test_endpoint_follower import Setting, routine_chain
 
 Spoil = Callable[["BentRpc", str, list[Any], Any], Any]
 
@@ -30,8 +30,8 @@ def follow(chain: FakeChain, spoil: Spoil) -> tuple[Setting, BentRpc]:
     setting = Setting(chain)
     rpc = BentRpc(chain, setting.faults)
     rpc.spoil = spoil  # type: ignore[method-assign]
-    setting.follower = Follower(
-        DOMAIN, "rpc0", rpc, lambda: {DOMAIN: setting.domain}, setting.doubts, lambda: setting.now_s
+    setting.follower = EndpointFollower(
+        DOMAIN, "rpc0", rpc, lambda: {DOMAIN: setting.domain}, setting.errors, lambda: setting.now_s
     )
     return setting, rpc
 
@@ -54,10 +54,10 @@ def test_a_block_that_takes_long_gets_its_time() -> None:
     for _ in range(60):
         outcome = setting.follower.step()
         limits.add(rpc.timeout_s)
-        if outcome is Next.POLL:
+        if outcome is StepOutcome.POLL:
             break
     assert setting.numbers() == [1, 2, 3, 4, 5]
-    assert set(setting.doubts.causes) == {Cause.UNAVAILABLE}
+    assert set(setting.errors.causes) == {ErrorCause.UNAVAILABLE}
     assert limits == {1.0}, "other questions have the usual limit"
 
 
@@ -72,8 +72,8 @@ def test_patience_ends() -> None:
 
     setting, _ = follow(routine_chain(), spoil)
     for _ in range(40):
-        assert setting.follower.step() is Next.BACK_OFF
-    assert max(longest) == 2**PATIENCE_MAX and longest[0] == 1.0
+        assert setting.follower.step() is StepOutcome.BACK_OFF
+    assert max(longest) == 2**TIMEOUT_DOUBLINGS_MAX and longest[0] == 1.0
     assert setting.numbers() == []
 
 
@@ -118,12 +118,12 @@ def of_another_block(rpc: BentRpc, method: str, params: list[Any], answer: Any) 
 
 
 @pytest.mark.parametrize(("spoil", "cause"), [
-    (lagging_index, Cause.REFUSED), (of_another_block, Cause.RECEIPT_MISMATCH),
+    (lagging_index, ErrorCause.REFUSED), (of_another_block, ErrorCause.RECEIPT_MISMATCH),
 ])
-def test_receipts_that_cannot_be_of_the_block_prove_nothing(spoil: Spoil, cause: Cause) -> None:
+def test_receipts_that_cannot_be_of_the_block_prove_nothing(spoil: Spoil, cause: ErrorCause) -> None:
     setting, rpc = follow(routine_chain(), spoil)
-    assert setting.settle() is Next.BACK_OFF
-    assert (setting.numbers(), set(setting.doubts.causes)) == ([], {cause})
+    assert setting.settle() is StepOutcome.BACK_OFF
+    assert (setting.numbers(), set(setting.errors.causes)) == ([], {cause})
     rpc.spoil = BentRpc.spoil  # type: ignore[method-assign]
     setting.settle()
     assert setting.numbers() == [1, 2, 3, 4, 5]
@@ -146,6 +146,6 @@ def test_other_contracts_logs_may_be_as_they_like() -> None:
 
 def test_a_log_index_that_no_block_has_is_no_bug_of_ours() -> None:
     log = replace(encode_log(*xcalled(0)), log_index=INDEX_WHOLE_BLOCK)
-    with pytest.raises(NotSure, match="no block holds so many"):
+    with pytest.raises(ObservationError, match="no block holds so many"):
         project([log])
     assert project([replace(log, log_index=INDEX_WHOLE_BLOCK - 1)])[0].index == INDEX_WHOLE_BLOCK - 1

@@ -9,27 +9,27 @@ from abci_app.evm.connext_events import TOPICS
 from abci_app.machine.observation.stream import XCalled, compute_digest, decode_segment
 from abci_app.machine.state.codec import Hash, TransferId
 from abci_app.machine.state.records import DomainStatus, RelayerFee
-from abci_app.observer.doubts import TRANSIENT, Cause, DoubtLog, NotSure
-from abci_app.observer.endpoint import NEWEST_BLOCKS
-from abci_app.observer.follower import EMPTY_VIEW, STANDSTILL_S, Follower, Next
-from abci_app.observer.projections import project
-from abci_app.observer.segments import AHEAD_MAX, cut
+from abci_app.observer.endpoint_follower import CURSOR_STALL_S, EMPTY_ENDPOINT_VIEW, EndpointFollower, StepOutcome
+from abci_app.observer.log_projections import project
+from abci_app.observer.observation_errors import TRANSIENT, ErrorCause, ObservationError, ObservationErrorLog
+from abci_app.observer.segment_builder import AHEAD_MAX, build_segments
 from abci_app.observer.snapshot import SeenTransfer
+from abci_app.observer.verified_reads import NEWEST_BLOCKS
 from tests.kit.evm.rpc_proxy import Faults
 from tests.kit.observer.fake_chain import DOMAIN, OTHER_DOMAIN, FakeChain, FakeRpc, address, make_info, xcalled
 
 
-class Recorder(DoubtLog):
-    """Keeps every doubt."""
+class Recorder(ObservationErrorLog):
+    """Keeps every error."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.causes: list[Cause] = []
+        self.causes: list[ErrorCause] = []
         self.details: list[str] = []
 
-    def say(self, domain: int, source: str, doubt: NotSure) -> None:
-        self.causes.append(doubt.cause)
-        self.details.append(str(doubt))
+    def record(self, domain: int, source: str, error: ObservationError) -> None:
+        self.causes.append(error.cause)
+        self.details.append(str(error))
 
 
 class Setting:
@@ -39,19 +39,19 @@ class Setting:
         self.chain = chain
         self.domain = chain.domain(**changes)
         self.faults = Faults()
-        self.doubts = Recorder()
+        self.errors = Recorder()
         self.now_s = 0.0
         self.follower = self.make_follower()
 
-    def make_follower(self) -> Follower:
+    def make_follower(self) -> EndpointFollower:
         rpc = FakeRpc(self.chain, self.faults)
-        return Follower(DOMAIN, "rpc0", rpc, lambda: {DOMAIN: self.domain}, self.doubts, lambda: self.now_s)
+        return EndpointFollower(DOMAIN, "rpc0", rpc, lambda: {DOMAIN: self.domain}, self.errors, lambda: self.now_s)
 
-    def settle(self) -> Next:
+    def settle(self) -> StepOutcome:
         """Step until there is nothing more to do at once."""
         for _ in range(100):
             outcome = self.follower.step()
-            if outcome is not Next.AGAIN:
+            if outcome is not StepOutcome.AGAIN:
                 return outcome
         raise AssertionError("the follower never rests")
 
@@ -92,7 +92,7 @@ def transfer_id(nonce: int) -> TransferId:
 
 def test_final_blocks_become_segments_with_running_digests() -> None:
     setting = Setting(routine_chain())
-    assert setting.settle() is Next.POLL
+    assert setting.settle() is StepOutcome.POLL
 
     segments = setting.follower.view.segments
     decoded = [decode_segment(observed.raw) for observed in segments]
@@ -104,7 +104,7 @@ def test_final_blocks_become_segments_with_running_digests() -> None:
         digest = compute_digest(digest, observed.raw)
         assert observed.digest == digest
     assert [segment.end_block_hash for segment in decoded] == [setting.chain.blocks[b].hash for b in (2, 3, 4, 6, 8)]
-    assert setting.doubts.causes == []
+    assert setting.errors.causes == []
 
 
 def test_transfers_are_seen_from_final_blocks_until_they_are_accepted() -> None:
@@ -237,7 +237,7 @@ def test_it_says_what_the_pure_functions_say() -> None:
     def block_info(number: int) -> tuple[Any, int]:
         return chain.blocks[number].hash, chain.blocks[number].timestamp_s
 
-    expected = cut(setting.domain, setting.domain.cursor, project(logs), 9, block_info)
+    expected = build_segments(setting.domain, setting.domain.cursor, project(logs), 9, block_info)
     assert [observed.raw for observed in setting.follower.view.segments] == [found.raw for found in expected]
 
 
@@ -249,7 +249,7 @@ def test_a_halted_domain_is_not_observed(status: DomainStatus, is_observed: bool
     setting.settle()
     setting.domain = replace(setting.domain, status=status)
     setting.settle()
-    assert (setting.follower.view != EMPTY_VIEW) is is_observed
+    assert (setting.follower.view != EMPTY_ENDPOINT_VIEW) is is_observed
 
 
 def test_new_grids_cut_anew() -> None:
@@ -266,7 +266,7 @@ def test_what_the_network_accepted_instead_is_followed() -> None:
     setting.accept(2)
     setting.domain = replace(setting.domain, cursor=replace(setting.domain.cursor, digest=Hash(b"\x01" * 32)))
     setting.settle()
-    assert setting.doubts.causes == [Cause.OVERRULED]
+    assert setting.errors.causes == [ErrorCause.OVERRULED]
     assert setting.numbers() == [3, 4, 5]
 
 
@@ -275,29 +275,29 @@ def test_what_the_network_accepted_instead_is_followed() -> None:
 OTHER_HASH = "0x" + "ab" * 32
 
 Change = dict[str, Any]
-AT_START: list[tuple[str, Change, Cause]] = [
-    ("absent", {"is_absent": True}, Cause.UNAVAILABLE),
-    ("behind the cursor", {"lag_blocks": 9}, Cause.LAGGING),
-    ("junk for the chain id", {"junk_methods": ("eth_chainId",)}, Cause.MALFORMED),
-    ("another hash at the cursor", {"changed_hashes": {1: OTHER_HASH}}, Cause.NOT_CANONICAL),
+AT_START: list[tuple[str, Change, ErrorCause]] = [
+    ("absent", {"is_absent": True}, ErrorCause.UNAVAILABLE),
+    ("behind the cursor", {"lag_blocks": 9}, ErrorCause.LAGGING),
+    ("junk for the chain id", {"junk_methods": ("eth_chainId",)}, ErrorCause.MALFORMED),
+    ("another hash at the cursor", {"changed_hashes": {1: OTHER_HASH}}, ErrorCause.NOT_CANONICAL),
 ]
-ALWAYS: list[tuple[str, Change, Cause]] = [
-    ("lies about logs", {"lie_logs": True}, Cause.RECEIPT_MISMATCH),
-    ("drops logs", {"drop_topic0": TOPICS["XCalled"]}, Cause.LOG_MISSING),
-    ("junk for a header", {"junk_methods": ("eth_getBlockByNumber",)}, Cause.MALFORMED),
-    ("junk for logs", {"junk_methods": ("eth_getLogs",)}, Cause.MALFORMED),
-    ("no receipts", {"junk_methods": ("eth_getBlockReceipts",)}, Cause.REFUSED),
-    ("refuses logs", {"refused_methods": {"eth_getLogs": -32000}}, Cause.REFUSED),
-    ("refuses receipts", {"refused_methods": {"eth_getBlockReceipts": -32000}}, Cause.REFUSED),
-    ("failed transactions", {"failed_receipts": True}, Cause.RECEIPT_MISMATCH),
+ALWAYS: list[tuple[str, Change, ErrorCause]] = [
+    ("lies about logs", {"lie_logs": True}, ErrorCause.RECEIPT_MISMATCH),
+    ("drops logs", {"drop_topic0": TOPICS["XCalled"]}, ErrorCause.LOG_MISSING),
+    ("junk for a header", {"junk_methods": ("eth_getBlockByNumber",)}, ErrorCause.MALFORMED),
+    ("junk for logs", {"junk_methods": ("eth_getLogs",)}, ErrorCause.MALFORMED),
+    ("no receipts", {"junk_methods": ("eth_getBlockReceipts",)}, ErrorCause.REFUSED),
+    ("refuses logs", {"refused_methods": {"eth_getLogs": -32000}}, ErrorCause.REFUSED),
+    ("refuses receipts", {"refused_methods": {"eth_getBlockReceipts": -32000}}, ErrorCause.REFUSED),
+    ("failed transactions", {"failed_receipts": True}, ErrorCause.RECEIPT_MISMATCH),
 ]
-LATER: list[tuple[str, Change, Cause]] = [
-    ("absent", {"is_absent": True}, Cause.UNAVAILABLE),
-    ("drops logs everywhere", {"drop_topic0": TOPICS["XCalled"], "drop_everywhere": True}, Cause.NONCE_GAP),
+LATER: list[tuple[str, Change, ErrorCause]] = [
+    ("absent", {"is_absent": True}, ErrorCause.UNAVAILABLE),
+    ("drops logs everywhere", {"drop_topic0": TOPICS["XCalled"], "drop_everywhere": True}, ErrorCause.NONCE_GAP),
 ]
 
 
-def names(rows: list[tuple[str, Change, Cause]]) -> list[str]:
+def names(rows: list[tuple[str, Change, ErrorCause]]) -> list[str]:
     return [row[0] for row in rows]
 
 
@@ -307,34 +307,34 @@ def spoil(setting: Setting, change: Change) -> None:
 
 
 @pytest.mark.parametrize(("change", "cause"), [row[1:] for row in AT_START + ALWAYS], ids=names(AT_START + ALWAYS))
-def test_an_endpoint_that_is_bad_from_the_start(change: Change, cause: Cause) -> None:
+def test_an_endpoint_that_is_bad_from_the_start(change: Change, cause: ErrorCause) -> None:
     """Silence with the reason; good again, it is believed again."""
     setting = Setting(routine_chain())
     spoil(setting, change)
     for _ in range(3):
-        assert setting.settle() is Next.BACK_OFF
-        assert setting.follower.view == EMPTY_VIEW
-    assert set(setting.doubts.causes) == {cause}
+        assert setting.settle() is StepOutcome.BACK_OFF
+        assert setting.follower.view == EMPTY_ENDPOINT_VIEW
+    assert set(setting.errors.causes) == {cause}
 
     setting.faults.behave()
-    assert setting.settle() is Next.POLL
+    assert setting.settle() is StepOutcome.POLL
     assert setting.numbers() == [1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize(("change", "cause"), [row[1:] for row in ALWAYS + LATER], ids=names(ALWAYS + LATER))
-def test_an_endpoint_that_turns_bad(change: Change, cause: Cause) -> None:
-    """Nothing new is said. A doubt about content withdraws what was said, a missing answer does not."""
+def test_an_endpoint_that_turns_bad(change: Change, cause: ErrorCause) -> None:
+    """Nothing new is said. An error about content withdraws what was said, a missing answer does not."""
     setting = Setting(routine_chain())
     setting.settle()
     before = setting.follower.view
     spoil(setting, change)
     setting.chain.add(xcalled(2))
     setting.settle()
-    setting.faults.drop_topic0 = None if cause is Cause.NONCE_GAP else setting.faults.drop_topic0
+    setting.faults.drop_topic0 = None if cause is ErrorCause.NONCE_GAP else setting.faults.drop_topic0
     setting.chain.add(xcalled(3))
-    assert setting.follower.step() is Next.BACK_OFF
-    assert setting.doubts.causes[0] is cause
-    assert setting.follower.view == (before if cause in TRANSIENT else EMPTY_VIEW)
+    assert setting.follower.step() is StepOutcome.BACK_OFF
+    assert setting.errors.causes[0] is cause
+    assert setting.follower.view == (before if cause in TRANSIENT else EMPTY_ENDPOINT_VIEW)
 
     setting.faults.behave()
     for _ in range(5):
@@ -348,7 +348,7 @@ def test_an_endpoint_that_lags_says_nothing_new_and_catches_up() -> None:
     setting.settle()
     setting.chain.add(xcalled(2))
     setting.faults.lag_blocks = 3
-    assert setting.settle() is Next.POLL
+    assert setting.settle() is StepOutcome.POLL
     assert setting.numbers() == [1, 2, 3, 4, 5]
     setting.faults.behave()
     setting.settle()
@@ -357,14 +357,14 @@ def test_an_endpoint_that_lags_says_nothing_new_and_catches_up() -> None:
 
 def test_another_chain_is_refused() -> None:
     setting = Setting(routine_chain(), chain_id=1)
-    assert setting.settle() is Next.BACK_OFF
-    assert setting.doubts.details == ["wrong-chain: chain id 31337, the domain's is 1"]
+    assert setting.settle() is StepOutcome.BACK_OFF
+    assert setting.errors.details == ["wrong-chain: chain id 31337, the domain's is 1"]
 
 
 def test_an_unknown_stream_version_is_refused() -> None:
     setting = Setting(routine_chain(), stream_version=2)
-    assert setting.settle() is Next.BACK_OFF
-    assert setting.doubts.causes == [Cause.UNDECODABLE]
+    assert setting.settle() is StepOutcome.BACK_OFF
+    assert setting.errors.causes == [ErrorCause.UNDECODABLE]
 
 
 def test_a_log_that_does_not_decode_silences_its_domain() -> None:
@@ -373,9 +373,9 @@ def test_a_log_that_does_not_decode_silences_its_domain() -> None:
     setting.chain.add(("Paused", {}))
     log = setting.chain.blocks[-1].logs[0]
     setting.chain.blocks[-1].logs = [replace(log, topics=(TOPICS["RouterAdded"],))]
-    assert setting.settle() is Next.BACK_OFF
-    assert setting.doubts.causes == [Cause.UNDECODABLE]
-    assert setting.follower.view == EMPTY_VIEW
+    assert setting.settle() is StepOutcome.BACK_OFF
+    assert setting.errors.causes == [ErrorCause.UNDECODABLE]
+    assert setting.follower.view == EMPTY_ENDPOINT_VIEW
 
 
 @pytest.mark.parametrize("change", [{"removed": True}, {"block_hash": b"\x01" * 32}], ids=["removed", "foreign"])
@@ -383,14 +383,14 @@ def test_a_log_that_is_not_of_its_block_is_refused(change: dict[str, Any]) -> No
     setting = Setting(routine_chain())
     block = setting.chain.blocks[3]
     block.logs = [replace(block.logs[0], **change)]
-    assert setting.settle() is Next.BACK_OFF
-    assert setting.doubts.causes == [Cause.HEADER_MISMATCH]
+    assert setting.settle() is StepOutcome.BACK_OFF
+    assert setting.errors.causes == [ErrorCause.HEADER_MISMATCH]
 
 
 def test_a_nonce_gap_to_the_committed_nonce_silences_the_domain() -> None:
     setting = Setting(routine_chain(), next_nonce=1)
-    assert setting.settle() is Next.BACK_OFF
-    assert setting.doubts.details == ["nonce-gap: XCalled at 3/0 has nonce 0, due was 1"]
+    assert setting.settle() is StepOutcome.BACK_OFF
+    assert setting.errors.details == ["nonce-gap: XCalled at 3/0 has nonce 0, due was 1"]
 
 
 def test_a_change_above_the_cursor_is_read_again_from_the_cursor() -> None:
@@ -399,8 +399,8 @@ def test_a_change_above_the_cursor_is_read_again_from_the_cursor() -> None:
     before = setting.follower.view.segments
     setting.chain.reorganise(4, fork=1)
     setting.chain.grow(1)
-    assert setting.settle() is Next.BACK_OFF
-    assert setting.doubts.causes == [Cause.HASH_CHANGED]
+    assert setting.settle() is StepOutcome.BACK_OFF
+    assert setting.errors.causes == [ErrorCause.HASH_CHANGED]
     setting.settle()
     assert setting.follower.view.segments[:2] == before[:2]
     assert setting.follower.view.segments[2].digest != before[2].digest
@@ -411,8 +411,8 @@ def test_a_changed_hash_at_the_final_head_is_noticed_without_a_new_block() -> No
     setting = Setting(routine_chain())
     setting.settle()
     setting.chain.reorganise(9, fork=1)
-    assert setting.settle() is Next.BACK_OFF
-    assert setting.doubts.causes == [Cause.HASH_CHANGED]
+    assert setting.settle() is StepOutcome.BACK_OFF
+    assert setting.errors.causes == [ErrorCause.HASH_CHANGED]
 
 
 def test_a_final_hash_that_changes_and_changes_back() -> None:
@@ -422,8 +422,8 @@ def test_a_final_hash_that_changes_and_changes_back() -> None:
     before = setting.follower.view.segments
     spoil(setting, {"changed_hashes": {8: OTHER_HASH, 9: OTHER_HASH}})
     setting.chain.add()
-    assert setting.settle() is Next.BACK_OFF
-    assert setting.follower.view == EMPTY_VIEW
+    assert setting.settle() is StepOutcome.BACK_OFF
+    assert setting.follower.view == EMPTY_ENDPOINT_VIEW
     setting.settle()
     assert setting.follower.view.segments[:4] == before[:4]
     assert decode_segment(setting.follower.view.segments[4].raw).end_block_hash == b"\xab" * 32
@@ -431,7 +431,7 @@ def test_a_final_hash_that_changes_and_changes_back() -> None:
     setting.faults.behave()
     setting.settle()
     assert setting.follower.view.segments[4] != before[4]
-    setting.now_s += STANDSTILL_S + 1
+    setting.now_s += CURSOR_STALL_S + 1
     setting.settle()
     assert setting.follower.view.segments[:5] == before
 
@@ -445,7 +445,7 @@ def test_a_cursor_that_stands_still_is_read_from_again() -> None:
     setting.faults.behave()
     setting.settle()
     assert setting.follower.view.segments == lie
-    setting.now_s += STANDSTILL_S + 1
+    setting.now_s += CURSOR_STALL_S + 1
     setting.settle()
     assert setting.numbers() == [1, 2, 3, 4, 5]
     assert setting.follower.view.segments[0] == lie[0]
@@ -457,7 +457,7 @@ def test_a_cursor_that_moves_is_not_read_from_again() -> None:
     setting.settle()
     reads = setting.faults.calls["eth_getLogs"]
     for _ in range(4):
-        setting.now_s += STANDSTILL_S - 1
+        setting.now_s += CURSOR_STALL_S - 1
         setting.accept(1)
         setting.settle()
     assert setting.faults.calls["eth_getLogs"] == reads
@@ -473,8 +473,8 @@ def test_once_the_cursor_is_not_canonical_there_is_nothing_more() -> None:
     for _ in range(5):
         setting.settle()
         setting.chain.grow(1)
-    assert setting.doubts.causes == [Cause.HASH_CHANGED] + [Cause.NOT_CANONICAL] * 4
-    assert setting.follower.view == EMPTY_VIEW
+    assert setting.errors.causes == [ErrorCause.HASH_CHANGED] + [ErrorCause.NOT_CANONICAL] * 4
+    assert setting.follower.view == EMPTY_ENDPOINT_VIEW
 
 
 def test_a_range_that_is_too_long_is_halved_until_it_fits() -> None:
@@ -484,7 +484,7 @@ def test_a_range_that_is_too_long_is_halved_until_it_fits() -> None:
     setting.faults.log_range_max = 70
     for _ in range(40):
         setting.settle()
-    assert set(setting.doubts.causes) == {Cause.REFUSED}
+    assert set(setting.errors.causes) == {ErrorCause.REFUSED}
     assert setting.numbers() == [1, 2, 3, 4, 5, 6, 7]
 
 
@@ -514,8 +514,8 @@ def test_a_long_range_that_does_not_follow_is_refused() -> None:
     setting.settle()
     chain.reorganise(5, fork=1)
     chain.grow(100)
-    assert setting.settle() is Next.BACK_OFF
-    assert setting.doubts.causes == [Cause.HASH_CHANGED]
+    assert setting.settle() is StepOutcome.BACK_OFF
+    assert setting.errors.causes == [ErrorCause.HASH_CHANGED]
 
 
 def test_long_call_data_does_not_change_what_is_seen() -> None:

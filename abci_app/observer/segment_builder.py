@@ -1,4 +1,4 @@
-"""SEG-1: where a domain's stream is cut. Pure: a prompt and a late observer, restarted anywhere, cut alike."""
+"""Division of a domain's event stream into segments (SEG-1): pure, so every observer builds the same ones."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,15 +16,15 @@ from abci_app.machine.state.codec import Hash
 from abci_app.machine.state.records import Cursor, Domain
 
 AHEAD_MAX = 8
-"""Segments past the cursor that are worth having: reports reach 4, and a block may accept 4 before the next report."""
+"""Segments built past the cursor: a report covers 4, and a block may accept 4 before the next report."""
 
 BlockInfo = Callable[[int], tuple[Hash, int]]
-"""Block number → its hash and its timestamp in seconds; asked for final blocks only."""
+"""Function from a block number to its hash and its timestamp in seconds; called for final blocks only."""
 
 
 @dataclass(frozen=True, slots=True)
-class CutSegment:
-    """A segment with its canonical bytes, and the cursor once it is accepted."""
+class BuiltSegment:
+    """A segment with its canonical bytes, and the domain's cursor after its acceptance."""
 
     segment: Segment
     raw: bytes
@@ -32,19 +32,19 @@ class CutSegment:
     """``after.digest`` is the running digest."""
 
 
-def cut(
+def build_segments(
     domain: Domain,
     cursor: Cursor,
     events: Sequence[PositionedEvent],
     final_block: int,
     block_info: BlockInfo,
     limit: int = AHEAD_MAX,
-) -> tuple[CutSegment, ...]:
-    """Segments that follow ``cursor``, at most ``limit``, each final in whole (SEG-5).
+) -> tuple[BuiltSegment, ...]:
+    """Build the segments after ``cursor``, at most ``limit``, each of final blocks only (SEG-5).
 
     ``events``: all that lie after the cursor up to ``final_block``, ascending. ``cursor`` need not be the domain's own.
     """
-    found: list[CutSegment] = []
+    found: list[BuiltSegment] = []
     start = 0
     while len(found) < limit:
         end = _find_end(domain, cursor, events, start, final_block)
@@ -58,7 +58,7 @@ def cut(
         )
         raw = encode_segment(segment)
         cursor = compute_cursor(segment, compute_digest(cursor.digest, raw))
-        found.append(CutSegment(segment, raw, cursor))
+        found.append(BuiltSegment(segment, raw, cursor))
         start = stop
     return tuple(found)
 
@@ -66,7 +66,7 @@ def cut(
 def _find_end(
     domain: Domain, cursor: Cursor, events: Sequence[PositionedEvent], start: int, final_block: int
 ) -> tuple[int, int, int] | None:
-    """(end block, end index, index in ``events`` after the last one taken), or None while that is not final."""
+    """Return (end block, end index, index in ``events`` after the last one taken); None while that is not final."""
     next_block = cursor.block + 1 if cursor.index == INDEX_WHOLE_BLOCK else cursor.block
     idle_end = round_up(next_block, domain.idle_blocks)
     if start == len(events) or events[start].block > idle_end:
@@ -82,5 +82,5 @@ def _find_end(
 
 
 def round_up(block: int, grid: int) -> int:
-    """The first multiple of ``grid`` that is not below ``block``."""
+    """Return the first multiple of ``grid`` that is not below ``block``."""
     return -(-block // grid) * grid

@@ -1,6 +1,6 @@
-"""Verified reads of one domain through one endpoint: what an answer says is compared with every other answer at hand.
+"""Reads of one domain through one endpoint, verified by comparing logs, headers, receipts and blooms.
 
-A range of blocks is believed when its headers follow on the block before it, each log stands in a header's block and
+A range of blocks is accepted when its headers follow on the block before it, each log stands in a header's block and
 in the receipts of that block, and no bloom of the newest blocks or receipt holds a log that was not given.
 """
 
@@ -16,7 +16,7 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Log, Receipt
 from abci_app.machine.connext import keccak
 from abci_app.machine.state.codec import Address, Hash
-from abci_app.observer.doubts import Cause, NotSure
+from abci_app.observer.observation_errors import ErrorCause, ObservationError
 
 NEWEST_BLOCKS = 32
 """Blocks at the end of a range whose headers are read and blooms checked: an endpoint's log index lags there."""
@@ -29,7 +29,7 @@ METHOD_MISSING = (-32601, -32004)
 
 
 @dataclass(frozen=True, slots=True)
-class Header:
+class BlockHeader:
     """Fields of a block header that the observer compares."""
 
     number: int
@@ -40,8 +40,8 @@ class Header:
     """The 2048 bits as an integer; 0 where the endpoint gives none."""
 
 
-class Endpoint:
-    """Reads of one Connext's logs through one RPC. Every method raises `NotSure`. Used by one thread."""
+class VerifiedReads:
+    """Reads of one Connext's logs through one RPC, for one thread. Every method raises `ObservationError`."""
 
     def __init__(self, rpc: Rpc, connext: Address, topics: Sequence[bytes]) -> None:
         self._rpc = rpc
@@ -50,19 +50,19 @@ class Endpoint:
         self._topics_set = frozenset(topics)
         self._bloom_address = bloom_bits(connext)
         self._bloom_topics = tuple(bloom_bits(topic) for topic in topics)
-        self._headers: dict[int, Header] = {}
+        self._headers: dict[int, BlockHeader] = {}
         self._has_block_receipts = True
 
     def require_chain(self, chain_id: int) -> None:
-        """Refuse an endpoint of another chain."""
-        with _doubting():
+        """Raise `ObservationError` for an endpoint of another chain."""
+        with _evm_errors_mapped():
             actual = self._rpc.chain_id()
         if actual != chain_id:
-            raise NotSure(Cause.WRONG_CHAIN, f"chain id {actual}, the domain's is {chain_id}")
+            raise ObservationError(ErrorCause.WRONG_CHAIN, f"chain id {actual}, the domain's is {chain_id}")
 
     def head_number(self, finality_depth: int) -> int:
-        """Number of the final head: by the chain's own tag, or by depth below the latest block; −1 if there is none."""
-        with _doubting():
+        """Return the final block's number: by tag ``finalized`` or depth below the latest; −1 if there is none."""
+        with _evm_errors_mapped():
             if finality_depth:
                 return max(self._rpc.block_number() - finality_depth, -1)
             answer = self._rpc.request("eth_getBlockByNumber", ["finalized", False])
@@ -71,17 +71,16 @@ class Endpoint:
             header = _parse_header(answer)
         known = self._headers.get(header.number)
         if known is not None and known.hash != header.hash:
-            raise NotSure(
-                Cause.HASH_CHANGED, f"final block {header.number} was {known.hash.hex()}, is now {header.hash.hex()}"
-            )
+            detail = f"final block {header.number} was {known.hash.hex()}, is now {header.hash.hex()}"
+            raise ObservationError(ErrorCause.HASH_CHANGED, detail)
         self._keep(header)
         return header.number
 
-    def header(self, number: int, fresh: bool = False) -> Header:
-        """Header of a final block; one read before is not read again, unless ``fresh``."""
+    def header(self, number: int, fresh: bool = False) -> BlockHeader:
+        """Return the header of a final block; one read before is not read again, unless ``fresh``."""
         if not fresh and number in self._headers:
             return self._headers[number]
-        with _doubting():
+        with _evm_errors_mapped():
             answer = self._rpc.request("eth_getBlockByNumber", [hex(number), False])
             if answer is None:
                 raise RpcNotFound(f"no block {number}")
@@ -92,7 +91,7 @@ class Endpoint:
         return header
 
     def block_info(self, number: int) -> tuple[Hash, int]:
-        """Hash and timestamp of a final block, as `segments.cut` asks for them."""
+        """Return hash and timestamp of a final block, as `segment_builder.build_segments` needs them."""
         header = self.header(number)
         return header.hash, header.timestamp_s
 
@@ -101,9 +100,9 @@ class Endpoint:
         self._headers = {number: header for number, header in self._headers.items() if number >= below}
 
     def read_logs(self, first: int, last: int, parent_hash: Hash) -> tuple[Log, ...]:
-        """All listed logs of blocks ``first … last``, verified; ``parent_hash`` is the hash of block ``first`` − 1."""
+        """Return the verified logs of blocks ``first … last``; ``parent_hash`` is that of block ``first`` − 1."""
         newest = self._read_newest(first, last, parent_hash)
-        with _doubting():
+        with _evm_errors_mapped():
             logs = self._rpc.logs(self._connext, first, last, self._topics)
         by_block: dict[int, list[Log]] = defaultdict(list)
         for log in logs:
@@ -115,48 +114,50 @@ class Endpoint:
                 self._verify_block(header, [])
         return logs
 
-    def _read_newest(self, first: int, last: int, parent_hash: Hash) -> list[Header]:
-        """Headers at the end of a range, each the parent of the next; the first follows on what was read before."""
+    def _read_newest(self, first: int, last: int, parent_hash: Hash) -> list[BlockHeader]:
+        """Return headers at the end of a range, each the parent of the next; the first follows on ``parent_hash``."""
         start = max(first, last - NEWEST_BLOCKS + 1)
         newest = [self.header(number) for number in range(start, last + 1)]
         previous = parent_hash
         if start != first:
             previous = newest[0].parent_hash
             if first > 0 and self.header(first - 1, fresh=True).hash != parent_hash:
-                raise NotSure(Cause.HASH_CHANGED, f"block {first - 1} is no longer {parent_hash.hex()}")
+                raise ObservationError(ErrorCause.HASH_CHANGED, f"block {first - 1} is no longer {parent_hash.hex()}")
         for header in newest:
             if header.parent_hash != previous:
-                raise NotSure(
-                    Cause.HASH_CHANGED,
+                raise ObservationError(
+                    ErrorCause.HASH_CHANGED,
                     f"block {header.number} follows on {header.parent_hash.hex()}, not on {previous.hex()}",
                 )
             previous = header.hash
         return newest
 
-    def _verify_block(self, header: Header, logs: Sequence[Log]) -> None:
+    def _verify_block(self, header: BlockHeader, logs: Sequence[Log]) -> None:
         """Compare a block's logs with its header and its receipts, in both directions."""
         for log in logs:
             if log.removed or log.block_hash != header.hash:
-                raise NotSure(
-                    Cause.HEADER_MISMATCH, f"log {log.block_number}/{log.log_index} is not of {header.hash.hex()}"
+                raise ObservationError(
+                    ErrorCause.HEADER_MISMATCH, f"log {log.block_number}/{log.log_index} is not of {header.hash.hex()}"
                 )
         in_receipts: list[Log] = []
         for receipt in self._read_receipts(header, logs):
             listed = [log for log in receipt.logs if self._is_listed(log)]
             if receipt.block_hash != header.hash or (listed and receipt.status != 1):
-                raise NotSure(
-                    Cause.RECEIPT_MISMATCH, f"transaction {receipt.tx_hash.hex()} failed or is of another block"
+                raise ObservationError(
+                    ErrorCause.RECEIPT_MISMATCH, f"transaction {receipt.tx_hash.hex()} failed or is of another block"
                 )
             in_receipts += listed
         given, real = set(logs), set(in_receipts)
         if given - real:
-            raise NotSure(Cause.RECEIPT_MISMATCH, f"{len(given - real)} logs of block {header.number} in no receipt")
+            detail = f"{len(given - real)} logs of block {header.number} in no receipt"
+            raise ObservationError(ErrorCause.RECEIPT_MISMATCH, detail)
         if real - given:
-            raise NotSure(Cause.LOG_MISSING, f"{len(real - given)} logs of block {header.number} in receipts only")
+            detail = f"{len(real - given)} logs of block {header.number} in receipts only"
+            raise ObservationError(ErrorCause.LOG_MISSING, detail)
 
-    def _read_receipts(self, header: Header, logs: Sequence[Log]) -> list[Receipt]:
-        """Receipts of a block; where they cannot be had, those of the transactions that logged."""
-        with _doubting():
+    def _read_receipts(self, header: BlockHeader, logs: Sequence[Log]) -> list[Receipt]:
+        """Return a block's receipts; where the endpoint cannot give them, those of the transactions that logged."""
+        with _evm_errors_mapped():
             if self._has_block_receipts:
                 try:
                     return self._read_block_receipts(header)
@@ -174,7 +175,7 @@ class Endpoint:
                 receipts.append(receipt)
             return receipts
 
-    def _read_block_receipts(self, header: Header) -> list[Receipt]:
+    def _read_block_receipts(self, header: BlockHeader) -> list[Receipt]:
         answer = self._rpc.request("eth_getBlockReceipts", [hex(header.number)])
         if not isinstance(answer, list):
             raise RpcNotFound(f"no receipts of block {header.number}")
@@ -186,21 +187,21 @@ class Endpoint:
     def _is_listed(self, log: Log) -> bool:
         return log.address == self._connext and bool(log.topics) and log.topics[0] in self._topics_set
 
-    def may_hold_logs(self, header: Header) -> bool:
+    def may_hold_logs(self, header: BlockHeader) -> bool:
         """Whether a block can hold logs of the stream, going by its bloom; it may hold none all the same."""
         bloom = header.logs_bloom
         if bloom & self._bloom_address != self._bloom_address:
             return False
         return any(bloom & bits == bits for bits in self._bloom_topics)
 
-    def _keep(self, header: Header) -> None:
+    def _keep(self, header: BlockHeader) -> None:
         if len(self._headers) >= HEADERS_MAX:
             self._headers.pop(min(self._headers))
         self._headers[header.number] = header
 
 
 def bloom_bits(value: bytes) -> int:
-    """The three bits of an address or topic in a header's bloom (Ethereum yellow paper, 4.3.1)."""
+    """Return the three bits of an address or topic in a header's bloom (Ethereum yellow paper, 4.3.1)."""
     digest = keccak(value)
     bits = 0
     for start in (0, 2, 4):
@@ -208,25 +209,25 @@ def bloom_bits(value: bytes) -> int:
     return bits
 
 
-def _parse_header(answer: Any) -> Header:
+def _parse_header(answer: Any) -> BlockHeader:
     block = parse.block(answer)
     bloom = answer.get("logsBloom")
     bits = 0 if bloom is None else int.from_bytes(parse.data(bloom), "big")
-    return Header(block.number, Hash(block.hash), Hash(block.parent_hash), block.timestamp_s, bits)
+    return BlockHeader(block.number, Hash(block.hash), Hash(block.parent_hash), block.timestamp_s, bits)
 
 
 @contextmanager
-def _doubting() -> Iterator[None]:
-    """Turns what `evm` raises into doubts."""
+def _evm_errors_mapped() -> Iterator[None]:
+    """Raise `ObservationError` for what `evm` raises."""
     try:
         yield
     except EvmError as error:
-        raise NotSure(_cause_of(error), str(error)[:300]) from error
+        raise ObservationError(_cause_of(error), str(error)[:300]) from error
 
 
-def _cause_of(error: EvmError) -> Cause:
+def _cause_of(error: EvmError) -> ErrorCause:
     if isinstance(error, RpcUnavailable):
-        return Cause.UNAVAILABLE
+        return ErrorCause.UNAVAILABLE
     if isinstance(error, RpcRefused | RpcNotFound):
-        return Cause.REFUSED
-    return Cause.MALFORMED
+        return ErrorCause.REFUSED
+    return ErrorCause.MALFORMED

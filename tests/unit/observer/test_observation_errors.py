@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from abci_app.machine.state.codec import DomainId
-from abci_app.observer.doubts import Cause, DoubtLog, NotSure
+from abci_app.observer.observation_errors import ErrorCause, ObservationError, ObservationErrorLog
 
 FIRST, SECOND = DomainId(1111), DomainId(2222)
 
@@ -25,13 +25,13 @@ def said(lines: pytest.LogCaptureFixture, domain: DomainId, endpoint: str, cause
 
 def test_one_line_a_cause_and_second(lines: pytest.LogCaptureFixture) -> None:
     now_s = 0.0
-    doubts = DoubtLog(lambda: now_s)
+    errors = ObservationErrorLog(lambda: now_s)
     for tenth in range(25):
         now_s = tenth / 10
-        doubts.say(FIRST, "rpc0", NotSure(Cause.NONCE_GAP, f"detail {tenth}"))
-        doubts.say(FIRST, "rpc0", NotSure(Cause.LAGGING, "behind"))
-        doubts.say(FIRST, "rpc1", NotSure(Cause.NONCE_GAP, "other source"))
-        doubts.say(SECOND, "rpc0", NotSure(Cause.NONCE_GAP, "other domain"))
+        errors.record(FIRST, "rpc0", ObservationError(ErrorCause.NONCE_GAP, f"detail {tenth}"))
+        errors.record(FIRST, "rpc0", ObservationError(ErrorCause.LAGGING, "behind"))
+        errors.record(FIRST, "rpc1", ObservationError(ErrorCause.NONCE_GAP, "other source"))
+        errors.record(SECOND, "rpc0", ObservationError(ErrorCause.NONCE_GAP, "other domain"))
     assert said(lines, FIRST, "rpc0", "nonce-gap") == ["detail 0", "detail 10", "detail 20"]
     assert said(lines, FIRST, "rpc1", "nonce-gap") == ["other source"] * 3
     assert said(lines, SECOND, "rpc0", "nonce-gap") == ["other domain"] * 3
@@ -40,12 +40,12 @@ def test_one_line_a_cause_and_second(lines: pytest.LogCaptureFixture) -> None:
 
 
 def test_sure_again_is_said_once(lines: pytest.LogCaptureFixture) -> None:
-    doubts = DoubtLog(lambda: 0.0)
-    doubts.clear(FIRST, "rpc0")
-    doubts.say(FIRST, "rpc0", NotSure(Cause.LAGGING, "behind"))
-    doubts.clear(SECOND, "rpc0")
-    doubts.clear(FIRST, "rpc0")
-    doubts.clear(FIRST, "rpc0")
+    errors = ObservationErrorLog(lambda: 0.0)
+    errors.clear(FIRST, "rpc0")
+    errors.record(FIRST, "rpc0", ObservationError(ErrorCause.LAGGING, "behind"))
+    errors.clear(SECOND, "rpc0")
+    errors.clear(FIRST, "rpc0")
+    errors.clear(FIRST, "rpc0")
     assert lines.messages == ["not sure", "sure again"]
     last = vars(lines.records[1])
     assert (last["domain"], last["endpoint"], last["cause"]) == (FIRST, "rpc0", "rpc-behind-cursor")

@@ -1,6 +1,6 @@
-"""Logs of one Connext → the events of stream version 1 (docs/protocol.md section 5). Pure.
+"""Projection of one Connext's logs to events of stream version 1 (docs/protocol.md section 5; pure functions).
 
-What does not decode, or does not fit its projection, raises `NotSure`: never a guess, never a hole.
+A log that does not decode, or does not fit its projection, raises `ObservationError`; none is guessed or left out.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +53,7 @@ from abci_app.machine.params import (
 )
 from abci_app.machine.state.codec import Address, DomainId, Hash, TransferId
 from abci_app.machine.state.records import RelayerFee, TransferInfo
-from abci_app.observer.doubts import Cause, NotSure
+from abci_app.observer.observation_errors import ErrorCause, ObservationError
 
 Arguments = Mapping[str, Any]
 
@@ -111,7 +111,7 @@ STREAM_TOPICS: tuple[bytes, ...] = (*(TOPICS[name] for name in PROJECTIONS), OLD
 
 
 def project(logs: Sequence[Log]) -> tuple[PositionedEvent, ...]:
-    """Events of the listed logs of whole blocks, in chain order; fees that precede their XCalled are folded into it.
+    """Return events of the listed logs of whole blocks, in chain order; fees before their XCalled are merged into it.
 
     Whole blocks, since a fee may stand before the position from which the caller wants events.
     """
@@ -138,7 +138,7 @@ def project(logs: Sequence[Log]) -> tuple[PositionedEvent, ...]:
 
 
 def list_routers(routers: Sequence[Address]) -> RouterList:
-    """Routers of an event as its projection holds them: more than 16 as count and hash."""
+    """Return an event's routers as its projection stores them: more than 16 as count and hash."""
     if len(routers) <= ROUTERS_INLINE_MAX:
         return RouterList(len(routers), tuple(routers), None)
     return RouterList(len(routers), (), hash_routers(routers))
@@ -151,9 +151,10 @@ def _project_log(log: Log) -> Event:
             return RelayerFeesIncreased(arguments["transferId"], Address(ZERO_ADDRESS), arguments["increase"])
         decoded = decode_event(log)
     except DecodeFailed as error:
-        raise NotSure(Cause.UNDECODABLE, f"log {log.block_number}/{log.log_index}: {error}") from error
+        raise ObservationError(ErrorCause.UNDECODABLE, f"log {log.block_number}/{log.log_index}: {error}") from error
     if decoded.name not in PROJECTIONS:
-        raise NotSure(Cause.UNDECODABLE, f"log {log.block_number}/{log.log_index}: {decoded.name} is not listed")
+        detail = f"log {log.block_number}/{log.log_index}: {decoded.name} is not listed"
+        raise ObservationError(ErrorCause.UNDECODABLE, detail)
     return PROJECTIONS[decoded.name](decoded.arguments, log)
 
 
@@ -203,10 +204,12 @@ def _with_fees(event: XCalled, fees: Mapping[Address, int]) -> XCalled:
 def _require_encodable(event: Event, log: Log) -> None:
     """A value that its projection or position cannot hold (a nonce of 2^64) must not surface as a bug later."""
     if log.log_index >= INDEX_WHOLE_BLOCK:
-        raise NotSure(Cause.UNDECODABLE, f"log {log.block_number}/{log.log_index}: no block holds so many")
+        detail = f"log {log.block_number}/{log.log_index}: no block holds so many"
+        raise ObservationError(ErrorCause.UNDECODABLE, detail)
     try:
         size = len(encode_event(event))
     except (OverflowError, ValueError) as error:
-        raise NotSure(Cause.UNDECODABLE, f"log {log.block_number}/{log.log_index}: {error}") from error
+        raise ObservationError(ErrorCause.UNDECODABLE, f"log {log.block_number}/{log.log_index}: {error}") from error
     if size > EVENT_BYTES_MAX:
-        raise NotSure(Cause.UNDECODABLE, f"log {log.block_number}/{log.log_index}: projection of {size} bytes")
+        detail = f"log {log.block_number}/{log.log_index}: projection of {size} bytes"
+        raise ObservationError(ErrorCause.UNDECODABLE, detail)

@@ -3,7 +3,7 @@
 import pytest
 
 from abci_app.machine.state.codec import DomainId, Hash, TransferId
-from abci_app.observer.quorum import agree_segments, agree_transfers
+from abci_app.observer.endpoint_quorum import agree_segments, agree_transfers
 from abci_app.observer.snapshot import ObservedSegment, SeenTransfer
 
 
@@ -38,15 +38,15 @@ def test_agree_segments(
     views: list[tuple[ObservedSegment, ...]], quorum: int, agreed: tuple[ObservedSegment, ...], differ: bool
 ) -> None:
     for order in (views, list(reversed(views))):
-        segments, doubt = agree_segments(order, quorum)
+        segments, error = agree_segments(order, quorum)
         assert segments == agreed
-        assert (doubt is not None) is differ
+        assert (error is not None) is differ
 
 
 def test_the_doubt_names_the_first_difference() -> None:
-    _, doubt = agree_segments([view("abb"), view("abb"), view("acc")], 2)
-    assert doubt is not None
-    assert doubt.detail == "segment 2: 2 × 6262626262626262, 1 × 6363636363636363"
+    _, error = agree_segments([view("abb"), view("abb"), view("acc")], 2)
+    assert error is not None
+    assert error.detail == "segment 2: 2 × 6262626262626262, 1 × 6363636363636363"
 
 
 def test_agree_transfers() -> None:

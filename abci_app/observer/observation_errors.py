@@ -1,4 +1,4 @@
-"""Reasons for silence, and the log that says each at most once a second."""
+"""Observation errors: why an endpoint's view cannot be verified, logged at most once a second for each cause."""
 
 import logging
 import threading
@@ -14,8 +14,8 @@ LINE_INTERVAL_S = 1.0
 """One line a domain, endpoint and cause in this time: enough to see it, too little to fill a disk."""
 
 
-class Cause(Enum):
-    """Why the observer says nothing, or nothing new. The value stands in the log line."""
+class ErrorCause(Enum):
+    """Cause of an observation error; its value is the field ``cause`` of the log line."""
 
     UNAVAILABLE = "rpc-unavailable"
     REFUSED = "rpc-refused"
@@ -33,45 +33,45 @@ class Cause(Enum):
     NO_QUORUM = "endpoints-disagree"
 
 
-TRANSIENT = (Cause.UNAVAILABLE, Cause.REFUSED, Cause.MALFORMED, Cause.LAGGING)
-"""Causes that say nothing about what was verified before: it stays published, only nothing new is added."""
+TRANSIENT = (ErrorCause.UNAVAILABLE, ErrorCause.REFUSED, ErrorCause.MALFORMED, ErrorCause.LAGGING)
+"""Causes that leave verified segments valid: these stay published, and no new ones are added."""
 
 
-class NotSure(Exception):
-    """The observer does not know what the chain says; it says nothing rather than guess."""
+class ObservationError(Exception):
+    """The endpoint's view cannot be verified; no report is published."""
 
-    def __init__(self, cause: Cause, detail: str) -> None:
+    def __init__(self, cause: ErrorCause, detail: str) -> None:
         super().__init__(f"{cause.value}: {detail}")
         self.cause = cause
         self.detail = detail
 
 
-class DoubtLog:
-    """Logs doubts, at most one line a (domain, source, cause) and second, and their end. Safe for several threads."""
+class ObservationErrorLog:
+    """Thread-safe log of observation errors and their end: at most one line a second for each source and cause."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._last_s: dict[tuple[DomainId, str, Cause], float] = {}
-        self._standing: dict[tuple[DomainId, str], Cause] = {}
+        self._last_s: dict[tuple[DomainId, str, ErrorCause], float] = {}
+        self._open_causes: dict[tuple[DomainId, str], ErrorCause] = {}
 
-    def say(self, domain: DomainId, source: str, doubt: NotSure) -> None:
-        """Log a doubt of one source, unless the same was logged less than a second ago."""
-        key = (domain, source, doubt.cause)
+    def record(self, domain: DomainId, source: str, error: ObservationError) -> None:
+        """Log an error of one source, unless the same was logged less than a second ago."""
+        key = (domain, source, error.cause)
         with self._lock:
             now_s, last_s = self._clock(), self._last_s.get(key)
-            self._standing[(domain, source)] = doubt.cause
+            self._open_causes[(domain, source)] = error.cause
             if last_s is not None and now_s - last_s < LINE_INTERVAL_S:
                 return
             self._last_s[key] = now_s
         log.warning(
             "not sure",
-            extra={"domain": domain, "endpoint": source, "cause": doubt.cause.value, "detail": doubt.detail},
+            extra={"domain": domain, "endpoint": source, "cause": error.cause.value, "detail": error.detail},
         )
 
     def clear(self, domain: DomainId, source: str) -> None:
-        """Log that a source is sure again, if it was not."""
+        """Log the end of a source's error, if it had one."""
         with self._lock:
-            cause = self._standing.pop((domain, source), None)
+            cause = self._open_causes.pop((domain, source), None)
         if cause is not None:
             log.info("sure again", extra={"domain": domain, "endpoint": source, "cause": cause.value})

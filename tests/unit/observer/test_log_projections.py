@@ -44,8 +44,8 @@ from abci_app.machine.observation.stream import (
 from abci_app.machine.params import CALL_DATA_INLINE_MAX, EVENT_BYTES_MAX
 from abci_app.machine.state.codec import Address, DomainId
 from abci_app.machine.state.records import RelayerFee
-from abci_app.observer.doubts import Cause, NotSure
-from abci_app.observer.projections import OLD_FEES_TOPIC, PROJECTIONS, STREAM_TOPICS, project
+from abci_app.observer.log_projections import OLD_FEES_TOPIC, PROJECTIONS, STREAM_TOPICS, project
+from abci_app.observer.observation_errors import ErrorCause, ObservationError
 from tests.kit.observer.fake_chain import CONNEXT_ADDRESS, DOMAIN, address, encode_log, make_info, word, xcalled
 
 INFO = make_info(7, b"\x01\x02")
@@ -271,7 +271,7 @@ def spoiled(change: str) -> Log:
 )
 def test_what_does_not_decode_is_no_guess(change: str) -> None:
     good = encode_log("Paused", {}, index=1)
-    with pytest.raises(NotSure) as refused:
+    with pytest.raises(ObservationError) as refused:
         project([spoiled(change), good])
-    assert refused.value.cause is Cause.UNDECODABLE
+    assert refused.value.cause is ErrorCause.UNDECODABLE
     assert "1/0" in refused.value.detail
