@@ -155,7 +155,9 @@ class RoutingApplication(Application):
         if self._extensions_from == 0:  # nothing is ever decided without extensions
             self._extensions_from = FIRST_HEIGHT
             response.consensus_params.abci.vote_extensions_enable_height = FIRST_HEIGHT
-            response.consensus_params.version.app = APP_VERSION
+        # Also where nothing else changes: the engine takes a rolled back state's version from its parameters, and
+        # refuses its own blocks ever after where those and the headers (which follow Info) disagree.
+        response.consensus_params.version.app = APP_VERSION
         tree = Tree.build(self._genesis)
         self._publish(Committed(0, tree.root, MemoryState(self._genesis), tree))
         response.app_hash = tree.root

@@ -55,6 +55,8 @@ def test_keys_show_proves_possession(tmp_path: Path, capsys: pytest.CaptureFixtu
     (("init", "--home"), 2, "requires an argument"),
     (("keys",), 2, "Missing command"), (("testnet",), 2, "Missing command"),
     (("keys", "show", "--home", "{}/none"), 1, "config.toml is missing"),
+    (("rollback", "--home", "{}/none"), 1, "config.toml is missing"),
+    (("rollback",), 2, "Missing option"),
     (("init", "--home", "{}/n", "--chain-id", "a b"), 1, "chain_id"),
     (("init", "--home", "{}/n", "--chain-id", "c", "--chain", "1111"), 1, "use DOMAIN=URL"),
     (("init", "--home", "{}/n", "--chain-id", "c", "--chain", "x=http://a"), 1, "use DOMAIN=URL"),
