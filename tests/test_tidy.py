@@ -70,6 +70,7 @@ def without_allowed(problems: list[str], allowed: dict[tuple[str, str], str]) ->
 CHECKS: list[tuple[str, Check, dict[str, str]]] = [
     ("import walls", imports.check_walls, PRODUCT),
     ("libraries behind their wall", imports.check_libraries, PRODUCT),
+    ("no test tree imports another", imports.check_test_trees, TESTS),
     ("machine is pure", purity.check_purity, MACHINE),
     ("machine sorts sets", purity.check_sorted_sets, MACHINE),
     ("no assert", purity.check_no_assert, PRODUCT),
@@ -195,6 +196,30 @@ def test_walls_pass(path: str, source: str) -> None:
 )
 def test_libraries(path: str, source: str, refused: int) -> None:
     assert len(imports.check_libraries(path, source)) == refused
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "refused"),
+    [
+        ("tests/unit/evm/test_evm_rpc.py", "from tests.kit.evm.endpoint import Endpoint", 0),
+        ("tests/unit/machine/test_block.py", "from tests.vectors import make_block_vectors", 0),
+        ("tests/vectors/make_block_vectors.py", "from tests.kit.machine.driver import Network\nimport json", 0),
+        ("tests/test_tidy.py", "from tests.tidy import imports, purity", 0),
+        ("tests/tidy/purity.py", "from tests.tidy.imports import imports_of\nfrom .text import check_links", 0),
+        ("tests/kit/machine/driver.py", "from tests.kit.machine.small_world import CHAIN_ID", 0),
+        ("tests/unit/observer/test_quorum.py", "from tests.unit.observer.test_endpoint_follower import A", 1),
+        ("tests/unit/observer/test_verified_reads.py", "from .test_endpoint_follower import Setting, routine_chain", 2),
+        ("tests/unit/observer/test_verified_reads.py", "from tests.unit.evm import helpers", 1),
+        ("tests/property/test_machine_walks.py", "from tests.process import cometbft", 1),
+        ("tests/process/whole/test_kills_of_a_network.py", "from tests.contracts.conftest import bridge", 1),
+        ("tests/byzantine/conftest.py", "from tests.test_tidy import FILES", 1),
+        ("tests/vectors/make_block_vectors.py", "def f():\n    from tests.unit.machine import parts", 1),
+        ("tests/kit/machine/driver.py", "from tests.vectors import make_block_vectors", 1),
+        ("tests/unit/abci/test_abci_server.py", "from tests.tidy import imports", 1),
+    ],
+)
+def test_test_trees(path: str, source: str, refused: int) -> None:
+    assert len(imports.check_test_trees(path, source)) == refused
 
 
 def test_reachable_follows_imports_through_packages() -> None:

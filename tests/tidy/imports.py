@@ -46,6 +46,12 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 }
 """Libraries that stay behind one wall, by the start of their name."""
 
+SHARED = ("tests.kit", "tests.vectors")
+"""What tests of every tree may import."""
+
+SHARED_BY_TESTS = {"kit": ("tests.kit",), "vectors": SHARED, "tidy": ("tests.tidy",), "tests": (*SHARED, "tests.tidy")}
+"""The same for the trees that may import less or more: by the folder below tests."""
+
 
 @dataclass(frozen=True)
 class Import:
@@ -116,6 +122,29 @@ def check_libraries(path: str, source: str) -> list[str]:
         if is_within(module, "abci_app.machine") and not any(is_within(found.name, name) for name in MACHINE_IMPORTS):
             problems.append(f"{path}:{found.line}: the state machine may not import {found.name}")
     return problems
+
+
+def check_test_trees(path: str, source: str) -> list[str]:
+    """Refuses an import from one tree of tests into another: what two files share stands in tests/kit.
+
+    The makers of tests/vectors may be imported as well, a test module by nobody.
+    """
+    problems = []
+    for found in imports_of(path, source):
+        parts = found.name.split(".")
+        if parts[0] != "tests":
+            continue
+        if any(part.startswith("test_") for part in parts):
+            problems.append(f"{path}:{found.line}: {found.name} is a test module: put what is shared in tests/kit")
+        elif not any(is_within(found.name, shared) for shared in SHARED_BY_TESTS.get(tree_of(path), SHARED)):
+            problems.append(f"{path}:{found.line}: {found.name} is of another tree: put what is shared in tests/kit")
+    return problems
+
+
+def tree_of(path: str) -> str:
+    """The folder below tests that a file is in; tests itself for a file beside these folders."""
+    parts = PurePosixPath(path).parts
+    return parts[1] if len(parts) > 2 else "tests"
 
 
 def reachable(start: str, sources: dict[str, str]) -> dict[str, str]:

@@ -13,8 +13,8 @@ from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.machine.state.records import Cursor, Domain, DomainStatus
 from abci_app.observer.log_projections import project
 from abci_app.observer.segment_builder import build_segments
+from tests.kit.observer.event_table import EVENTS, executed, fees
 from tests.kit.observer.fake_chain import address, encode_log, xcalled
-from tests.unit.observer.test_log_projections import EVENTS, executed, fees
 
 ABOUT = (
     "Logs of one Connext and the canonical segments they become under three pairs of grids: docs/protocol.md "

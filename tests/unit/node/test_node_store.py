@@ -14,26 +14,11 @@ import plyvel
 import pytest
 
 from abci_app.machine.state import keys
-from abci_app.machine.state.codec import encode
-from abci_app.machine.state.records import ChainState
 from abci_app.machine.state.tree import Tree
 from abci_app.node.errors import StoreError
 from abci_app.node.store import UNDO_HEIGHTS, Head, Store, pack_values, unpack_values
 from abci_app.node.view import STATES_KEPT, Committed, Published
-
-CHAIN = "routing-1"
-
-
-def chain_record(height: int, chain_id: str = CHAIN) -> bytes:
-    return encode(ChainState(chain_id, height, height, 1, 1, (), 1, 1, 1))
-
-
-def write_block(store: Store, height: int, changes: dict[bytes, bytes | None], tree: Tree) -> Tree:
-    """Writes a block and returns the tree after it."""
-    changes = {**changes, keys.CHAIN: chain_record(height)}
-    tree = tree.update(changes)
-    store.write(Head(height, tree.root, 1), changes)
-    return tree
+from tests.kit.node.store_writer import CHAIN, chain_record, write_block
 
 
 def contents(store: Store) -> dict[bytes, bytes]:
@@ -194,7 +179,7 @@ def test_values_pack_and_unpack() -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from tests.unit.node.test_node_store import CHAIN, write_block
+from tests.kit.node.store_writer import CHAIN, write_block
 from abci_app.node.store import Store
 
 store = Store.open(Path(sys.argv[1]), CHAIN)

@@ -12,7 +12,7 @@ from abci_app.observer.endpoint_follower import TIMEOUT_DOUBLINGS_MAX, EndpointF
 from abci_app.observer.log_projections import project
 from abci_app.observer.observation_errors import ErrorCause, ObservationError
 from tests.kit.observer.fake_chain import DOMAIN, FakeChain, FakeRpc, encode_log, xcalled
-from tests.unit.observer.test_endpoint_follower import Setting, routine_chain
+from tests.kit.observer.followed_chain import Setting, routine_chain
 
 Spoil = Callable[["BentRpc", str, list[Any], Any], Any]
 

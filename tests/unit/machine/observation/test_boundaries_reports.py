@@ -20,8 +20,8 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, Signature
 from abci_app.machine.state.records import BatchSignature, DecisionBatch, Report, Reports
 from tests.kit.machine.driver import ROUTERS, A, Network
+from tests.kit.machine.reports_said import D1, D2, D3, D4, PARAMS, said
 from tests.kit.machine.small_world import key_address
-from tests.unit.machine.observation.test_reports import D1, D2, D3, D4, PARAMS, said
 
 LOW, HIGH = sorted((D1, D2))
 

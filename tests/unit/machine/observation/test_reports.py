@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abci_app.machine.codes import Code, Rejected
-from abci_app.machine.connext import keccak, sign_digest
+from abci_app.machine.connext import sign_digest
 from abci_app.machine.decisions.batches import list_live_unattested, list_owed
 from abci_app.machine.observation.extension import (
     INJECTED_SEGMENT,
@@ -36,19 +36,13 @@ from abci_app.machine.state.codec import DomainId, Hash, Signature
 from abci_app.machine.state.records import Domain, DomainStatus, Member, Report, Reports, ValidatorSet
 from abci_app.machine.state.view import StateDelta
 from tests.kit.machine.driver import ROUTERS, A, B, Network, executed
+from tests.kit.machine.reports_said import D1, D2, D3, D4, PARAMS, said
 from tests.kit.machine.small_world import key_address
 
 R1 = ROUTERS[0]
-PARAMS = Params(lease_s=30)
-D1, D2, D3, D4 = (Hash(keccak(b"digest %d" % number)) for number in range(4))
-
 
 def members(*powers: int) -> tuple[Member, ...]:
     return tuple(Member(Hash(bytes([i]) * 32), power, R1) for i, power in enumerate(powers))
-
-
-def said(net: Network, reports: dict[int, Sequence[DomainReport]]) -> InjectedCommit:
-    return net.commit_of({member: ((), tuple(each)) for member, each in reports.items()})
 
 
 def on_record(state: StateDelta, number: int, domain: DomainId = A) -> dict[Hash, int]:

@@ -29,6 +29,7 @@ from abci_app.machine.transactions.tx import (
     encode_info_submission,
     encode_withdraw,
 )
+from tests.kit.machine.bid_world import GOOD, HEIGHT, ID, RAW, TIME_S, UNKNOWN, with_signature, world
 from tests.kit.machine.small_world import (
     CHAIN_ID,
     DESTINATION,
@@ -44,7 +45,6 @@ from tests.kit.machine.small_world import (
     valid_bid,
     valid_info,
 )
-from tests.unit.machine.transactions.test_bids import GOOD, HEIGHT, ID, RAW, TIME_S, UNKNOWN, with_signature, world
 
 NOT_SEEN, SEEN = (lambda _: False), (lambda _: True)
 

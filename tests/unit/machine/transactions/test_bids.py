@@ -23,6 +23,7 @@ from abci_app.machine.transactions.tx import (
     encode_info_submission,
     encode_withdraw,
 )
+from tests.kit.machine.bid_world import GOOD, HEIGHT, ID, RAW, TIME_S, UNKNOWN, with_signature, world
 from tests.kit.machine.small_world import (
     CHAIN_ID,
     DESTINATION,
@@ -35,25 +36,11 @@ from tests.kit.machine.small_world import (
     STRANGER_KEY,
     change_domain,
     change_router,
-    first_state,
     put_record,
-    put_transfer_record,
     sign_path,
     valid_bid,
     valid_info,
-    valid_transfer,
 )
-
-ID = valid_transfer().transfer_id
-UNKNOWN = TransferId(b"\xee" * 32)
-HEIGHT, TIME_S = 7, 1_700_000_200
-
-
-def world(params: Params | None = None, **changes: Any) -> MemoryState:
-    """A state with one accepted transfer, changed."""
-    state = first_state(params)
-    put_transfer_record(state, **changes)
-    return state
 
 
 def run(state: MemoryState, raw: bytes, height: int = HEIGHT) -> TxResult:
@@ -76,17 +63,11 @@ def bid_on_record(state: MemoryState, router: Address = ROUTERS[0]) -> Bid:
 # --- BID-2 ----------------------------------------------------------------------------------------------------------
 
 
-def with_signature(bid: SubmittedBid, signature: bytes) -> SubmittedBid:
-    return replace(bid, signatures=(PathSignature(bid.signatures[0].path_length, Signature(signature)),))
-
-
 def unrecoverable() -> bytes:
     """A signature of right form whose r is no point's abscissa."""
     return (5).to_bytes(32, "big") + (1).to_bytes(32, "big") + b"\x1b"
 
 
-GOOD = valid_bid(ID)
-RAW = GOOD.signatures[0].signature
 OTHER_V = RAW[:64] + bytes([55 - RAW[64]])
 N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 MALLEATED = RAW[:32] + (N - int.from_bytes(RAW[32:64], "big")).to_bytes(32, "big") + bytes([55 - RAW[64]])

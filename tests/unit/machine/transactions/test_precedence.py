@@ -17,6 +17,7 @@ from abci_app.machine.state.view import MemoryState, StateDelta
 from abci_app.machine.transactions.bids import compute_withdraw_digest, process_tx
 from abci_app.machine.transactions.tx import SubmittedBid, Withdraw, encode_bundle, encode_withdraw
 from abci_app.pb import tx_pb2 as pb
+from tests.kit.machine.bid_world import GOOD, HEIGHT, ID, RAW, TIME_S, UNKNOWN, world
 from tests.kit.machine.small_world import (
     CHAIN_ID,
     DESTINATION,
@@ -28,7 +29,6 @@ from tests.kit.machine.small_world import (
     valid_bid,
     valid_info,
 )
-from tests.unit.machine.transactions.test_bids import GOOD, HEIGHT, ID, RAW, TIME_S, UNKNOWN, world
 
 HIGH_S = RAW[:32] + b"\xff" * 32 + RAW[64:]
 NO_KEY = (5).to_bytes(32, "big") + RAW[32:]
