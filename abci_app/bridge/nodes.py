@@ -41,7 +41,7 @@ REFUSABLE = ("Batch", "Execution")
 
 
 class NodeRefused(Exception):
-    """The node understood the question and says no; ``code`` is a name of machine/codes.py."""
+    """The node understood the question and says no; ``code`` is a name of gateway/codes.py."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(f"{code}: {reason}")

@@ -3,10 +3,10 @@
 from dataclasses import replace
 
 from abci_app.gateway import answers
+from abci_app.gateway.codes import AnswerCode
 from abci_app.gateway.reads import Committed, QueryError
 from abci_app.machine.assignment.auction import judge_bids
 from abci_app.machine.assignment.holds import is_held
-from abci_app.machine.codes import Code
 from abci_app.machine.ledger.transfers import UNDECIDED, is_fee_there
 from abci_app.machine.results import Block
 from abci_app.machine.scope import Scope
@@ -35,7 +35,7 @@ def build_answer(
     held = [record for record in asked if record.path_length] or asked
     if not held:
         reason = f"no auction was held for attempt {number}: it renewed another, was slow, or nobody bid in time"
-        raise QueryError(Code.NOT_FOUND, reason)
+        raise QueryError(AnswerCode.NOT_FOUND, reason)
     answer = answers.build_auction(held[-1], recorded=True)
     if not held[-1].path_length:
         answer.reason = NOBODY_FEASIBLE

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
+from abci_app.gateway.codes import AnswerCode
 from abci_app.gateway.engine import Engine
 from abci_app.gateway.reads import QueryError
 from abci_app.machine.codes import Code
@@ -62,7 +63,7 @@ class Bundler:
             if taken and not self._waiting:
                 self._pool.submit(self._flush)
             self._waiting += taken
-            code = Code.ENGINE_UNAVAILABLE if self._closed else Code.MEMPOOL_FULL
+            code = AnswerCode.ENGINE_UNAVAILABLE if self._closed else AnswerCode.MEMPOOL_FULL
             reason = "the node stops" if self._closed else f"{self._unanswered} bids wait for an answer already"
         for entry in refused:
             entry.future.set_result(Sent(b"", 0, code, reason))
@@ -75,7 +76,7 @@ class Bundler:
             waiting, self._waiting = self._waiting, []
         self._pool.shutdown(wait=False, cancel_futures=True)
         for entry in waiting:
-            self._answer(entry, Sent(b"", 0, Code.ENGINE_UNAVAILABLE, "the node stops"))
+            self._answer(entry, Sent(b"", 0, AnswerCode.ENGINE_UNAVAILABLE, "the node stops"))
 
     def _flush(self) -> None:
         time.sleep(GATHER_S)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from abci_app.gateway.codes import AnswerCode
 from abci_app.gateway.reads import QueryError
 from abci_app.machine.codes import Code
 
@@ -43,13 +44,13 @@ class Engine:
             reason = str(fields.get("data") or fields.get("message") or error)
             if "already exists in cache" in reason:
                 return Checked(Code.OK, "already in the mempool")
-            code = Code.MEMPOOL_FULL if "mempool is full" in reason else Code.ENGINE_UNAVAILABLE
+            code = AnswerCode.MEMPOOL_FULL if "mempool is full" in reason else AnswerCode.ENGINE_UNAVAILABLE
             raise QueryError(code, reason[:300])
         try:
             result = answer["result"]
             return Checked(int(result["code"]), str(result.get("log", "")))
         except (KeyError, TypeError, ValueError, AttributeError) as wrong:
-            raise QueryError(Code.ENGINE_UNAVAILABLE, "CometBFT answered without a result") from wrong
+            raise QueryError(AnswerCode.ENGINE_UNAVAILABLE, "CometBFT answered without a result") from wrong
 
     def _call(self, method: str, params: dict[str, str]) -> dict[str, Any]:
         body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
@@ -59,9 +60,9 @@ class Engine:
             answer = json.loads(connection.getresponse().read(ANSWER_BYTES_MAX))
         except (OSError, http.client.HTTPException, ValueError) as error:
             reason = f"CometBFT at {self._host}:{self._port}: {error or type(error).__name__}"
-            raise QueryError(Code.ENGINE_UNAVAILABLE, reason) from error
+            raise QueryError(AnswerCode.ENGINE_UNAVAILABLE, reason) from error
         finally:
             connection.close()
         if not isinstance(answer, dict):
-            raise QueryError(Code.ENGINE_UNAVAILABLE, "CometBFT answered with something that is no object")
+            raise QueryError(AnswerCode.ENGINE_UNAVAILABLE, "CometBFT answered with something that is no object")
         return answer

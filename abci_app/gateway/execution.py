@@ -6,8 +6,8 @@ Refusals: NOT_FOUND, NOT_ATTESTED, EXPIRED (nothing in the leaf can execute any 
 from collections.abc import Callable
 
 from abci_app.gateway import answers
+from abci_app.gateway.codes import AnswerCode
 from abci_app.gateway.reads import Committed, QueryError
-from abci_app.machine.codes import Code
 from abci_app.machine.connext import encode_transfer_info
 from abci_app.machine.decisions import batches
 from abci_app.machine.state import keys, records
@@ -23,7 +23,7 @@ def find_batch(state: StateDelta, height: int) -> records.DecisionBatch:
     """Return the batch decided at ``height``, or refuse the question."""
     batch = state.read(keys.batch(height), records.DecisionBatch)
     if batch is None:
-        raise QueryError(Code.NOT_FOUND, f"no batch was decided at height {height}")
+        raise QueryError(AnswerCode.NOT_FOUND, f"no batch was decided at height {height}")
     return batch
 
 
@@ -33,15 +33,16 @@ def build_execution(
     """Return leaf, proof, attestations, router signatures and this node's sequencer signatures."""
     batch = find_batch(state, height)
     if leaf_index >= len(batch.leaves):
-        raise QueryError(Code.NOT_FOUND, f"batch {height} has {len(batch.leaves)} leaves")
+        raise QueryError(AnswerCode.NOT_FOUND, f"batch {height} has {len(batch.leaves)} leaves")
     if not batch.attested_height:
-        raise QueryError(Code.NOT_ATTESTED, f"batch {height} has {len(batch.signatures)} signatures, no quorum yet")
+        reason = f"batch {height} has {len(batch.signatures)} signatures, no quorum yet"
+        raise QueryError(AnswerCode.NOT_ATTESTED, reason)
     leaf = batch.leaves[leaf_index]
     by_sequence = map_decisions(state, batch)
     decisions = [by_sequence[sequence] for sequence in leaf.sequences]
     domain = state.must(keys.domain(leaf.destination), records.Domain)
     if all(decision.valid_until_s < domain.cursor.timestamp_s for decision in decisions):
-        raise QueryError(Code.EXPIRED, "every decision of this leaf is past its lease")
+        raise QueryError(AnswerCode.EXPIRED, "every decision of this leaf is past its lease")
     siblings, path_bits = batches.prove_leaf(batch, by_sequence, leaf_index)
     members = state.must(keys.epoch(batch.epoch), records.ValidatorSet).members
     return pb.ExecutionResponse(
@@ -59,7 +60,7 @@ def map_decisions(state: StateDelta, batch: records.DecisionBatch) -> dict[int, 
     """Return all decisions of a batch by sequence; refuse the question where one is pruned."""
     found = {decision.sequence: decision for leaf in batch.leaves for decision in answers.list_decisions(state, leaf)}
     if len(found) < sum(len(leaf.sequences) for leaf in batch.leaves):
-        raise QueryError(Code.EXPIRED, "decisions of this batch are pruned")
+        raise QueryError(AnswerCode.EXPIRED, "decisions of this batch are pruned")
     return found
 
 
@@ -67,7 +68,7 @@ def build_entry(state: StateDelta, decision: records.Decision, sign: SequencerSi
     """Return one decision with its terms and signatures; one past its lease (``sign`` None) gets no sequencer's."""
     info = state.read(keys.transfer_info(decision.transfer_id), records.TransferInfo)
     if info is None:
-        raise QueryError(Code.EXPIRED, f"transfer 0x{decision.transfer_id.hex()} is pruned")
+        raise QueryError(AnswerCode.EXPIRED, f"transfer 0x{decision.transfer_id.hex()} is pruned")
     entry = pb.ExecutionEntry(decision=answers.build_decision(decision), transfer_info=encode_transfer_info(info))
     if decision.kind is records.DecisionKind.SLOW:
         return entry
@@ -75,7 +76,7 @@ def build_entry(state: StateDelta, decision: records.Decision, sign: SequencerSi
     if sign is not None:
         signed = sign(decision)
         if signed is None:
-            raise QueryError(Code.NO_KEY, "this node has no attestation key to sign as sequencer")
+            raise QueryError(AnswerCode.NO_KEY, "this node has no attestation key to sign as sequencer")
         entry.sequencer, entry.sequencer_signature = signed
     return entry
 
@@ -86,4 +87,4 @@ def find_signature(state: StateDelta, decision: records.Decision, router: bytes)
     for signed in bid.signatures if bid else ():
         if signed.path_length == len(decision.routers):
             return signed.signature
-    raise QueryError(Code.NOT_FOUND, f"no signature of 0x{router.hex()} for {len(decision.routers)} routers")
+    raise QueryError(AnswerCode.NOT_FOUND, f"no signature of 0x{router.hex()} for {len(decision.routers)} routers")

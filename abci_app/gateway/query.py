@@ -9,6 +9,7 @@ from typing import NoReturn, TypeVar
 import grpc
 
 from abci_app.gateway import answers, auctions, execution
+from abci_app.gateway.codes import AnswerCode
 from abci_app.gateway.reads import Committed, NodeReads, QueryError
 from abci_app.gateway.scan import NUMBER_MAX, SCAN_MAX, scan_from
 from abci_app.machine.codes import Code
@@ -27,12 +28,12 @@ RUNNING_MAX = 8
 LIST_DEFAULT, LIST_MAX = 100, 500
 BATCHES_DEFAULT, BATCHES_MAX = 20, 100
 
-_STATUS = {
-    Code.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
-    Code.ARGUMENT_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
-    Code.NOT_READY: grpc.StatusCode.UNAVAILABLE,
-    Code.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
-    Code.MEMPOOL_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+_STATUS: dict[Code | AnswerCode, grpc.StatusCode] = {
+    AnswerCode.NOT_FOUND: grpc.StatusCode.NOT_FOUND,
+    AnswerCode.ARGUMENT_INVALID: grpc.StatusCode.INVALID_ARGUMENT,
+    AnswerCode.NOT_READY: grpc.StatusCode.UNAVAILABLE,
+    AnswerCode.ENGINE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    AnswerCode.MEMPOOL_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 
@@ -45,7 +46,7 @@ def refuse(context: grpc.ServicerContext, error: QueryError) -> NoReturn:
 def check_length(value: bytes, length: int, name: str) -> bytes:
     """Return ``value``, or refuse it where it is not ``length`` bytes."""
     if len(value) != length:
-        raise QueryError(Code.ARGUMENT_INVALID, f"{name} has {len(value)} bytes, must be {length}")
+        raise QueryError(AnswerCode.ARGUMENT_INVALID, f"{name} has {len(value)} bytes, must be {length}")
     return value
 
 
@@ -61,7 +62,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
             with self._running:
                 committed = self._node.committed()
                 if committed is None:
-                    raise QueryError(Code.NOT_READY, "the node has not committed anything yet")
+                    raise QueryError(AnswerCode.NOT_READY, "the node has not committed anything yet")
                 return build(committed, StateDelta(committed.view))
         except QueryError as error:
             refuse(context, error)
@@ -120,7 +121,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
         """Transfers by acceptance number, optionally of one status."""
         def build(committed: Committed, state: StateDelta) -> pb.TransfersResponse:
             if request.status and request.status not in records.TransferStatus.__members__:
-                raise QueryError(Code.ARGUMENT_INVALID, f"no status {request.status!r}")
+                raise QueryError(AnswerCode.ARGUMENT_INVALID, f"no status {request.status!r}")
             chosen, truncated = list_transfers(state, request.from_acceptance, request.status)
             limit = _limit(request.limit)
             return pb.TransfersResponse(
@@ -154,7 +155,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
                     if held is not None:
                         entry.liquidity.add(local=local, balance=str(held.balance), reserved=str(held.reserved))
             if not answer.domains:
-                raise QueryError(Code.NOT_FOUND, f"no router 0x{address.hex()}")
+                raise QueryError(AnswerCode.NOT_FOUND, f"no router 0x{address.hex()}")
             return answer
         return self._answer(context, build)
 
@@ -204,7 +205,7 @@ def find_transfer(state: StateDelta, transfer_id: bytes) -> records.Transfer:
     check_length(transfer_id, 32, "transfer_id")
     transfer = state.read(keys.transfer(TransferId(transfer_id)), records.Transfer)
     if transfer is None:
-        raise QueryError(Code.NOT_FOUND, f"no transfer 0x{transfer_id.hex()}")
+        raise QueryError(AnswerCode.NOT_FOUND, f"no transfer 0x{transfer_id.hex()}")
     return transfer
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
+from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.codes import Code
 from abci_app.machine.state.records import Decision
 from abci_app.machine.state.view import StateView
@@ -50,7 +51,7 @@ class NodeReads(Protocol):
 class QueryError(Exception):
     """A question without an answer, with the code the client sees."""
 
-    def __init__(self, code: Code, reason: str) -> None:
+    def __init__(self, code: Code | AnswerCode, reason: str) -> None:
         super().__init__(f"{code.name}: {reason}")
         self.code = code
         self.reason = reason

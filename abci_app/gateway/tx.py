@@ -10,6 +10,7 @@ from hashlib import sha256
 import grpc
 
 from abci_app.gateway.bundler import Bundler, Sent
+from abci_app.gateway.codes import AnswerCode
 from abci_app.gateway.engine import Engine
 from abci_app.gateway.query import refuse
 from abci_app.gateway.reads import NodeReads, QueryError
@@ -41,13 +42,14 @@ class TxService(tx_service_pb2_grpc.TxServicer):
         deadline = compute_deadline(request.timeout_ms)
         with self._answering(context):
             if not 0 < len(request.tx) <= TX_BYTES_MAX:
-                raise QueryError(Code.ARGUMENT_INVALID, f"tx has {len(request.tx)} bytes, 1 to {TX_BYTES_MAX} allowed")
+                reason = f"tx has {len(request.tx)} bytes, 1 to {TX_BYTES_MAX} allowed"
+                raise QueryError(AnswerCode.ARGUMENT_INVALID, reason)
             checked = self._engine.broadcast(request.tx, wait_checked=request.wait != pb.WAIT_NONE)
             code, reason, height, data = checked.code, checked.log, 0, b""
             if code == Code.OK and request.wait == pb.WAIT_COMMITTED:
                 committed = self._waiters.wait(request.tx, deadline - time.monotonic())
                 if committed is None:
-                    code, reason = Code.TIMED_OUT, "not committed yet"
+                    code, reason = AnswerCode.TIMED_OUT, "not committed yet"
                 else:
                     height, result = committed
                     code, reason, data = result.code, result.log, result.data
@@ -62,7 +64,7 @@ class TxService(tx_service_pb2_grpc.TxServicer):
         with self._answering(context):
             if not 0 < len(request.bids) <= BIDS_PER_CALL_MAX:
                 reason = f"{len(request.bids)} bids, 1 to {BIDS_PER_CALL_MAX} allowed"
-                raise QueryError(Code.ARGUMENT_INVALID, reason)
+                raise QueryError(AnswerCode.ARGUMENT_INVALID, reason)
             refused = [self._check(bid) for bid in request.bids]
             passed = [bid for bid, refusal in zip(request.bids, refused, strict=True) if refusal is None]
             futures = iter(self._bundler.add(passed))
@@ -74,7 +76,7 @@ class TxService(tx_service_pb2_grpc.TxServicer):
         """Take a slot for a call; a QueryError ends the call with its code."""
         try:
             if not self._slots.acquire(blocking=False):
-                raise QueryError(Code.MEMPOOL_FULL, f"{SUBMITTING_MAX} calls submit already")
+                raise QueryError(AnswerCode.MEMPOOL_FULL, f"{SUBMITTING_MAX} calls submit already")
             try:
                 yield
             finally:
@@ -86,7 +88,7 @@ class TxService(tx_service_pb2_grpc.TxServicer):
         """Return the answer to a bid that no node would take, so that it spoils no bundle; None for any other."""
         committed = self._node.committed()
         if committed is None:
-            return Sent(b"", 0, Code.NOT_READY, "the node has not committed anything yet")
+            return Sent(b"", 0, AnswerCode.NOT_READY, "the node has not committed anything yet")
         alone = tx_pb2.Transaction(bid_bundle=tx_pb2.BidBundle(bids=[bid])).SerializeToString(deterministic=True)
         # Whether the transfer was seen is the engine's CheckTx to say: here every unknown one counts as seen.
         checked = check_tx(committed.view, alone, lambda _: True)
@@ -103,12 +105,12 @@ class TxService(tx_service_pb2_grpc.TxServicer):
             try:
                 sent = sending.result(CHECK_MAX_S)
             except TimeoutError:
-                sent = Sent(b"", 0, Code.ENGINE_UNAVAILABLE, "CometBFT did not answer")
+                sent = Sent(b"", 0, AnswerCode.ENGINE_UNAVAILABLE, "CometBFT did not answer")
         code, reason, height = sent.code, sent.reason, 0
         if code == Code.OK and wait == pb.WAIT_COMMITTED:
             committed = self._waiters.wait(sent.raw, deadline - time.monotonic())
             if committed is None:
-                code, reason = Code.TIMED_OUT, "not committed yet"
+                code, reason = AnswerCode.TIMED_OUT, "not committed yet"
             else:
                 height, result = committed
                 code = result.data[sent.place] if sent.place < len(result.data) else result.code
@@ -122,7 +124,7 @@ class TxService(tx_service_pb2_grpc.TxServicer):
 
 def name_code(code: int) -> str:
     """Return a code's name, or its number where a newer node made it."""
-    return Code(code).name if code in Code._value2member_map_ else str(code)
+    return next((codes(code).name for codes in (Code, AnswerCode) if code in codes._value2member_map_), str(code))
 
 
 def compute_deadline(timeout_ms: int) -> float:

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 class Code(IntEnum):
     """Append only: never renumber, never reuse. A family begins at a multiple of ten. 15 was
-    never given and stays free.
+    never given and stays free. 60 to 69 belong to the gateway (abci_app/gateway/codes.py).
 
     CometBFT hashes the code of each transaction into the next header, so a number is part of the protocol.
     """
@@ -62,17 +62,6 @@ class Code(IntEnum):
     INFEASIBLE_NOT_APPROVED = 54  # not approved there, with the allowlist on (ASN-2)
     INFEASIBLE_WITHDRAWN = 55  # withdrew (ASN-2, BID-5)
     INFEASIBLE_LOST = 56  # feasible; others came first, or partners lacked (ASN-4, ASN-5)
-
-    # Answers of the query and submission services.
-    NOT_FOUND = 60  # nothing is known under this id
-    NOT_ATTESTED = 61  # the batch lacks its quorum
-    EXPIRED = 62  # the decision's lease is over
-    NO_KEY = 63  # this node's key is no validator's
-    ARGUMENT_INVALID = 64  # the call's own arguments are wrong
-    NOT_READY = 65  # the node has committed nothing yet
-    TIMED_OUT = 66  # not known in time; it may still happen
-    MEMPOOL_FULL = 67  # too much waits already
-    ENGINE_UNAVAILABLE = 68  # CometBFT does not answer
 
     # Why a proposal is refused; in a block that was decided all the same, codes of what was injected (ORD-5).
     COMMIT_MISSING = 70  # the first transaction is no injected commit (COM-1)

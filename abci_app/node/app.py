@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from abci_app import __version__
 from abci_app.abci import Application
 from abci_app.abci import messages as pb
+from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.block import apply_block
 from abci_app.machine.codes import Code, Rejected, invariant
 from abci_app.machine.genesis.build import build_state
@@ -117,7 +118,7 @@ class RoutingApplication(Application):
         """Admits what the next block would take, and early bids within their bounds (BID-6)."""
         committed = self.published.latest()
         if committed is None:
-            return pb.ResponseCheckTx(code=Code.NOT_READY, log="no genesis yet")
+            return pb.ResponseCheckTx(code=AnswerCode.NOT_READY, log="no genesis yet")
         self._checks += 1
         if self._checks % CHECKS_PER_MEMORY == 0:
             self._records = StateDelta(committed.view)

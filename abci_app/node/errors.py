@@ -3,7 +3,11 @@
     NodeError
     ├── HomeError     folder, config.toml or key are not as they must be
     └── StoreError    the database is not ours, not whole, or not writable
+
+Apart from these, SignatureRefused: an answer to whoever asks for a signature; it stops nothing.
 """
+
+from abci_app.gateway.codes import AnswerCode
 
 
 class NodeError(Exception):
@@ -16,3 +20,12 @@ class HomeError(NodeError):
 
 class StoreError(NodeError):
     """The node's database."""
+
+
+class SignatureRefused(Exception):
+    """A decision that this node's key signs nothing for, or not any more."""
+
+    def __init__(self, code: AnswerCode, reason: str) -> None:
+        super().__init__(f"{code.name}: {reason}")
+        self.code = code
+        self.reason = reason

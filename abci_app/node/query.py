@@ -6,7 +6,7 @@ Path "key", the key in ``data``; height 0 is the latest. A height's app hash sta
 from hashlib import sha256
 
 from abci_app.abci import messages as pb
-from abci_app.machine.codes import Code
+from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.state.proofs import encode_ics23, to_ics23
 from abci_app.node.view import Published
 
@@ -34,4 +34,4 @@ def answer_query(published: Published, request: pb.RequestQuery) -> pb.ResponseQ
 
 def refuse(reason: str) -> pb.ResponseQuery:
     """Return the answer to a question that has none."""
-    return pb.ResponseQuery(code=Code.NOT_FOUND, log=reason, codespace="routing")
+    return pb.ResponseQuery(code=AnswerCode.NOT_FOUND, log=reason, codespace="routing")

@@ -12,11 +12,10 @@ from typing import Protocol
 
 from abci_app.abci import ABCIError, ABCIServer, AddressError
 from abci_app.abci.sockets import listen
-from abci_app.machine.codes import Rejected
 from abci_app.machine.state.codec import Signature
 from abci_app.machine.state.records import Decision
 from abci_app.node.app import Observer, RoutingApplication
-from abci_app.node.errors import HomeError, NodeError
+from abci_app.node.errors import HomeError, NodeError, SignatureRefused
 from abci_app.node.home import Home, load_home, locked
 from abci_app.node.log import start_logging
 from abci_app.node.store import Store
@@ -72,7 +71,7 @@ class NodeReads:
             return None
         try:
             return self._app.signer.address, self._app.signer.sequencer_signature(committed.view, decision)
-        except Rejected as refusal:
+        except SignatureRefused as refusal:
             log.info("sequencer signature refused", extra={"code": refusal.code.name, "reason": refusal.reason})
             return None
 

@@ -5,13 +5,14 @@ Both are EVM signatures that hold in every round and for ever, so nothing that i
 
 import coincurve
 
-from abci_app.machine.codes import Code, Rejected, require
+from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.connext import compute_address, compute_sequencer_digest, sign_digest
 from abci_app.machine.genesis.build import compute_possession_digest
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Hash, Signature
 from abci_app.machine.state.records import ChainState, Decision, DecisionBatch, DecisionKind, Domain, ValidatorSet
 from abci_app.machine.state.view import StateDelta, StateView
+from abci_app.node.errors import SignatureRefused
 
 KEY_BYTES = 32
 
@@ -49,21 +50,28 @@ class Signer:
     def sequencer_signature(self, view: StateView, decision: Decision) -> Signature:
         """Return Connext's sequencer signature for a committed decision that may still be executed.
 
-        Raises Rejected: NO_KEY where this key belongs to no validator of the executing set, NOT_FOUND for what was
-        never decided so, ARGUMENT_INVALID for a slow decision (Connext asks for none), NOT_ATTESTED, EXPIRED (LSE-2).
+        Raises SignatureRefused: NO_KEY where this key belongs to no validator of the executing set, NOT_FOUND for what
+        was never decided so, ARGUMENT_INVALID for a slow decision (Connext asks for none), NOT_ATTESTED or EXPIRED
+        (LSE-2).
         """
         state = StateDelta(view)
         chain = state.must(keys.CHAIN, ChainState)
         members = state.must(keys.epoch(chain.epoch_executing), ValidatorSet).members
         known = any(member.attestation == self.address for member in members)
-        require(known, Code.NO_KEY, "this node's key is no validator's")
+        _require(known, AnswerCode.NO_KEY, "this node's key is no validator's")
         stored = state.read(keys.decision(decision.sequence), Decision)
-        require(stored == decision, Code.NOT_FOUND, f"decision {decision.sequence} is another one, or none")
-        require(decision.kind is DecisionKind.FAST, Code.ARGUMENT_INVALID, "a slow decision has no sequencer")
+        _require(stored == decision, AnswerCode.NOT_FOUND, f"decision {decision.sequence} is another one, or none")
+        _require(decision.kind is DecisionKind.FAST, AnswerCode.ARGUMENT_INVALID, "a slow decision has no sequencer")
         batch = state.must(keys.batch(decision.height), DecisionBatch)
-        require(batch.attested_height > 0, Code.NOT_ATTESTED, f"batch {batch.height} has no quorum yet")
+        _require(batch.attested_height > 0, AnswerCode.NOT_ATTESTED, f"batch {batch.height} has no quorum yet")
         cursor = state.must(keys.domain(decision.destination), Domain).cursor
         if cursor.timestamp_s > decision.valid_until_s:
-            raise Rejected(Code.EXPIRED, f"valid until {decision.valid_until_s}, the chain is at {cursor.timestamp_s}")
+            reason = f"valid until {decision.valid_until_s}, the chain is at {cursor.timestamp_s}"
+            raise SignatureRefused(AnswerCode.EXPIRED, reason)
 
         return sign_digest(self._private_key, compute_sequencer_digest(decision.transfer_id, decision.routers))
+
+
+def _require(condition: bool, code: AnswerCode, reason: str) -> None:
+    if not condition:
+        raise SignatureRefused(code, reason)

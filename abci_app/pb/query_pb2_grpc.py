@@ -28,7 +28,7 @@ if _version_not_supported:
 class QueryStub:
     """Read access to committed state. Every answer names the height it was read at. Addresses and hashes are raw bytes,
     amounts that may exceed 64 bits are decimal strings. Errors: gRPC status and, in trailing metadata, `code` (a name of
-    machine/codes.py).
+    gateway/codes.py).
     """
 
     def __init__(self, channel):
@@ -92,7 +92,7 @@ class QueryStub:
 class QueryServicer:
     """Read access to committed state. Every answer names the height it was read at. Addresses and hashes are raw bytes,
     amounts that may exceed 64 bits are decimal strings. Errors: gRPC status and, in trailing metadata, `code` (a name of
-    machine/codes.py).
+    gateway/codes.py).
     """
 
     def Status(self, request, context):
@@ -224,7 +224,7 @@ def add_QueryServicer_to_server(servicer, server):
 class Query:
     """Read access to committed state. Every answer names the height it was read at. Addresses and hashes are raw bytes,
     amounts that may exceed 64 bits are decimal strings. Errors: gRPC status and, in trailing metadata, `code` (a name of
-    machine/codes.py).
+    gateway/codes.py).
     """
 
     @staticmethod

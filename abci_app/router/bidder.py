@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 from abci_app.evm.errors import EvmError
+from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.codes import Code
 from abci_app.router.checks import Checker, Log
 from abci_app.router.client import NodeClient, sign_bid
@@ -19,7 +20,7 @@ TAKE_S = 0.2
 REMEMBERED_MAX = 10_000
 REST_FIRST_S, REST_MAX_S = 2.0, 30.0
 """A transfer that was refused is looked at again after this time, which doubles: liquidity comes back, codes do not."""
-_LATER = (Code.TRANSFER_UNKNOWN, Code.EARLY_BIDS_FULL, Code.TIMED_OUT)
+_LATER = (Code.TRANSFER_UNKNOWN, Code.EARLY_BIDS_FULL, AnswerCode.TIMED_OUT)
 """Answers that time changes: the node has not seen the transfer yet, or has too many early bids."""
 _TAKEN = (Code.OK, Code.BID_DUPLICATE)
 

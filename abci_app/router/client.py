@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import grpc
 
-from abci_app.machine.codes import Code
+from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.connext import compute_bid_digest, sign_digest
 from abci_app.machine.state.codec import Address, Signature, TransferId
 from abci_app.machine.transactions.bids import compute_withdraw_digest
@@ -33,7 +33,7 @@ OPTIONS = (
 )
 """A node that comes back is found within two seconds; gRPC's own default is two minutes."""
 _AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
-_BUSY = (Code.ENGINE_UNAVAILABLE, Code.NOT_READY, Code.MEMPOOL_FULL)
+_BUSY = (AnswerCode.ENGINE_UNAVAILABLE, AnswerCode.NOT_READY, AnswerCode.MEMPOOL_FULL)
 """Answers of one node that another node may not give."""
 
 
@@ -100,7 +100,7 @@ class NodeClient:
                 lambda answer: answers.check_transfer(answer, transfer_id),
             )
         except NodeRefused as refusal:
-            if refusal.code == Code.NOT_FOUND.name:
+            if refusal.code == AnswerCode.NOT_FOUND.name:
                 return None
             raise
 

@@ -31,7 +31,7 @@ class NodeContradicts(RouterError):
 
 
 class NodeRefused(RouterError):
-    """A node's answer to a question it cannot, or will not, answer; ``code`` names it (machine/codes.py)."""
+    """A node's answer to a question it cannot, or will not, answer; ``code`` names it (gateway/codes.py)."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason if reason.startswith(code) else f"{code}: {reason}")

@@ -15,7 +15,9 @@ from pathlib import Path
 from types import ModuleType, NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from abci_app.machine import codes, params
+from abci_app.gateway.codes import AnswerCode
+from abci_app.machine import params
+from abci_app.machine.codes import Code
 from abci_app.machine.observation import projections
 from abci_app.machine.state import keys, records
 from abci_app.machine.state.codec import Address, DomainId, Hash, Signature, TransferId, Uint
@@ -131,14 +133,16 @@ def draw_events() -> str:
 
 
 def draw_codes() -> str:
-    """Every code, by family."""
-    rows = []
-    for line in inspect.getsource(codes.Code).splitlines():
-        if line.startswith("    # "):
-            rows.append(("", f"**{line.strip(' #.')}**", ""))
-        elif found := re.fullmatch(r"    ([A-Z_]+) = (\d+)  # (.+)", line):
-            rows.append((found[2], found[1], found[3]))
-    assert sum(bool(number) for number, _, _ in rows) == len(codes.Code), "a code lacks its meaning"
+    """Every code, the machine's and the gateway's, by family; families stand by their first number."""
+    families: list[list[tuple[str, str, str]]] = []
+    for enumeration in (Code, AnswerCode):
+        for line in inspect.getsource(enumeration).splitlines():
+            if line.startswith("    # "):
+                families.append([("", f"**{line.strip(' #.')}**", "")])
+            elif found := re.fullmatch(r"    ([A-Z_]+) = (\d+)  # (.+)", line):
+                families[-1].append((found[2], found[1], found[3]))
+    rows = [row for family in sorted(families, key=lambda family: int(family[1][0])) for row in family]
+    assert sum(bool(number) for number, _, _ in rows) == len(Code) + len(AnswerCode), "a code lacks its meaning"
     return draw(("number", "code", "meaning"), rows)
 
 

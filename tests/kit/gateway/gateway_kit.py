@@ -16,13 +16,13 @@ from typing import Any
 import grpc
 
 from abci_app.gateway.server import Gateway
-from abci_app.machine.codes import Rejected
 from abci_app.machine.observation.stream import Event
 from abci_app.machine.results import CheckResult
 from abci_app.machine.state.codec import DomainId, TransferId
 from abci_app.machine.state.records import Decision
 from abci_app.machine.state.view import MemoryState
 from abci_app.machine.transactions.admission import check_tx
+from abci_app.node.errors import SignatureRefused
 from abci_app.node.signer import Signer
 from abci_app.node.view import CommittedBlock
 from abci_app.pb import query_pb2_grpc, tx_service_pb2_grpc
@@ -69,7 +69,7 @@ class FakeNode:
             return None
         try:
             return self.signer.address, self.signer.sequencer_signature(self._committed.view, decision)
-        except Rejected:
+        except SignatureRefused:
             return None
 
     def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:

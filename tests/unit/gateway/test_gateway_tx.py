@@ -11,8 +11,8 @@ import grpc
 import pytest
 
 from abci_app.gateway import bundler, tx
+from abci_app.gateway.codes import AnswerCode
 from abci_app.gateway.engine import Engine
-from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.state.codec import TransferId
 from abci_app.machine.transactions.tx import decode_tx, encode_bundle
@@ -343,7 +343,7 @@ def test_stopping_lets_everybody_go(served: Served) -> None:
 def test_a_bundler_that_is_closed_answers_at_once() -> None:
     closed = bundler.Bundler(Engine("http://127.0.0.1:1"))
     closed.close()
-    assert [future.result(1).code for future in closed.add([tx_pb2.Bid()])] == [Code.ENGINE_UNAVAILABLE]
+    assert [future.result(1).code for future in closed.add([tx_pb2.Bid()])] == [AnswerCode.ENGINE_UNAVAILABLE]
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 20.0) -> None:

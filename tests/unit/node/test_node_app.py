@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from abci_app.abci import messages as pb
+from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.codes import Code, InvariantBroken
 from abci_app.machine.params import TX_BYTES_MAX, Params
 from abci_app.machine.state import keys
@@ -124,8 +125,8 @@ def test_a_wrong_genesis_ends_the_node(net: Network, tmp_path: Path, spoil: Any,
 
 def test_before_genesis_nothing_is_taken(tmp_path: Path) -> None:
     app = Validator(0, 1, tmp_path).app
-    assert app.check_tx(pb.RequestCheckTx(tx=BIDS[0])).code == Code.NOT_READY
-    assert app.query(pb.RequestQuery(path="key", data=b"chain")).code == Code.NOT_FOUND
+    assert app.check_tx(pb.RequestCheckTx(tx=BIDS[0])).code == AnswerCode.NOT_READY
+    assert app.query(pb.RequestQuery(path="key", data=b"chain")).code == AnswerCode.NOT_FOUND
     with pytest.raises(NodeError):
         app.commit(pb.RequestCommit())
     with pytest.raises(NodeError):
@@ -374,7 +375,7 @@ def test_other_questions_are_refused(net: Network, fields: dict) -> None:
     for _ in range(20):
         net.step()
     answer = query(net, **fields)
-    assert answer.code == Code.NOT_FOUND and answer.value == b"" and answer.log
+    assert answer.code == AnswerCode.NOT_FOUND and answer.value == b"" and answer.log
 
 
 def test_an_absent_key_is_no_error_and_both_can_be_proven(net: Network) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from abci_app.machine.codes import Code, Rejected
+from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.connext import compute_sequencer_digest, recover_address
 from abci_app.machine.decisions.batches import build_batch, compute_digest
 from abci_app.machine.genesis.build import compute_possession_digest
@@ -12,6 +12,7 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, Hash, decode
 from abci_app.machine.state.records import Decision, DecisionKind, Domain
 from abci_app.machine.state.view import MemoryState
+from abci_app.node.errors import SignatureRefused
 from abci_app.node.signer import Signer
 from tests.kit.machine.small_world import (
     ATTESTATION_KEYS,
@@ -91,23 +92,23 @@ def set_clock(state: MemoryState, timestamp_s: int) -> None:
 
 
 @pytest.mark.parametrize(("spoil", "asked", "code"), [
-    (lambda state: put_decision(state, DECISION, attested_height=0), DECISION, Code.NOT_ATTESTED),
-    (lambda state: set_clock(state, DECISION.valid_until_s + 1), DECISION, Code.EXPIRED),
-    (lambda state: None, replace(DECISION, sequence=2), Code.NOT_FOUND),
-    (lambda state: None, replace(DECISION, routers=ROUTERS[:1]), Code.NOT_FOUND),
-    (lambda state: None, replace(DECISION, routers=(*ROUTERS[:1], Address(b"\x66" * 20))), Code.NOT_FOUND),
-    (lambda state: None, replace(DECISION, valid_until_s=2**40), Code.NOT_FOUND),
+    (lambda state: put_decision(state, DECISION, attested_height=0), DECISION, AnswerCode.NOT_ATTESTED),
+    (lambda state: set_clock(state, DECISION.valid_until_s + 1), DECISION, AnswerCode.EXPIRED),
+    (lambda state: None, replace(DECISION, sequence=2), AnswerCode.NOT_FOUND),
+    (lambda state: None, replace(DECISION, routers=ROUTERS[:1]), AnswerCode.NOT_FOUND),
+    (lambda state: None, replace(DECISION, routers=(*ROUTERS[:1], Address(b"\x66" * 20))), AnswerCode.NOT_FOUND),
+    (lambda state: None, replace(DECISION, valid_until_s=2**40), AnswerCode.NOT_FOUND),
     (lambda state: put_decision(state, replace(DECISION, kind=DecisionKind.SLOW, routers=())),
-     replace(DECISION, kind=DecisionKind.SLOW, routers=()), Code.ARGUMENT_INVALID),
+     replace(DECISION, kind=DecisionKind.SLOW, routers=()), AnswerCode.ARGUMENT_INVALID),
 ])
-def test_nothing_else_gets_one(state: MemoryState, spoil, asked: Decision, code: Code) -> None:
+def test_nothing_else_gets_one(state: MemoryState, spoil, asked: Decision, code: AnswerCode) -> None:
     spoil(state)
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(SignatureRefused) as refusal:
         Signer(ATTESTATION_KEYS[0]).sequencer_signature(state, asked)
     assert refusal.value.code is code
 
 
 def test_a_key_of_no_validator_signs_for_nobody(state: MemoryState) -> None:
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(SignatureRefused) as refusal:
         Signer(b"\x55" * 32).sequencer_signature(state, DECISION)
-    assert refusal.value.code is Code.NO_KEY
+    assert refusal.value.code is AnswerCode.NO_KEY
