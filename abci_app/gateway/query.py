@@ -76,7 +76,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
                 chain_id=chain.chain_id, height=committed.height, time_s=chain.time_s, app_hash=committed.app_hash,
                 epoch=chain.epoch_next, attestation=self._node.attestation, next_sequence=chain.next_sequence,
                 next_acceptance=chain.next_acceptance,
-                unattested_batches=sum(1 for _ in state.scan(keys.unattested_batches(), records.Mark)),
+                unattested_batches=sum(1 for _ in state.scan(keys.unattested_batches(), records.HeightEntry)),
                 validators=[
                     pb.Validator(consensus_key=member.consensus_key, power=member.power, attestation=member.attestation)
                     for member in members

@@ -1,4 +1,4 @@
-"""One block: (state, block) → (results, decision batch, changes, app hash). Read this first, top to bottom.
+"""Execution of one block: (state, block) → (results, decision batch, changes, app hash). Read this first.
 
 The order of the steps is rule ORD-1. Nothing here looks at anything but its arguments (ORD-4).
 """
@@ -27,7 +27,7 @@ from abci_app.machine.transactions.bids import process_tx
 
 
 def apply_block(view: StateView, tree: Tree, block: Block) -> BlockResult:
-    """Execute ``block`` over the committed state. Never raises but for a bug; stores nothing."""
+    """Execute ``block`` over the committed state and return the result; store nothing, raise for bugs only."""
     delta = StateDelta(view)
     scope = Scope.open(delta, block)
     first_sequence = delta.must(keys.CHAIN, ChainState).next_sequence
@@ -49,7 +49,7 @@ def apply_block(view: StateView, tree: Tree, block: Block) -> BlockResult:
 
 
 def apply_commit(scope: Scope, parts: BlockParts) -> list[TxResult]:
-    """Step 1: reports and signatures. A commit that does not count has no effect but its code."""
+    """Apply step 1, reports and signatures; an invalid commit has no effect but its code."""
     if parts.commit is None:
         return []
     try:
@@ -60,7 +60,7 @@ def apply_commit(scope: Scope, parts: BlockParts) -> list[TxResult]:
 
 
 def apply_segments(scope: Scope, parts: BlockParts) -> list[TxResult]:
-    """Step 2: segments by domain and number, all of them or, where one does not fit, none."""
+    """Apply step 2, segments by domain and number: all of them or, where one is invalid, none."""
     try:
         chained = list_agreed_segments(scope.delta, parts.segments)
     except Rejected as rejection:
@@ -69,7 +69,7 @@ def apply_segments(scope: Scope, parts: BlockParts) -> list[TxResult]:
 
 
 def apply_segment(scope: Scope, chained: ChainedSegment) -> TxResult:
-    """Apply a segment's events in stream order, move the domain's cursor, and forget the reports for it (REP-4)."""
+    """Apply a segment's events in stream order, advance the domain's cursor, delete the segment's reports (REP-4)."""
     segment = chained.segment
     own = Scope(scope.delta, scope.block, scope.params)
     for positioned in segment.events:
@@ -83,14 +83,14 @@ def apply_segment(scope: Scope, chained: ChainedSegment) -> TxResult:
 
 
 def apply_tx(delta: StateDelta, raw: bytes, block: Block) -> TxResult:
-    """Step 4: one transaction; an injected kind has no place here (COM-3)."""
+    """Apply one transaction of step 4; injected kinds are rejected here (COM-3)."""
     if raw.startswith((INJECTED_COMMIT, INJECTED_SEGMENT)):
         return TxResult.refused(Rejected(Code.INJECTED_MISPLACED, "an injected kind out of its place"))
     return process_tx(delta, raw, block.height, block.time_s)
 
 
 def advance_chain(scope: Scope) -> None:
-    """Step 7: what the next block needs to know of this one."""
+    """Apply step 7: record what the next block needs of this one."""
     chain = scope.delta.must(keys.CHAIN, ChainState)
     proposers = (*chain.recent_proposers, scope.block.proposer)[-RECENT_PROPOSERS_MAX:]
     scope.delta.write(keys.CHAIN, replace(

@@ -1,4 +1,4 @@
-"""A block's transactions by their place: [commit] [segments] [the rest] (COM-3); one rule for all who see a block."""
+"""Division of a block's transactions into injected commit, segments and user transactions (COM-3)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ INJECTED_FIRST_BYTE = b"\x00"
 
 @dataclass(frozen=True, slots=True)
 class BlockParts:
-    """What stands where; nothing is checked yet but the leading bytes."""
+    """Parts of a block, of which only the leading bytes are checked yet."""
 
     commit: bytes | None
     """The injected commit's transaction."""
@@ -37,7 +37,7 @@ def is_injected(tx: bytes) -> bool:
 
 
 def check_placement(parts: BlockParts) -> None:
-    """Refuse a block with an injected kind, known or not, behind its place."""
+    """Reject a block with an injected kind, known or not, outside its part."""
     for index, tx in enumerate(parts.rest):
         if is_injected(tx):
             raise Rejected(Code.INJECTED_MISPLACED, f"kind {tx[:2].hex()} at {index} of the user transactions")

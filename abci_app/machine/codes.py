@@ -1,4 +1,4 @@
-"""Numbered codes of refusals, the two ways to fail, and nothing else (docs/protocol.md section 8).
+"""Result codes, and the exceptions for rejected input and broken invariants (docs/protocol.md section 8).
 
 ``Rejected`` is expected and leaves no trace; ``InvariantBroken`` is a bug and stops the node.
 """
@@ -10,14 +10,16 @@ T = TypeVar("T")
 
 
 class Code(IntEnum):
-    """Append only: never renumber, never reuse. A family begins at a multiple of ten. 15 was
-    never given and stays free. 60 to 69 belong to the gateway (abci_app/gateway/codes.py).
+    """Result code of a transaction, an auction candidate or a proposal.
+
+    Append only: never renumber, never reuse. A family begins at a multiple of ten; 15 was never used and stays free,
+    60 to 69 belong to the gateway (abci_app/gateway/codes.py).
 
     CometBFT hashes the code of each transaction into the next header, so a number is part of the protocol.
     """
 
-    # It was taken.
-    OK = 0  # taken
+    # Success.
+    OK = 0  # success
 
     # Form of a transaction.
     TX_TOO_LARGE = 10  # longer than 96 KiB (TX-1)
@@ -86,7 +88,7 @@ class Code(IntEnum):
 
 
 class Rejected(Exception):
-    """An input the rules refuse. Expected; whoever catches it forgets all that was computed for that input."""
+    """Input that the rules reject. It is expected, and its handler discards all that was computed for that input."""
 
     def __init__(self, code: Code, reason: str = "") -> None:
         super().__init__(f"{code.name}: {reason}" if reason else code.name)
@@ -95,7 +97,7 @@ class Rejected(Exception):
 
 
 class InvariantBroken(Exception):
-    """The impossible: a bug. Never caught in machine/ or node/; the process ends instead of diverging."""
+    """Broken invariant, hence a bug. Never caught in machine/ or node/: the process ends instead of diverging."""
 
 
 def require(value: T | None, code: Code, reason: str = "") -> T:
@@ -106,11 +108,11 @@ def require(value: T | None, code: Code, reason: str = "") -> T:
 
 
 def invariant(condition: object, what: str) -> None:
-    """Stop the node where a promise of our own code does not hold (``assert`` would vanish under -O)."""
+    """Raise `InvariantBroken` unless ``condition`` holds (``assert`` would vanish under -O)."""
     if not condition:
         raise InvariantBroken(what)
 
 
 def unreachable(what: str) -> NoReturn:
-    """Mark a branch no input can reach."""
+    """Raise `InvariantBroken` in a branch that no input can reach."""
     raise InvariantBroken(what)

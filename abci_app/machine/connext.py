@@ -1,4 +1,4 @@
-"""Connext's own hashes and arithmetic: transferId, bid and sequencer digests, shares, debits, credits.
+"""Hashes and arithmetic of Connext: transferId, bid and sequencer digests, shares, debits, credits.
 
 Vectors: ``tests/vectors/connext_vectors.json`` (values accepted by Connext's mainnet bytecode).
 """
@@ -53,12 +53,12 @@ def hash_personal(digest: bytes) -> Hash:
 
 
 def compute_bid_digest(transfer_id: TransferId, path_length: int) -> Hash:
-    """Return what a router signs for one path length: EIP-191 over keccak(abi.encode(transferId, length))."""
+    """Return the digest a router signs for one path length: EIP-191 over keccak(abi.encode(transferId, length))."""
     return hash_personal(keccak(transfer_id + _word(path_length)))
 
 
 def compute_sequencer_digest(transfer_id: TransferId, routers: Sequence[Address]) -> Hash:
-    """Return what the sequencer signs: EIP-191 over keccak(abi.encode(transferId, address[] routers))."""
+    """Return the digest that the sequencer signs: EIP-191 over keccak(abi.encode(transferId, address[] routers))."""
     body = transfer_id + _word(64) + _word(len(routers)) + b"".join(map(_padded, routers))
     return hash_personal(keccak(body))
 
@@ -69,7 +69,7 @@ def hash_routers(routers: Sequence[Address]) -> Hash:
 
 
 def check_signature_form(signature: bytes) -> None:
-    """Refuse what Connext's ECDSA library refuses: other lengths than 65, high s, v outside {27, 28}."""
+    """Reject the signatures that Connext's ECDSA library rejects: other lengths than 65, high s, v outside {27, 28}."""
     if len(signature) != 65:
         raise Rejected(Code.SIGNATURE_LENGTH, f"{len(signature)} bytes, must be 65")
     if int.from_bytes(signature[32:64], "big") > _HALF_ORDER:
@@ -102,18 +102,18 @@ def sign_digest(private_key: bytes, digest: bytes) -> Signature:
 
 
 def compute_share(amount: int, count: int) -> int:
-    """Return the one number used for feasibility, reservation and charge: it bounds every position's debit."""
+    """Return a router's share for feasibility, reservation and charge: an upper bound of every position's debit."""
     return amount if count == 1 else amount // count + count - 1
 
 
 def compute_debits(amount: int, count: int, fee_numerator: int) -> tuple[int, ...]:
-    """Return what ``execute`` takes from each of ``count`` routers; the last takes the remainder."""
+    """Return the amounts that ``execute`` debits each of ``count`` routers; the last one's has the remainder."""
     to_swap = amount * fee_numerator // FEE_DENOMINATOR
     return _split(to_swap, count)
 
 
 def compute_credits(amount: int, count: int) -> tuple[int, ...]:
-    """Return what ``handle`` credits each of ``count`` routers, in full; the last takes the remainder."""
+    """Return the amounts that ``handle`` credits each of ``count`` routers; the last one's has the remainder."""
     return _split(amount, count)
 
 

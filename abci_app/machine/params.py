@@ -1,4 +1,4 @@
-"""Every limit and window of the protocol, each with its reason (docs/protocol.md section 9)."""
+"""Limits and parameters of the protocol, each with its reason (docs/protocol.md section 9)."""
 
 from dataclasses import dataclass
 
@@ -72,22 +72,22 @@ class FeeRow:
 
 @dataclass(frozen=True, slots=True)
 class Params:
-    """Values governance may change; defaults are mainnet's, the local testnet's stand in testnet/genesis."""
+    """Parameters that governance may change; defaults are mainnet's, testnet/genesis has the local testnet's."""
 
     auction_window_blocks: U16 = 1
-    """Blocks after acceptance in which bids may still come; one is enough for bids that wait in mempools."""
+    """Auction window after acceptance; one block suffices for bids that wait in mempools."""
     auction_extra_blocks: U16 = 2
-    """The auction stays open this long past its window until two different proposers had their chance."""
+    """Extension of the auction window until two different proposers could include bids."""
     stale_after_s: U32 = 30 * 60
-    """A destination whose cursor lags more is held: its chain or its endpoints stand still."""
+    """Maximum age of a destination's cursor; beyond it the lanes to that destination are held."""
     lease_s: U32 = 120
-    """How long a decision may execute: time to be signed, relayed and mined, short enough to try again soon."""
+    """Lease of a decision: time to be signed, relayed and mined, short enough to retry soon."""
     decision_deadline_blocks: U32 = 30
-    """Nobody bids for a transfer that nobody bid for this long."""
+    """After this long without a feasible bid a transfer moves to the slow path."""
     waiting_blocks: U32 = 600
-    """How long one that had an attempt is tried: liquidity may come back."""
+    """Deadline of a transfer that had an attempt: liquidity may return before it moves to the slow path."""
     attempts_max: U8 = 4
-    """Fast attempts: what failed so often will fail again, and the message pays in the end."""
+    """Maximum of fast attempts; after them the transfer moves to the slow path."""
     slow_attempts: U8 = 6
     """Slow decisions: with doubling spacing they reach over an hour."""
     slow_spacing_s: U32 = 120
@@ -97,13 +97,13 @@ class Params:
     early_bid_blocks: U32 = 30
     """Blocks for which a bid may wait in mempools for its transfer to be accepted."""
     early_bids_per_router: U16 = 256
-    """Early bids of one router in a mempool: keys that bid for nothing must not fill it."""
+    """Maximum of early bids of one router in a mempool, so that bids for unknown transfers cannot fill it."""
     bids_per_transfer: U16 = 256
     """Bidders on record; the second half of them only routers that could serve (BID-3)."""
     stub_ttl_s: U32 = 30 * 24 * 3600
-    """A stub whose XCalled never comes is forgotten."""
+    """After this long without its XCalled a stub is dropped."""
     slow_ttl_s: U32 = 30 * 24 * 3600
-    """A SLOW or RECONCILED transfer of which nothing is heard is forgotten."""
+    """After this long without an event a SLOW or RECONCILED transfer is dropped."""
     gas_base: U64 = 350_000
     """Gas of a decision with one router: some twice what a plain transfer was measured to take."""
     gas_per_router: U64 = 45_000
@@ -113,6 +113,6 @@ class Params:
     segments_bytes: U32 = 512 * 1024
     """Segments of one block: four of the largest."""
     retention_blocks: U32 = 100_000
-    """A completed transfer can be asked for this long."""
+    """Retention of completed transfers for queries."""
     fee_table: tuple[FeeRow, ...] = ()
-    """Empty: no fee is asked for. A lane with rows needs one of its rows met."""
+    """Minimum relayer fees; a lane with rows needs one of them met, an empty table requires no fee."""

@@ -1,4 +1,4 @@
-"""What goes into a block and what comes out of it; nothing here is stored, so nothing has canonical bytes."""
+"""Input and results of a block's execution; none of them is stored, so none has canonical bytes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from abci_app.machine.state.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class BlockEvent:
-    """Something that happened, for people and indexes; no rule reads it and no hash covers it."""
+    """An emitted event, for people and indexers; no rule reads it and no hash covers it."""
 
     kind: str
     """Lower-case word: accepted, assigned, renewed, waiting, slow, executed, bid, withdrawn, alarm …"""
@@ -22,7 +22,7 @@ class BlockEvent:
 
 @dataclass(frozen=True, slots=True)
 class TxResult:
-    """Answer to one transaction of a block. Code and data are hashed into the next header by CometBFT, log is not."""
+    """Result of one transaction. CometBFT hashes code and data, but not log, into the next header."""
 
     code: Code
     data: bytes = b""
@@ -37,7 +37,7 @@ class TxResult:
 
 
 class Claim(NamedTuple):
-    """What one bid or withdraw is about, whatever its signatures and whichever bundle it came in.
+    """Subject of one bid or withdraw, whatever its signatures and its bundle.
 
     A bare tuple: CheckTx makes one for each bid that comes.
     """
@@ -51,7 +51,7 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """What CheckTx answers, and what an admitted transaction is about: the node bounds how often it waits (BID-6)."""
+    """Answer of CheckTx with the subjects of an admitted transaction; the node bounds copies of each (BID-6)."""
 
     code: Code
     log: str = ""
@@ -61,7 +61,7 @@ class CheckResult:
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """The part of a block that the rules look at."""
+    """The part of a block that the rules read."""
 
     height: int
     time_s: int
@@ -73,7 +73,7 @@ class Block:
 
 @dataclass(frozen=True, slots=True)
 class BlockResult:
-    """All that a block brings about (ORD-4)."""
+    """Outcome of a block's execution (ORD-4)."""
 
     results: tuple[TxResult, ...]
     """One per transaction, in block order, injected ones included."""
@@ -84,4 +84,4 @@ class BlockResult:
     tree: Tree
     app_hash: Hash
     events: tuple[BlockEvent, ...]
-    """What belongs to no transaction."""
+    """Events that belong to no transaction."""

@@ -1,4 +1,4 @@
-"""What every step of a block works on: the state so far, the block, the parameters, and what happened, for people."""
+"""Execution context of one block: state overlay, header, parameters and emitted events."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -14,7 +14,7 @@ U64_MAX = (1 << 64) - 1
 
 @dataclass(slots=True)
 class Scope:
-    """One block being executed, or a fork of it for one transaction."""
+    """Execution context of a block, or a fork of it for one transaction."""
 
     delta: StateDelta
     block: Block
@@ -27,12 +27,12 @@ class Scope:
         return cls(delta, block, delta.must(keys.PARAMS, Params))
 
     def emit(self, kind: str, **attributes: bytes | int | str | tuple[bytes, ...]) -> None:
-        """Record that something happened; attributes stand in the order given."""
+        """Emit a block event with its attributes in the order given."""
         named = tuple((name, _show(value)) for name, value in attributes.items())
         self.events.append(BlockEvent(kind, named))
 
     def alarm(self, reason: str, **attributes: bytes | int | str | tuple[bytes, ...]) -> None:
-        """Record what an operator should look at; it stops nothing (ORD-5)."""
+        """Emit an event of kind ``alarm`` for operators; execution goes on (ORD-5)."""
         self.emit("alarm", reason=reason, **attributes)
 
 

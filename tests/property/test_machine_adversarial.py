@@ -55,9 +55,9 @@ from abci_app.machine.state.records import (
     Decision,
     DecisionBatch,
     Domain,
+    HeightEntry,
     Lane,
     Liquidity,
-    Mark,
     Queue,
     QueueTag,
     Reference,
@@ -115,8 +115,8 @@ RECORDS: dict[bytes, type] = {
     b"decision": Decision, b"domain": Domain, b"drop": Reference, b"epoch": ValidatorSet, b"finished": Reference,
     b"lane": Lane, b"lease": Reference, b"liquidity": Liquidity, b"open": Reference, b"params": Params,
     b"queue": Queue, b"queue_tag": QueueTag, b"reports": Reports, b"router": Router, b"slow_due": Reference,
-    b"stub": Stub, b"stub_expiry": Mark, b"tombstone": Tombstone, b"transfer": Transfer,
-    b"transfer_info": TransferInfo, b"unattested": Mark,
+    b"stub": Stub, b"stub_expiry": HeightEntry, b"tombstone": Tombstone, b"transfer": Transfer,
+    b"transfer_info": TransferInfo, b"unattested": HeightEntry,
 }
 """What lies under which first part of a key."""
 

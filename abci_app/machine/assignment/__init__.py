@@ -1,1 +1,1 @@
-"""Who serves a transfer and until when: auctions, attempts, leases, holds, removal of what is over."""
+"""Assignment of transfers to routers: auctions, attempts, leases, holds, and removal of finished records."""

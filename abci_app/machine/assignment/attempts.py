@@ -1,4 +1,4 @@
-"""One try to serve a transfer: how it is decided, and how it ends with its reservation and charges (ORD-2, ASN-6)."""
+"""Attempts to serve a transfer: decision and end, with reservation and charges (ORD-2, ASN-6)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -62,7 +62,7 @@ def make_attempt(
 
 
 def compute_gas_limit(params: Params, has_call_data: bool, kind: DecisionKind, attempt: int, routers: int) -> int:
-    """Return the gas a decision may use: doubles with each attempt, at most 13,000,000 (LSE-7)."""
+    """Return the gas limit of a decision: doubles with each attempt, at most 13,000,000 (LSE-7)."""
     base = params.gas_with_call_data if has_call_data else params.gas_base
     gas = (base + params.gas_per_router * max(0, routers - 1)) << (attempt - 1)
     if kind is DecisionKind.SLOW and has_call_data:
@@ -101,7 +101,7 @@ def renew_attempt(scope: Scope, transfer: Transfer) -> Transfer:
 
 
 def put_back_charges(scope: Scope, transfer: Transfer, named: Sequence[Address]) -> Transfer:
-    """Return the transfer with the returned charges of ``named`` routers made again: they were paid (ASN-6)."""
+    """Return the transfer with the returned charges of ``named`` routers applied again: they were debited (ASN-6)."""
     for charge in transfer.returned:
         if charge.router in named:
             put_back_charge(scope, transfer, charge)
@@ -109,6 +109,6 @@ def put_back_charges(scope: Scope, transfer: Transfer, named: Sequence[Address])
 
 
 def has_withdrawn(scope: Scope, transfer: Transfer, router: Address) -> bool:
-    """Tell whether the router took its bid back (BID-5)."""
+    """Tell whether the router withdrew its bid (BID-5)."""
     bid = scope.delta.read(keys.bid(transfer.transfer_id, router), Bid)
     return bid is not None and bid.withdrawn

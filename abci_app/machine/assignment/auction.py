@@ -31,7 +31,7 @@ from abci_app.machine.state.records import (
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What the rule makes of the candidates: path length 0 and no winners where nobody is feasible."""
+    """Outcome of an auction: path length 0 and no winners where no candidate is feasible."""
 
     path_length: int
     share: int
@@ -93,7 +93,7 @@ def _judge_unassigned(height: int, transfer: Transfer, max_routers: int, candida
 
 
 def is_auction_due(params: Params, height: int, transfer: Transfer, proposers: Sequence[Address], alone: bool) -> bool:
-    """Tell whether an undecided transfer is tried at the end of block ``height`` (ASN-1).
+    """Tell whether an undecided transfer's auction closes at the end of block ``height`` (ASN-1).
 
     ``proposers``: of the last blocks, this one's last; ``alone``: the executing set has one member.
     """
@@ -110,7 +110,7 @@ def is_auction_due(params: Params, height: int, transfer: Transfer, proposers: S
 
 
 def run_auctions(scope: Scope) -> None:
-    """Try every undecided transfer that is due, by acceptance number, each seeing the reservations before it.
+    """Run the auction of every undecided transfer that is due, by acceptance number; earlier reservations count.
 
     Those of held lanes are not among them (LSE-6).
     """
@@ -128,7 +128,7 @@ def run_auctions(scope: Scope) -> None:
 
 
 def try_assign(scope: Scope, transfer: Transfer) -> None:
-    """Assign routers to an undecided transfer over all bids that stand, or record why nobody is feasible."""
+    """Assign routers to an undecided transfer from all its valid bids, or record why none is feasible."""
     assignment, record = judge_bids(scope, transfer)
     if record.winners:
         _put_assignment(scope, transfer, assignment, record)
@@ -137,7 +137,7 @@ def try_assign(scope: Scope, transfer: Transfer) -> None:
 
 
 def judge_bids(scope: Scope, transfer: Transfer) -> tuple[Assignment, Auction]:
-    """Return what the rule says about a transfer now, with every input; writes nothing."""
+    """Return a transfer's auction as it would be now, with every input; write nothing."""
     delta = scope.delta
     domain = delta.must(keys.domain(transfer.destination), Domain)
     candidates = list_candidates(scope, domain, transfer)
@@ -156,7 +156,7 @@ def judge_bids(scope: Scope, transfer: Transfer) -> tuple[Assignment, Auction]:
 
 
 def list_candidates(scope: Scope, domain: Domain, transfer: Transfer) -> list[Candidate]:
-    """Return every bidder with all that the rule looks at, by router address; codes are still open."""
+    """Return every bidder with the auction's inputs, by router address; their codes are not set yet."""
     candidates = []
     for _, bid in scope.delta.scan(keys.bids(transfer.transfer_id), Bid):
         router = get_router(scope.delta, domain.domain, bid.router)

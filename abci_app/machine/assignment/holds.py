@@ -1,8 +1,8 @@
-"""Lanes that are held, and the clock that stands still while they are (LSE-6)."""
+"""Holds of lanes, and the lane clock that excludes held blocks (LSE-6)."""
 
 from dataclasses import replace
 
-from abci_app.machine.decisions.batches import drop_dead_marks, list_marks
+from abci_app.machine.decisions.batches import drop_dead_entries, list_unattested_entries
 from abci_app.machine.params import LIVE_UNATTESTED_MAX
 from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
@@ -15,8 +15,8 @@ def update_holds(scope: Scope) -> None:
     """Compute every lane's hold for the rest of the block, after its segments."""
     delta = scope.delta
     domains = {domain.domain: domain for _, domain in delta.scan(keys.domains(), Domain)}
-    drop_dead_marks(delta)
-    congested = len(list_marks(delta)) > LIVE_UNATTESTED_MAX
+    drop_dead_entries(delta)
+    congested = len(list_unattested_entries(delta)) > LIVE_UNATTESTED_MAX
     for key, lane in list(delta.scan(keys.lanes(), Lane)):
         held = congested or is_blocked(scope, lane, domains[lane.origin], domains[lane.destination])
         if held and not lane.held:
@@ -27,7 +27,7 @@ def update_holds(scope: Scope) -> None:
 
 
 def is_blocked(scope: Scope, lane: Lane, origin: Domain, destination: Domain) -> bool:
-    """Tell whether nothing may be decided on a lane because of itself, its domains or a stale destination."""
+    """Tell whether a lane, its domains or a stale destination cursor forbids decisions on the lane."""
     is_open = lane.status is origin.status is destination.status is DomainStatus.OPEN
     is_stale = scope.block.time_s - destination.cursor.timestamp_s > scope.params.stale_after_s
     return not is_open or is_stale or destination.connext_paused
@@ -46,8 +46,7 @@ def list_free_lanes(state: StateReader) -> list[Lane]:
 def list_undecided(state: StateReader) -> list[TransferId]:
     """Return the undecided transfers of all lanes that are not held, by acceptance number.
 
-    Those of a held lane are not even looked at: a chain that stands still for a day leaves any number of them behind,
-    and every block of every other lane would pay for them.
+    Transfers of held lanes are skipped without being read, so one halted chain's backlog costs other lanes nothing.
     """
     found = {}
     for lane in list_free_lanes(state):
@@ -57,6 +56,6 @@ def list_undecided(state: StateReader) -> list[TransferId]:
 
 
 def get_lane_clock(state: StateReader, origin: DomainId, destination: DomainId, height: int) -> int:
-    """Return the lane's clock at ``height``: blocks, less those in which it was held."""
+    """Return the lane's clock at ``height``: the number of blocks in which it was not held."""
     lane = state.must(keys.lane(origin, destination), Lane)
     return height - lane.held_blocks - (height - lane.held_since if lane.held else 0)

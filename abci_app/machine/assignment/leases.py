@@ -1,4 +1,4 @@
-"""Attempts that are over, slow decisions that are due, transfers whose time is up (LSE-2 … LSE-5, SLW-1, SLW-2)."""
+"""Expired attempts, due slow decisions and transfers past their deadline (LSE-2 … LSE-5, SLW-1, SLW-2)."""
 
 from dataclasses import replace
 
@@ -26,7 +26,7 @@ from abci_app.machine.state.records import (
 
 
 def process_due(scope: Scope) -> None:
-    """Step 3: attempts that are over and slow decisions that are due, by acceptance number (ORD-1)."""
+    """Process step 3: expired attempts and due slow decisions, by acceptance number (ORD-1)."""
     due = {**list_over(scope), **list_slow_due(scope)}
     for acceptance in sorted(due):
         transfer = scope.delta.must(keys.transfer(due[acceptance]), Transfer)
@@ -37,7 +37,7 @@ def process_due(scope: Scope) -> None:
 
 
 def list_over(scope: Scope) -> dict[int, TransferId]:
-    """Return the transfers whose open attempt is over, by acceptance number."""
+    """Return the transfers whose open attempt has expired, by acceptance number."""
     found = {}
     for _, domain in list(scope.delta.scan(keys.domains(), Domain)):
         for key, reference in scope.delta.scan(keys.leases(domain.domain), Reference):
@@ -61,14 +61,14 @@ def list_slow_due(scope: Scope) -> dict[int, TransferId]:
 
 
 def is_over(scope: Scope, transfer: Transfer) -> bool:
-    """Tell whether the open attempt is over: the destination's clock is past its lease, strictly (LSE-2)."""
+    """Tell whether the open attempt has expired: the destination's clock is strictly past its lease (LSE-2)."""
     attempt = find_open_attempt(transfer)
     cursor = scope.delta.must(keys.domain(transfer.destination), Domain).cursor
     return attempt is not None and cursor.timestamp_s > attempt.valid_until_s
 
 
 def process_over(scope: Scope, transfer: Transfer) -> Transfer:
-    """End an attempt that is over; renew it, or give all of it back and let the transfer wait or go slow.
+    """End an expired attempt: renew it, or release its reservation and make the transfer WAITING or SLOW.
 
     Why it was in vain is nobody's fault here: it counts against the transfer, by its attempts (FLT-3).
     """
@@ -92,7 +92,7 @@ def process_over(scope: Scope, transfer: Transfer) -> Transfer:
 
 
 def is_renewable(scope: Scope, transfer: Transfer) -> bool:
-    """Tell whether the attempt's routers may try once more as they are (LSE-3). A cool-down does not matter (FLT-2)."""
+    """Tell whether the attempt may be renewed with the same routers (LSE-3), cool-downs aside (FLT-2)."""
     attempt = transfer.attempts[-1]
     domain = scope.delta.must(keys.domain(transfer.destination), Domain)
     if (
@@ -115,20 +115,20 @@ def is_renewable(scope: Scope, transfer: Transfer) -> bool:
 
 
 def make_waiting(scope: Scope, transfer: Transfer) -> Transfer:
-    """Return the transfer WAITING, to be tried in this block's auctions already (LSE-4)."""
+    """Return the transfer as WAITING, eligible for this block's auctions already (LSE-4)."""
     clock = get_lane_clock(scope.delta, transfer.origin, transfer.destination, scope.block.height)
     return replace(transfer, status=TransferStatus.WAITING, deadline_clock=clock + scope.params.waiting_blocks)
 
 
 def make_slow(scope: Scope, transfer: Transfer) -> Transfer:
-    """Return the transfer SLOW: from now on only its message or a fast execution from outside moves it."""
+    """Return the transfer as SLOW: only Connext's message or a fast execution by others changes it from here."""
     return replace(
         transfer, status=TransferStatus.SLOW, deadline_clock=0, drop_after_s=compute_drop_time(scope)
     )
 
 
 def compute_drop_time(scope: Scope) -> int:
-    """Return the block time after which a SLOW or RECONCILED transfer that sees nothing more is dropped (SLW-4)."""
+    """Return the block time after which a SLOW or RECONCILED transfer without further events is dropped (SLW-4)."""
     return min(scope.block.time_s + scope.params.slow_ttl_s, U64_MAX)
 
 
@@ -157,7 +157,7 @@ def process_slow_due(scope: Scope, transfer: Transfer) -> None:
 
 
 def process_deadlines(scope: Scope) -> None:
-    """Let transfers that stayed undecided up to their deadline go slow, unless their lane is held (LSE-5)."""
+    """Make transfers SLOW that are undecided at their deadline, unless their lane is held (LSE-5)."""
     for transfer_id in list_undecided(scope.delta):
         transfer = scope.delta.must(keys.transfer(transfer_id), Transfer)
         clock = get_lane_clock(scope.delta, transfer.origin, transfer.destination, scope.block.height)

@@ -1,4 +1,4 @@
-"""What leaves the state again: dropped and finished transfers, expired stubs, empty batches (SLW-4, LIM-3 … LIM-5)."""
+"""Pruning of the state: dropped and finished transfers, expired stubs, empty batches (SLW-4, LIM-3 … LIM-5)."""
 
 from abci_app.machine.connext import hash_routers
 from abci_app.machine.ledger.stubs import delete_stub
@@ -11,7 +11,7 @@ from abci_app.machine.state.records import (
     Bid,
     Decision,
     DecisionBatch,
-    Mark,
+    HeightEntry,
     Reference,
     Stub,
     Tombstone,
@@ -44,9 +44,9 @@ def list_due(scope: Scope, prefix: bytes, now: int) -> list[TransferId]:
 
 
 def expire_stubs(scope: Scope) -> None:
-    """Forget stubs whose XCalled never came (LIM-4)."""
+    """Remove stubs whose XCalled never came (LIM-4)."""
     due: list[TransferId] = []
-    for key, _ in scope.delta.scan(keys.stub_expiries(), Mark):
+    for key, _ in scope.delta.scan(keys.stub_expiries(), HeightEntry):
         _, time_s, transfer_id = key.split(b"/")
         if int(time_s) >= scope.block.time_s or len(due) == PRUNED_PER_BLOCK_MAX:
             break
@@ -78,7 +78,7 @@ def remove_transfer(scope: Scope, transfer_id: TransferId) -> None:
 
 
 def put_tombstone(scope: Scope, transfer: Transfer) -> None:
-    """Keep the hash of each router list ever decided, for ever (LIM-5); an id may leave the state more than once."""
+    """Store the hash of each router list ever decided, permanently (LIM-5); an id may be removed more than once."""
     key = keys.tombstone(transfer.transfer_id)
     known = scope.delta.read(key, Tombstone)
     lists: set[Hash] = {hash_routers(attempt.routers) for attempt in transfer.attempts}

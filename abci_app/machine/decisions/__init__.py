@@ -1,1 +1,1 @@
-"""What gates verify: decisions in leaves, leaves in a Merkle tree, one digest per height, its signatures."""
+"""Decision batches as gates verify them: decisions in leaves, leaves in a Merkle tree, one signed digest per height."""

@@ -1,4 +1,4 @@
-"""Decisions in leaves, leaves in a batch, one digest a height: bytes that gates verify (docs/protocol.md section 7).
+"""Decision batches: their leaves, roots, digests and signatures as gates verify them (docs/protocol.md section 7).
 
 The upper half computes; the lower half closes a block's batch, knows which batches are live and who still owes one a
 signature. Signatures come in through ``reports.py``.
@@ -23,8 +23,8 @@ from abci_app.machine.state.records import (
     Decision,
     DecisionBatch,
     Domain,
+    HeightEntry,
     Leaf,
-    Mark,
     Transfer,
     TransferInfo,
     ValidatorSet,
@@ -101,13 +101,13 @@ def compute_domain_separator(chain_id: str) -> Hash:
 
 
 def compute_batch_digest(chain_id: str, epoch: int, height: int, root: Hash) -> Hash:
-    """Return what validators sign for (epoch, height, root) (BAT-4)."""
+    """Return the digest that validators sign for (epoch, height, root) (BAT-4)."""
     body = keccak(_BATCH_TYPE + _word(epoch) + _word(height) + root)
     return keccak(b"\x19\x01" + compute_domain_separator(chain_id) + body)
 
 
 def compute_digest(chain_id: str, batch: DecisionBatch) -> Hash:
-    """Return what validators of ``batch.epoch`` sign (BAT-4)."""
+    """Return the digest that validators of ``batch.epoch`` sign (BAT-4)."""
     return compute_batch_digest(chain_id, batch.epoch, batch.height, batch.root)
 
 
@@ -173,7 +173,7 @@ def close_batch(scope: Scope, first_sequence: int) -> DecisionBatch | None:
     lengths = {decision.sequence: _count_call_data(delta, decision) for decision in decisions}
     batch = build_batch(scope.block.height, chain.epoch_next, decisions, domains, lengths)
     delta.write(keys.batch(batch.height), batch)
-    delta.write(keys.unattested(batch.height), Mark(batch.height))
+    delta.write(keys.unattested(batch.height), HeightEntry(batch.height))
     digest = compute_digest(chain.chain_id, batch)
     scope.emit("batch", height=batch.height, epoch=batch.epoch, decisions=len(decisions), digest=digest)
     return batch
@@ -212,18 +212,18 @@ def is_live(state: StateReader, batch: DecisionBatch) -> bool:
 
 def list_live_unattested(state: StateReader) -> list[DecisionBatch]:
     """Return the live batches that lack their quorum, oldest first."""
-    marked = [state.must(keys.batch(mark.height), DecisionBatch) for _, mark in list_marks(state)]
+    marked = [state.must(keys.batch(mark.height), DecisionBatch) for _, mark in list_unattested_entries(state)]
     return [batch for batch in marked if is_live(state, batch)]
 
 
-def list_marks(state: StateReader) -> list[tuple[bytes, Mark]]:
+def list_unattested_entries(state: StateReader) -> list[tuple[bytes, HeightEntry]]:
     """Return the marks of batches without a quorum, oldest first."""
-    return list(state.scan(keys.unattested_batches(), Mark))
+    return list(state.scan(keys.unattested_batches(), HeightEntry))
 
 
-def drop_dead_marks(delta: StateDelta) -> None:
+def drop_dead_entries(delta: StateDelta) -> None:
     """Forget that a batch lacks its quorum once nothing in it is live: an ended attempt never opens again."""
-    for key, mark in list_marks(delta):
+    for key, mark in list_unattested_entries(delta):
         if not is_live(delta, delta.must(keys.batch(mark.height), DecisionBatch)):
             delta.delete(key)
 

@@ -1,1 +1,1 @@
-"""An agreed event of a chain becomes state: dispatch by kind, acceptance of transfers, settlement."""
+"""Processing of agreed events: dispatch by kind, acceptance of transfers, settlement."""

@@ -28,7 +28,7 @@ from abci_app.machine.state.view import StateReader
 
 
 def process_xcalled(scope: Scope, domain_id: DomainId, event: XCalled) -> None:
-    """Accept a user's transfer (EVT-1); what contradicts itself is skipped with an alarm."""
+    """Accept a user's transfer (EVT-1); skip one that contradicts itself with an alarm."""
     domain = scope.delta.must(keys.domain(domain_id), Domain)
     if event.nonce != domain.next_nonce:
         scope.alarm("nonce gap", domain=domain_id, nonce=event.nonce, expected=domain.next_nonce)
@@ -45,7 +45,7 @@ def process_xcalled(scope: Scope, domain_id: DomainId, event: XCalled) -> None:
 
 
 def find_problem(scope: Scope, domain_id: DomainId, event: XCalled) -> str:
-    """Return why an XCalled cannot be believed, or nothing."""
+    """Return why an XCalled is inconsistent, or an empty string."""
     info = event.info
     if info.origin_domain != domain_id or info.nonce != event.nonce:
         return "XCalled of another origin or nonce"
@@ -116,7 +116,7 @@ def get_local(state: StateReader, info: TransferInfo) -> Address:
 
 
 def is_slow_by_limits(scope: Scope, info: TransferInfo, transfer: Transfer) -> bool:
-    """Tell whether no router is asked: nothing to front, an asset unlisted there, or an amount too small (LIM-2)."""
+    """Tell whether a transfer takes the slow path at once: zero amount, unlisted asset or amount too small (LIM-2)."""
     asset = scope.delta.read(keys.asset(info.canonical_domain, info.canonical_id), Asset)
     return (
         asset is None or transfer.local == EMPTY_ADDRESS or transfer.amount == 0 or transfer.amount < asset.min_fast

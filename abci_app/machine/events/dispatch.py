@@ -1,4 +1,4 @@
-"""One accepted event of a Connext contract → state (EVT-1 … EVT-5).
+"""Dispatch of one accepted Connext event to the rule of its kind (EVT-1 … EVT-5).
 
 The network agreed that an event is in the log, not that it makes sense: what fits no rule is an alarm and no more.
 Decoding has bounded every integer by an EVM word; handlers bound what a record's field cannot hold.
@@ -76,7 +76,7 @@ def process_liquidity_added(scope: Scope, domain_id: DomainId, event: RouterLiqu
 
 
 def process_liquidity_removed(scope: Scope, domain_id: DomainId, event: RouterLiquidityRemoved) -> None:
-    """Debit the router; below what it promised it is at fault (LIQ-2, FLT-1)."""
+    """Debit the router; a balance below its reservations is a fault (LIQ-2, FLT-1)."""
     remove_liquidity(scope, domain_id, event.local, event.router, event.amount)
 
 
@@ -87,17 +87,17 @@ def process_router_added(scope: Scope, domain_id: DomainId, event: RouterAdded) 
 
 
 def process_router_removed(scope: Scope, domain_id: DomainId, event: RouterRemoved) -> None:
-    """Take the router's approval (EVT-5); with something reserved it is at fault (FLT-1)."""
+    """Revoke the router's approval (EVT-5); with liquidity reserved this is a fault (FLT-1)."""
     remove_approval(scope, domain_id, event.router)
 
 
 def process_portal_minted(scope: Scope, domain_id: DomainId, event: PortalMinted) -> None:
-    """A portal fronted for the router: the Executed that follows debits nothing, so balances are guesses (LIQ-3)."""
+    """Mark the router ineligible: after a portal loan its balance cannot be derived from events (LIQ-3)."""
     mark_ineligible(scope, domain_id, event.router, "portal mint")
 
 
 def process_portal_repaid(scope: Scope, domain_id: DomainId, event: PortalRepaid) -> None:
-    """The caller repaid out of its liquidity by an amount no event holds (LIQ-3)."""
+    """Mark the router ineligible: it repaid a portal loan from liquidity by an amount no event holds (LIQ-3)."""
     mark_ineligible(scope, domain_id, event.caller, "portal repayment")
 
 
@@ -116,18 +116,18 @@ def process_allowlist_removed(scope: Scope, domain_id: DomainId, event: RouterAl
 
 
 def process_ownership(scope: Scope, domain_id: DomainId, event: OwnershipTransferred) -> None:
-    """A diamond without owner checks no routers (EVT-5)."""
+    """Record the owner: a diamond without owner does not check routers' approval (EVT-5)."""
     if event.owner == EMPTY_ADDRESS:
         change_domain(scope, domain_id, allowlist_removed=True)
 
 
 def process_max_routers(scope: Scope, domain_id: DomainId, event: MaxRoutersPerTransferUpdated) -> None:
-    """Take the new limit of a path; paths end at 4, so what the record cannot hold is as good as its ceiling."""
+    """Record the new maximum of routers per transfer, at most the record's ceiling: paths end at 4."""
     change_domain(scope, domain_id, max_routers=min(event.value, U16_MAX))
 
 
 def process_fee_numerator(scope: Scope, domain_id: DomainId, event: LiquidityFeeNumeratorUpdated) -> None:
-    """Take the new fee from this place of the stream on; above 10,000 shares would bound no debit (ASN-3)."""
+    """Record the fee numerator from this event on; above 10,000 shares would bound no debit (ASN-3)."""
     if event.value > FEE_DENOMINATOR:
         scope.alarm("fee numerator above 10,000", domain=domain_id, value=event.value)
     else:
@@ -135,17 +135,17 @@ def process_fee_numerator(scope: Scope, domain_id: DomainId, event: LiquidityFee
 
 
 def process_paused(scope: Scope, domain_id: DomainId, _: Paused) -> None:
-    """Connext executes nothing there: lanes to it are held (LSE-6)."""
+    """Record the pause: Connext executes nothing there, so lanes to it are held (LSE-6)."""
     change_domain(scope, domain_id, connext_paused=True)
 
 
 def process_unpaused(scope: Scope, domain_id: DomainId, _: Unpaused) -> None:
-    """Connext goes on (LSE-6)."""
+    """Record the end of the pause (LSE-6)."""
     change_domain(scope, domain_id, connext_paused=False)
 
 
 def process_diamond_cut(scope: Scope, domain_id: DomainId, _: DiamondCut) -> None:
-    """The contract's code changed: anything may have changed in silence (LIQ-3)."""
+    """Mark the domain ineligible: the contract's code changed, perhaps without further events (LIQ-3)."""
     mark_domain_ineligible(scope, domain_id, "diamond cut")
 
 
@@ -175,22 +175,22 @@ def process_asset_removed(scope: Scope, domain_id: DomainId, event: AssetRemoved
 
 
 def record_sequencer(scope: Scope, domain_id: DomainId, event: SequencerChanged) -> None:
-    """Show who may sign as sequencer (EVT-5)."""
+    """Emit who may sign as sequencer (EVT-5)."""
     scope.emit("sequencer", domain=domain_id, address=event.sequencer, approved=int(event.approved))
 
 
 def record_relayer(scope: Scope, domain_id: DomainId, event: RelayerChanged) -> None:
-    """Show who may call execute (EVT-5)."""
+    """Emit who may call execute (EVT-5)."""
     scope.emit("relayer", domain=domain_id, address=event.relayer, approved=int(event.approved))
 
 
 def record_role(scope: Scope, domain_id: DomainId, event: RoleChanged) -> None:
-    """Show who got or lost a role (EVT-5)."""
+    """Emit who got or lost a role (EVT-5)."""
     scope.emit("role", domain=domain_id, address=event.account, role=event.role)
 
 
 def record_portal_approval(scope: Scope, domain_id: DomainId, event: PortalApprovalChanged) -> None:
-    """Show who may use portals (EVT-5)."""
+    """Emit who may use portals (EVT-5)."""
     scope.emit("portal_approval", domain=domain_id, address=event.router, approved=int(event.approved))
 
 

@@ -1,4 +1,4 @@
-"""What happens to a transfer on its chains: paid out, reconciled, fees and options changed (EVT-3, EVT-4, SLW-3)."""
+"""Settlement events of a transfer: executed, reconciled, fees and options changed (EVT-3, EVT-4, SLW-3)."""
 
 from dataclasses import replace
 
@@ -24,7 +24,7 @@ from abci_app.machine.state.records import AttemptEnd, Domain, RelayerFee, Trans
 
 
 def process_executed(scope: Scope, domain_id: DomainId, event: Executed) -> None:
-    """Debit the routers, whatever the transfer; then believe the execution in every state it can happen in (EVT-3)."""
+    """Debit the routers, then record the execution in every status in which it can happen (EVT-3)."""
     debit_routers(scope, domain_id, event)
     transfer = get_transfer(scope.delta, event.transfer_id)
     if transfer is None:
@@ -40,7 +40,7 @@ def process_executed(scope: Scope, domain_id: DomainId, event: Executed) -> None
 
 
 def debit_routers(scope: Scope, domain_id: DomainId, event: Executed) -> None:
-    """Take from each router what Connext took, at the fee of this place of the stream (LIQ-2); forget its faults."""
+    """Debit each router as Connext did at the fee in force at this event (LIQ-2); clear its faults."""
     routers = event.routers.routers
     if event.routers.digest is not None:
         mark_domain_ineligible(scope, domain_id, "Executed with more than 16 routers")
@@ -54,7 +54,7 @@ def debit_routers(scope: Scope, domain_id: DomainId, event: Executed) -> None:
 
 
 def put_executed(scope: Scope, transfer: Transfer, event: Executed) -> None:
-    """Fast execution: the current attempt ends, whichever attempt was executed; its routers' charges stand."""
+    """Record a fast execution: end the current attempt, whichever was executed; its routers' charges stay."""
     named = event.routers.routers
     ended = end_attempt(scope, transfer, AttemptEnd.EXECUTED, named)
     settled = put_back_charges(scope, ended, named)
@@ -66,7 +66,7 @@ def put_executed(scope: Scope, transfer: Transfer, event: Executed) -> None:
 
 
 def put_completed(scope: Scope, ended: Transfer, before: Transfer, event: Executed | Reconciled) -> None:
-    """The last of the two events of a transfer: it is finished."""
+    """Record a transfer as COMPLETED after the second of its two events."""
     if isinstance(event, Executed):
         ended = replace(ended, executed_tx=event.tx_hash)
     else:
@@ -81,7 +81,7 @@ def put_completed(scope: Scope, ended: Transfer, before: Transfer, event: Execut
 
 
 def process_reconciled(scope: Scope, domain_id: DomainId, event: Reconciled) -> None:
-    """Credit the routers, whatever the transfer; a fast execution is no longer possible after it (EVT-4)."""
+    """Credit the routers and record the reconciliation, after which no fast execution is possible (EVT-4)."""
     credit_routers(scope, domain_id, event)
     transfer = get_transfer(scope.delta, event.transfer_id)
     if transfer is None:
@@ -97,7 +97,7 @@ def process_reconciled(scope: Scope, domain_id: DomainId, event: Reconciled) -> 
 
 
 def credit_routers(scope: Scope, domain_id: DomainId, event: Reconciled) -> None:
-    """Give each router what Connext gave, the whole amount split (LIQ-2)."""
+    """Credit each router as Connext did: the whole amount, split (LIQ-2)."""
     routers = event.routers.routers
     if event.routers.digest is not None:
         mark_domain_ineligible(scope, domain_id, "Reconciled with more than 16 routers")
@@ -107,7 +107,7 @@ def credit_routers(scope: Scope, domain_id: DomainId, event: Reconciled) -> None
 
 
 def put_reconciled(scope: Scope, transfer: Transfer, event: Reconciled) -> None:
-    """The message came first: what was reserved is free; slow decisions begin once the info is known (SLW-1)."""
+    """Record a message that came first: release reservations; slow decisions need the TransferInfo (SLW-1)."""
     ended = end_attempt(scope, transfer, AttemptEnd.RECONCILED)
     put_transfer(scope.delta, transfer, replace(
         ended, status=TransferStatus.RECONCILED, deadline_clock=0, reconciled_tx=event.tx_hash,
@@ -120,7 +120,7 @@ def put_reconciled(scope: Scope, transfer: Transfer, event: Reconciled) -> None:
 
 
 def process_fees_increased(scope: Scope, domain_id: DomainId, event: RelayerFeesIncreased) -> None:
-    """Add what was paid on the origin after XCalled (LIM-6)."""
+    """Add relayer fees paid on the origin after XCalled (LIM-6)."""
     transfer = get_transfer(scope.delta, event.transfer_id)
     if transfer is None or transfer.origin != domain_id:
         scope.alarm("relayer fees of no transfer from here", domain=domain_id, transfer_id=event.transfer_id)
@@ -130,17 +130,17 @@ def process_fees_increased(scope: Scope, domain_id: DomainId, event: RelayerFees
 
 
 def process_slippage_updated(scope: Scope, domain_id: DomainId, event: SlippageUpdated) -> None:
-    """The user takes more slippage: what failed may pass now (SLW-3)."""
+    """Record the transfer's new slippage, with which a failed execution may succeed (SLW-3)."""
     change_option(scope, domain_id, event.transfer_id)
 
 
 def process_force_receive_local(scope: Scope, domain_id: DomainId, event: ForceReceiveLocal) -> None:
-    """The user takes the local asset: what failed may pass now (SLW-3)."""
+    """Record that the local asset is received, with which a failed execution may succeed (SLW-3)."""
     change_option(scope, domain_id, event.transfer_id)
 
 
 def change_option(scope: Scope, domain_id: DomainId, transfer_id: TransferId) -> None:
-    """Follow a change of a transfer's options, which Connext keeps on the destination; any other is an alarm."""
+    """Apply a change of a transfer's options from its destination, where Connext keeps them; else raise an alarm."""
     transfer = get_transfer(scope.delta, transfer_id)
     if transfer is None or transfer.destination != domain_id:
         scope.alarm("option of no transfer to here", domain=domain_id, transfer_id=transfer_id)

@@ -1,1 +1,1 @@
-"""The first state: its form, its JSON, the checks that refuse it, the records it becomes."""
+"""Genesis: its fields, JSON, validation and the state built from it."""

@@ -1,4 +1,4 @@
-"""The first state, from ``app_state`` of the genesis file (docs/protocol.md section 10, rules GEN-1 … GEN-3)."""
+"""Builder of the genesis state from ``app_state`` of the genesis file (docs/protocol.md section 10, GEN-1 … GEN-3)."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -58,7 +58,7 @@ def make_app_state(
 def build_state(
     app_state: dict[str, Any], chain_id: str, validators: Sequence[tuple[bytes, int]]
 ) -> dict[bytes, bytes]:
-    """Return the first state, encoded, by key.
+    """Return the genesis state as encoded records by key.
 
     ``validators``: InitChain's ed25519 keys (32 bytes) and powers. ``Rejected(GENESIS_INVALID)`` names what is wrong.
     """

@@ -1,4 +1,4 @@
-"""What GEN-1 and GEN-2 refuse in a genesis whose form is right."""
+"""Validation of a genesis whose form is right (GEN-1, GEN-2)."""
 
 from collections.abc import Iterable, Sequence
 
@@ -24,7 +24,7 @@ SEGMENTS_BYTES_MIN = SEGMENT_BYTES_MAX + 1024
 
 
 def check_genesis(genesis: Genesis, chain_id: str, validators: Sequence[tuple[bytes, int]]) -> None:
-    """Refuse (GENESIS_INVALID) values out of range, duplicates, unknown references and other validators."""
+    """Reject with GENESIS_INVALID values out of range, duplicates, unknown references and other validators."""
     _require(0 < len(chain_id) <= CHAIN_ID_LENGTH_MAX, "chain_id", f"1 to {CHAIN_ID_LENGTH_MAX} characters")
     _check_params(genesis.params)
     _check_domains(genesis)

@@ -1,4 +1,4 @@
-"""What ``app_state`` of the genesis file holds: names, types and defaults of docs/protocol.md section 10.
+"""Fields of ``app_state`` in the genesis file: names, types and defaults of docs/protocol.md section 10.
 
 ``records.py`` explains the fields that become records as they are.
 """

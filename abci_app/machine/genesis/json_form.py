@@ -1,4 +1,4 @@
-"""Typed values ↔ JSON, for genesis: dataclasses by their field names, nothing unknown, nothing missing (GEN-1).
+"""Conversion of genesis records to and from JSON without unknown or missing fields (GEN-1).
 
 Bytes are lower-case 0x-hex, integers are JSON integers or decimal strings (written as strings above 2⁵³ − 1, which
 other readers of JSON would round). A field with a default may be left out.

@@ -1,1 +1,1 @@
-"""Accounts that several rules write: transfers and their indexes, liquidity, the fair queue, stubs."""
+"""Records that several rules write: transfers and their indexes, liquidity, the fair queue, stubs."""

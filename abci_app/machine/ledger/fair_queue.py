@@ -1,4 +1,4 @@
-"""Start-time fair queueing among the routers of one (destination, local asset): who is next, at what charge (ASN-4).
+"""Start-time fair queueing among the routers of one (destination, local asset) (ASN-4).
 
 Tags are unbounded integers in local-asset units times 2³²; a router's charge is what its finish tag moves by. What
 two routers that bid in all auctions of a run are charged differs by their two largest shares at most (ASN-7).
@@ -41,7 +41,7 @@ def compute_winners(
 
 
 def compute_tie_break(transfer_id: TransferId, router: Address) -> Hash:
-    """Return what orders equal start tags: fixed by the transfer, chosen by nobody at auction time."""
+    """Return the tie-break of equal start tags, fixed by the transfer before the auction."""
     return keccak(transfer_id + router)
 
 
@@ -57,7 +57,7 @@ def get_tag(state: StateReader, domain_id: DomainId, local: Address, router: Add
 
 
 def put_winners(delta: StateDelta, domain_id: DomainId, local: Address, winners: Sequence[Winner]) -> None:
-    """Move V to the least start tag among the winners and each winner's finish tag behind its charge."""
+    """Advance V to the winners' least start tag, and each winner's finish tag by its charge."""
     delta.write(keys.queue(domain_id, local), Queue(min(winner.start for winner in winners)))
     for winner in winners:
         tag = get_tag(delta, domain_id, local, winner.router)

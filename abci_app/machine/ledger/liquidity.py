@@ -70,14 +70,14 @@ def take_balance(scope: Scope, domain_id: DomainId, local: Address, router: Addr
 
 
 def mark_ineligible(scope: Scope, domain_id: DomainId, router: Address, reason: str) -> None:
-    """Keep a router out of assignments and renewals there until governance re-anchors it; alarm (LIQ-3)."""
+    """Exclude a router from assignments and renewals there until governance re-anchors it, with an alarm (LIQ-3)."""
     record = get_router(scope.delta, domain_id, router)
     scope.delta.write(keys.router(domain_id, router), replace(record, eligible=False))
     scope.alarm(reason, domain=domain_id, router=router)
 
 
 def mark_domain_ineligible(scope: Scope, domain_id: DomainId, reason: str) -> None:
-    """Keep a whole domain out of assignments and renewals until governance re-anchors it; alarm (LIQ-3)."""
+    """Exclude a domain from assignments and renewals until governance re-anchors it, with an alarm (LIQ-3)."""
     domain = scope.delta.must(keys.domain(domain_id), Domain)
     scope.delta.write(keys.domain(domain_id), replace(domain, eligible=False))
     scope.alarm(reason, domain=domain_id)
@@ -108,7 +108,7 @@ def release(scope: Scope, transfer: Transfer, routers: Sequence[Address], share:
 
 
 def remove_liquidity(scope: Scope, domain_id: DomainId, local: Address, router: Address, amount: int) -> None:
-    """Follow a router that takes its liquidity out; below what is reserved it is at fault, once per asset (FLT-1)."""
+    """Debit a router that removed liquidity; a balance below its reservations is a fault, once per asset (FLT-1)."""
     take_balance(scope, domain_id, local, router, amount)
     liquidity = get_liquidity(scope.delta, domain_id, local, router)
     if liquidity.balance < liquidity.reserved and not liquidity.at_fault:
@@ -117,7 +117,7 @@ def remove_liquidity(scope: Scope, domain_id: DomainId, local: Address, router: 
 
 
 def remove_approval(scope: Scope, domain_id: DomainId, router: Address) -> None:
-    """Follow RouterRemoved; with something reserved there and the allowlist on it is the router's fault (FLT-1)."""
+    """Revoke a router's approval; with liquidity reserved there and the allowlist on this is a fault (FLT-1)."""
     record = get_router(scope.delta, domain_id, router)
     scope.delta.write(keys.router(domain_id, router), replace(record, approved=False))
     allowlist_on = not scope.delta.must(keys.domain(domain_id), Domain).allowlist_removed
@@ -126,7 +126,7 @@ def remove_approval(scope: Scope, domain_id: DomainId, router: Address) -> None:
 
 
 def count_fault(scope: Scope, domain_id: DomainId, router: Address, reason: str) -> None:
-    """Keep the router's charges in its open attempts there and let it cool down, doubling each time (FLT-1)."""
+    """Keep the router's charges in its open attempts there and start its cool-down, doubled each time (FLT-1)."""
     record = get_router(scope.delta, domain_id, router)
     # While it cools down it is charged for nothing new, so what it was charged is kept already: no second scan. Else
     # a router could make every node scan all leases 128 times a segment by moving a token in and out.
@@ -142,7 +142,7 @@ def count_fault(scope: Scope, domain_id: DomainId, router: Address, reason: str)
 
 
 def clear_faults(scope: Scope, domain_id: DomainId, router: Address) -> None:
-    """Forget a router's earlier faults: it has served a transfer there (FLT-2)."""
+    """Clear a router's earlier faults after it served a transfer there (FLT-2)."""
     record = get_router(scope.delta, domain_id, router)
     if record.faults:
         scope.delta.write(keys.router(domain_id, router), replace(record, faults=0))

@@ -1,4 +1,4 @@
-"""Stubs: an Executed or Reconciled that came before its XCalled, kept until that comes or the stub expires (LIM-4)."""
+"""Stubs: an Executed or Reconciled observed before its XCalled, kept until that comes or the stub expires (LIM-4)."""
 
 from dataclasses import replace
 
@@ -6,12 +6,12 @@ from abci_app.machine.observation.stream import Executed, Reconciled
 from abci_app.machine.scope import U64_MAX, Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, TransferId
-from abci_app.machine.state.records import EMPTY_HASH, Domain, Mark, Stub
+from abci_app.machine.state.records import EMPTY_HASH, Domain, HeightEntry, Stub
 from abci_app.machine.state.view import StateDelta, StateReader
 
 
 def keep_executed(scope: Scope, domain_id: DomainId, event: Executed) -> None:
-    """Keep an Executed of an unknown transfer. Without routers Connext had reconciled it before."""
+    """Store a stub for an Executed of an unknown transfer; one without routers was reconciled before."""
     stub = find_stub(scope, domain_id, event.transfer_id, event.origin)
     if stub is not None:
         slow = event.routers.count == 0
@@ -22,7 +22,7 @@ def keep_executed(scope: Scope, domain_id: DomainId, event: Executed) -> None:
 
 
 def keep_reconciled(scope: Scope, domain_id: DomainId, event: Reconciled) -> None:
-    """Keep a Reconciled of an unknown transfer."""
+    """Store a stub for a Reconciled of an unknown transfer."""
     stub = find_stub(scope, domain_id, event.transfer_id, event.origin)
     if stub is not None:
         _put(scope, event.transfer_id, replace(stub, reconciled=True, reconciled_tx=event.tx_hash))
@@ -60,5 +60,5 @@ def _put(scope: Scope, transfer_id: TransferId, stub: Stub) -> None:
         scope.delta.delete(keys.stub_expiry(stub.expires_s, transfer_id))
     expires_s = min(scope.block.time_s + scope.params.stub_ttl_s, U64_MAX)
     scope.delta.write(keys.stub(transfer_id), replace(stub, expires_s=expires_s))
-    scope.delta.write(keys.stub_expiry(expires_s, transfer_id), Mark(scope.block.height))
+    scope.delta.write(keys.stub_expiry(expires_s, transfer_id), HeightEntry(scope.block.height))
     scope.emit("stub", transfer_id=transfer_id, executed=int(stub.executed), reconciled=int(stub.reconciled))

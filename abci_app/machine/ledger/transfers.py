@@ -1,4 +1,4 @@
-"""Transfers and their indexes: the one place that writes a transfer, so that its indexes always agree with it."""
+"""Transfers and their indexes: the only module that writes either, so that they always agree."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def get_transfer(state: StateReader, transfer_id: TransferId) -> Transfer | None
 
 
 def put_transfer(delta: StateDelta, before: Transfer | None, after: Transfer | None) -> None:
-    """Replace ``before`` by ``after`` (None: not there) and keep all indexes in step."""
+    """Replace ``before`` by ``after`` (None: no record) and update all indexes."""
     old = compute_index_keys(before) if before else ()
     new = compute_index_keys(after) if after else ()
     for key in old:
@@ -91,7 +91,7 @@ def with_last_attempt(transfer: Transfer, attempt: Attempt) -> Transfer:
 
 
 def is_fee_there(params: Params, transfer: Transfer, attempt: int) -> bool:
-    """Tell whether the relayer fees paid reach what attempt number ``attempt`` needs on this lane (LIM-6)."""
+    """Tell whether the relayer fees paid suffice for attempt number ``attempt`` on this lane (LIM-6)."""
     lane = (transfer.origin, transfer.destination)
     rows = [row for row in params.fee_table if (row.origin, row.destination) == lane]
     paid = {fee.asset: fee.amount for fee in transfer.fees}

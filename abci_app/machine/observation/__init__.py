@@ -1,1 +1,1 @@
-"""What validators saw: events as projections, segments, vote extensions, reports and agreement."""
+"""Observations of validators: projections, segments, vote extensions, reports and agreement."""

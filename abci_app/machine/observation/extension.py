@@ -38,7 +38,7 @@ class DomainReport:
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What one validator says in one vote (EXT-1); nothing to say is zero bytes, never an empty record."""
+    """Content of one validator's vote extension (EXT-1); an empty one is zero bytes, never an empty record."""
 
     version: U8
     signatures: tuple[SignedBatch, ...]
@@ -80,7 +80,7 @@ class _Frame:
 
 
 def encode_extension(signatures: tuple[SignedBatch, ...], reports: tuple[DomainReport, ...]) -> bytes:
-    """Return the extension's bytes, b"" when there is nothing to say."""
+    """Return the extension's bytes, b"" when it is empty."""
     if not signatures and not reports:
         return b""
     return encode(Extension(EXTENSION_VERSION, signatures, reports))
@@ -98,7 +98,7 @@ def parse_extension(raw: bytes) -> Extension | None:
 
 
 def is_canonical(extension: Extension) -> bool:
-    """Tell whether version, limits and orders hold and something is said."""
+    """Tell whether version, limits and orders hold and the extension is not empty."""
     places = [(signed.height, signed.epoch) for signed in extension.signatures]
     domains = [report.domain for report in extension.reports]
     return (
@@ -112,7 +112,7 @@ def is_canonical(extension: Extension) -> bool:
 
 
 def is_acceptable(raw: bytes) -> bool:
-    """Tell what VerifyVoteExtension tells: empty, or canonical and at most 2 KiB (EXT-3)."""
+    """Tell whether VerifyVoteExtension accepts an extension: empty, or canonical and at most 2 KiB (EXT-3)."""
     return not raw or parse_extension(raw) is not None
 
 

@@ -1,4 +1,4 @@
-"""Projections: what the machine keeps of each log of a domain's stream (docs/protocol.md section 5, SEG-2).
+"""Projections: the fields kept of each log of a domain's stream (docs/protocol.md section 5, SEG-2).
 
 Fixed and bounded: no signatures, no return data, long callData and router lists as hash and length. A kind's number
 and its fields are bytes that every observer must make alike.
@@ -273,7 +273,7 @@ class PortalApprovalChanged:
 
 @dataclass(frozen=True, slots=True)
 class DiamondCut:
-    """Code of the diamond changed; anything may have changed in silence."""
+    """Code of the diamond changed, perhaps its state too, without further events."""
 
     data_hash: Hash
     """keccak of the log's data."""

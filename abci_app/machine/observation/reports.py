@@ -1,4 +1,4 @@
-"""What validators say about segments and batches, counted; which segments a block may carry (REP, SEG-4, BAT-5).
+"""Tallies of segment reports and batch signatures; segments a block may carry (REP, SEG-4, BAT-5).
 
 PrepareProposal, ProcessProposal and FinalizeBlock call the same functions over state and the block's own commit.
 """
@@ -37,7 +37,7 @@ Tally = dict[int, dict[Hash, int]]
 
 
 def process_commit(delta: StateDelta, commit: InjectedCommit) -> tuple[BlockEvent, ...]:
-    """Count what the extensions of the injected commit say: reports first, then signatures (ORD-1).
+    """Count reports, then signatures, of the vote extensions in the injected commit (ORD-1).
 
     ``Rejected(COMMIT_MALFORMED)``, before anything is written, unless there is one entry per validator of V(H-1).
     Consensus signatures were verified by ProcessProposal; what an extension holds never makes a commit invalid.
@@ -48,22 +48,22 @@ def process_commit(delta: StateDelta, commit: InjectedCommit) -> tuple[BlockEven
         raise Rejected(Code.COMMIT_MALFORMED, f"{len(commit.entries)} entries for {len(voters)} validators")
 
     scope = Scope.open(delta, Block(chain.height + 1, chain.time_s, EMPTY_ADDRESS, ()))
-    said = [
+    extensions = [
         (voter, extension)
         for voter, entry in zip(voters, commit.entries, strict=True)
         if entry.flag is VoteFlag.COMMIT and (extension := parse_extension(entry.extension)) is not None
     ]
-    count_reports(scope, [(voter, extension.reports) for voter, extension in said])
-    count_signatures(scope, [(voter, extension.signatures) for voter, extension in said])
+    count_reports(scope, [(voter, extension.reports) for voter, extension in extensions])
+    count_signatures(scope, [(voter, extension.signatures) for voter, extension in extensions])
     return tuple(scope.events)
 
 
-def count_reports(scope: Scope, said: Sequence[tuple[Member, tuple[DomainReport, ...]]]) -> None:
-    """Put reports on record, domain by domain, for members of the executing set (REP-1)."""
+def count_reports(scope: Scope, extensions: Sequence[tuple[Member, tuple[DomainReport, ...]]]) -> None:
+    """Record reports by domain for members of the executing set (REP-1)."""
     members = get_executing_members(scope.delta)
     places = {member.consensus_key: index for index, member in enumerate(members)}
     by_domain: dict[DomainId, list[tuple[int, DomainReport]]] = {}
-    for voter, reports in said:
+    for voter, reports in extensions:
         place = places.get(voter.consensus_key)
         if place is None:
             continue
@@ -77,11 +77,11 @@ def count_reports(scope: Scope, said: Sequence[tuple[Member, tuple[DomainReport,
             for place, report in by_domain[domain_id]:
                 record_report(after, place, report)
             put_tally(scope, domain, before, after)
-            alarm_hopeless(scope, domain, members, before, after)
+            alarm_if_quorum_unreachable(scope, domain, members, before, after)
 
 
 def record_report(tally: Tally, place: int, report: DomainReport) -> None:
-    """Put one member's report into ``tally``: a changed digest deletes what it reported for later segments (REP-1)."""
+    """Add one member's report to ``tally``: a changed digest deletes what it reported for later segments (REP-1)."""
     bit = 1 << place
     for number, digest in enumerate(report.digests, start=report.first):
         if number not in tally:
@@ -94,7 +94,7 @@ def record_report(tally: Tally, place: int, report: DomainReport) -> None:
 
 
 def read_tally(state: StateReader, domain: Domain) -> Tally:
-    """Return what is on record for the segments c + 1 … c + 4 of a domain; others are not counted."""
+    """Return the recorded reports for segments c + 1 … c + 4 of a domain, where c is its cursor's."""
     tally: Tally = {}
     for number in range(domain.cursor.number + 1, domain.cursor.number + EXTENSION_SEGMENTS_MAX + 1):
         record = state.read(keys.reports(domain.domain, number), Reports)
@@ -103,7 +103,7 @@ def read_tally(state: StateReader, domain: Domain) -> Tally:
 
 
 def put_tally(scope: Scope, domain: Domain, before: Tally, after: Tally) -> None:
-    """Store what changed of a domain's reports."""
+    """Store the changed tallies of a domain."""
     for number in sorted(after):
         if after[number] == before[number]:
             continue
@@ -114,10 +114,10 @@ def put_tally(scope: Scope, domain: Domain, before: Tally, after: Tally) -> None
             scope.delta.delete(keys.reports(domain.domain, number))
 
 
-def alarm_hopeless(
+def alarm_if_quorum_unreachable(
     scope: Scope, domain: Domain, members: Sequence[Member], before: Tally, after: Tally
 ) -> None:
-    """Alarm where no digest of a segment can reach two thirds any more, when its reports change (REP-3)."""
+    """Raise an alarm when a segment's reports change and no digest can still exceed two thirds (REP-3)."""
     total = compute_power(members, -1)
     for number in sorted(after):
         if after[number] == before[number] or not after[number]:
@@ -127,10 +127,10 @@ def alarm_hopeless(
             scope.alarm("no digest can be agreed", domain=domain.domain, segment=number)
 
 
-def count_signatures(scope: Scope, said: Sequence[tuple[Member, tuple[SignedBatch, ...]]]) -> None:
-    """Put batch signatures on record, the first valid one per member (BAT-5)."""
+def count_signatures(scope: Scope, extensions: Sequence[tuple[Member, tuple[SignedBatch, ...]]]) -> None:
+    """Record batch signatures, the first valid one per member (BAT-5)."""
     by_height: dict[int, list[tuple[Member, SignedBatch]]] = {}
-    for voter, signatures in said:
+    for voter, signatures in extensions:
         for signed in signatures:
             by_height.setdefault(signed.height, []).append((voter, signed))
     chain_id = scope.delta.must(keys.CHAIN, ChainState).chain_id
@@ -175,7 +175,7 @@ def compute_agreed(state: StateReader, domain_id: DomainId) -> dict[int, Hash]:
 
 
 def compute_agreement(members: Sequence[Member], tally: Tally) -> dict[int, Hash]:
-    """Return number → digest where members with more than two thirds of the power say so, gapless reporters only."""
+    """Return the digest of each segment number reported by > 2/3 of the power, counting gapless reporters only."""
     total = compute_power(members, -1)
     agreed: dict[int, Hash] = {}
     gapless = -1

@@ -1,4 +1,4 @@
-"""Which segments fit behind a domain's cursor: constants, positions, and an end that the cutting rule allows (SEG-3).
+"""Validation of segments after a domain's cursor: constants, positions and end (SEG-3).
 
 Pure, and shared by PrepareProposal, ProcessProposal and FinalizeBlock through ``reports.py``.
 """
@@ -18,7 +18,7 @@ POSITION_BYTES_MAX = 16
 
 @dataclass(frozen=True, slots=True)
 class ChainedSegment:
-    """A segment that fits behind its predecessor, and the cursor after it."""
+    """A segment that continues its predecessor, and the cursor after it."""
 
     segment: Segment
     after: Cursor
@@ -26,7 +26,7 @@ class ChainedSegment:
 
 
 def chain_segments(domains: Mapping[DomainId, Domain], raws: Sequence[bytes]) -> tuple[ChainedSegment, ...]:
-    """Return the canonical segments decoded, each checked against its predecessor; ``Rejected`` for the first misfit.
+    """Return the decoded segments, each checked against its predecessor; ``Rejected`` for the first invalid one.
 
     Domains ascend, numbers follow each other without a gap from each cursor on (REP-4, COM-3).
     """
@@ -50,7 +50,7 @@ def chain_segments(domains: Mapping[DomainId, Domain], raws: Sequence[bytes]) ->
 
 
 def check_fit(domain: Domain, segment: Segment) -> None:
-    """Refuse a segment that does not continue ``domain`` from its cursor as SEG-1 would (SEG-3)."""
+    """Reject a segment that does not continue ``domain`` from its cursor as SEG-1 requires (SEG-3)."""
     if segment.number != domain.cursor.number + 1:
         raise Rejected(Code.SEGMENT_OUT_OF_ORDER, f"number {segment.number} after {domain.cursor.number}")
     constants = (
@@ -68,7 +68,7 @@ def check_fit(domain: Domain, segment: Segment) -> None:
 
 
 def is_end_allowed(domain: Domain, segment: Segment) -> bool:
-    """Tell whether the cutting rule can end a segment with these events here (SEG-1)."""
+    """Tell whether SEG-1 allows a segment with these events to end here."""
     cursor = domain.cursor
     next_block = cursor.block + 1 if cursor.index == INDEX_WHOLE_BLOCK else cursor.block
     idle_end = _round_up(next_block, domain.idle_blocks)

@@ -1,4 +1,4 @@
-"""A domain's event stream as the machine sees it: segments and running digests (docs/protocol.md section 5).
+"""Event stream of a domain: segments and running digests (docs/protocol.md section 5).
 
 An observer makes these from logs; the machine believes them once > 2/3 of the power reported their digest. What is
 kept of one log stands in ``projections.py``; its names can be imported from here.
@@ -58,7 +58,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class PositionedEvent:
-    """One projection at its place in the stream."""
+    """A projection with its position in the stream."""
 
     block: int
     index: int
@@ -115,7 +115,7 @@ _POSITION_BYTES = len(encode(_Position(0, 0, 0, 0)))
 
 
 def size_positioned(event: PositionedEvent) -> int:
-    """Return how many bytes of a segment an event takes, its position included."""
+    """Return the size of an event in a segment, its position included."""
     return _POSITION_BYTES + len(encode(event.event))
 
 

@@ -1,1 +1,1 @@
-"""What is stored: records and their bytes, keys, views and deltas, and the tree whose root is the app hash."""
+"""Stored state: records and their bytes, keys, views and deltas, and the tree whose root is the app hash."""

@@ -1,4 +1,4 @@
-"""Canonical bytes: one fixed layout for every record, event, segment and extension (docs/protocol.md section 2).
+"""Canonical encoding of records, events, segments and extensions (docs/protocol.md section 2).
 
 A frozen dataclass *is* its layout: fields in order, each by its type. Decoding accepts exactly what encoding
 produces, so equal values have equal bytes and unequal bytes have unequal values.

@@ -132,7 +132,7 @@ def batches() -> bytes:
 
 
 def unattested(height: int) -> bytes:
-    """Mark of a batch by its height: it lacks its quorum, and something in it was live when last looked at (LSE-6)."""
+    """HeightEntry of a batch by its height: it lacks its quorum and was live at the last check (LSE-6)."""
     return b"unattested/%020d" % height
 
 
@@ -207,7 +207,7 @@ def stub(transfer_id: TransferId) -> bytes:
 
 
 def stub_expiry(time_s: int, transfer_id: TransferId) -> bytes:
-    """Mark of a stub by ``expires_s``; its height is that of the stub's last event."""
+    """HeightEntry of a stub by ``expires_s``; the height is that of the stub's last event."""
     return b"stub_expiry/%020d/%s" % (time_s, transfer_id.hex().encode())
 
 

@@ -1,4 +1,4 @@
-"""Proofs of the tree in ICS-23's form, for verifiers that know its ``tendermintSpec`` (TRE-2).
+"""ICS-23 proofs of the state tree, for verifiers of its ``tendermintSpec`` (TRE-2).
 
 The proven key is the path, sha256(storage key); the value is the stored bytes. Source of numbers and layout: the
 public ICS-23 protobuf definition (cosmos.ics23.v1).

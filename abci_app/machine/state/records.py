@@ -1,4 +1,4 @@
-"""The frozen records of the state; field order and types are their canonical bytes (``codec.py``).
+"""Frozen records of the state; field order and types define their canonical bytes (``codec.py``).
 
 Every stored value is one of these records. ``keys.py`` says under which key each lives; docs/protocol.md section 11 is
 made from this file.
@@ -19,7 +19,7 @@ class DomainStatus(IntEnum):
 
 
 class TransferStatus(IntEnum):
-    """Where a transfer stands; the walks between stand in section 4 of docs/protocol.md."""
+    """Status of a transfer; section 4 of docs/protocol.md has the life cycle."""
 
     ACCEPTED = 1
     ASSIGNED = 2
@@ -98,7 +98,7 @@ class ChainState:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """How far a domain's stream is accepted."""
+    """Position up to which a domain's stream is accepted."""
 
     number: U64
     """Segments accepted so far; 0 at genesis."""
@@ -277,7 +277,7 @@ class RelayerFee:
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """What a router's finish tag was moved by."""
+    """Amount by which a router's finish tag was advanced."""
 
     router: Address
     amount: int
@@ -286,7 +286,7 @@ class Charge:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try to serve a transfer."""
+    """One attempt to serve a transfer."""
 
     number: U8
     """From 1, fast and slow ones counted together."""
@@ -309,11 +309,11 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Transfer:
-    """A transfer and its whole walk. Its TransferInfo, which never changes, lives under its own key."""
+    """A transfer and its full history; its TransferInfo, which never changes, has a key of its own."""
 
     transfer_id: TransferId
     status: TransferStatus
-    """Which walk it is on, and where (the picture in section 4)."""
+    """Position in its life cycle (the diagram in section 4)."""
     acceptance: U64
     """Acceptance number: one counter over all domains."""
     origin: DomainId
@@ -372,7 +372,7 @@ class PathSignature:
 
 @dataclass(frozen=True, slots=True)
 class Bid:
-    """All a router has offered for one transfer: at most one signature per path length, ascending."""
+    """A router's bid for one transfer: at most one signature per path length, ascending."""
 
     router: Address
     signatures: tuple[PathSignature, ...]
@@ -385,7 +385,7 @@ class Bid:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One bidder as an auction saw it: every input of the rule, and what came of it."""
+    """One bidder of an auction: every input of the rule, and the result."""
 
     router: Address
     path_lengths: tuple[U8, ...]
@@ -508,7 +508,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What validators report for one segment of one domain; by digest, ascending."""
+    """Reports for one segment of one domain, by digest, ascending."""
 
     reports: tuple[Report, ...]
     """By digest, ascending."""
@@ -538,18 +538,18 @@ class Stub:
 
 @dataclass(frozen=True, slots=True)
 class Tombstone:
-    """What is kept for ever of a transfer that had a decision: the hash of each decided router list, ascending."""
+    """Permanent record of a removed transfer that had a decision: hashes of its decided router lists, ascending."""
 
     router_lists: tuple[Hash, ...]
     """keccak of each list as in BAT-2, ascending, each once."""
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """The value of an index key that carries no more than its existence."""
+class HeightEntry:
+    """Value of an index entry whose key says everything but a height."""
 
     height: U64
-    """Which height: the key's row says."""
+    """Height associated with the key; its meaning is given where the key is defined."""
 
 
 EMPTY_HASH = Hash(bytes(32))
@@ -558,6 +558,6 @@ EMPTY_ADDRESS = Address(bytes(20))
 
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """The value of an index key that leads to a transfer."""
+    """Value of an index entry that refers to a transfer."""
 
     transfer_id: TransferId

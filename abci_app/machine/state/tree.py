@@ -29,7 +29,7 @@ A bare tuple: a node is made for each step of each changed path, and the garbage
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One inner node above a leaf: what its hash has before and after the hash from below."""
+    """One inner node above a leaf: the bytes before and after the child's hash."""
 
     prefix: bytes
     """The inner tag, and the left neighbour's hash where there is one."""
@@ -39,7 +39,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A key of the tree and the way from its leaf up to the root."""
+    """A key of the tree with the path from its leaf to the root."""
 
     key: bytes
     steps: tuple[Step, ...]

@@ -1,4 +1,4 @@
-"""The state as the rules see it: read, write, delete, scan, fork, absorb. The one undo mechanism is forgetting a fork.
+"""State access of the rules: read, write, delete, scan, fork, absorb. Discarding a fork is the only undo.
 
 A ``StateView`` is bytes by key (the store, or a dict in tests). A ``StateDelta`` lies over a view or another delta and
 holds decoded records; they are encoded once, when ``changes`` is asked for.
@@ -29,7 +29,7 @@ def _decode(cls: type[R], raw: bytes) -> R:
 
 
 class StateView(Protocol):
-    """Committed bytes; what it answers never changes while it is held."""
+    """Immutable view of committed bytes."""
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value, or None."""
@@ -39,7 +39,7 @@ class StateView(Protocol):
 
 
 class StateReader(Protocol):
-    """The reading side of a ``StateDelta``: what a function takes that writes nothing."""
+    """Read-only interface of a ``StateDelta``, for functions that write nothing."""
 
     def read(self, key: bytes, cls: type[R]) -> R | None:
         """Return the record under ``key``, or None."""

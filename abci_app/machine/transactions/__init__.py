@@ -1,1 +1,1 @@
-"""A user's bytes become state: decoding, signatures, bids, TransferInfos, and admission to mempool and block."""
+"""User transactions: decoding, signatures, bids, TransferInfos, and admission to mempool and block."""

@@ -1,7 +1,7 @@
-"""What may enter the mempool and a block (BID-6, BID-7, COM-4). The doors are stricter than the state behind them.
+"""CheckTx and ProcessProposal rules for user transactions (BID-6, BID-7, COM-4), stricter than execution.
 
-Whoever knocks pays nothing, so what is refused must cost a node little: bid by bid, and no further than the first
-refusal. Anyone may put anyone's bids into another bundle, so no bundle may be worth more than what it adds.
+Submitting is free, so checks stop at the first refusal and are bounded per bid. Anyone may put anyone's bids into
+another bundle, so a bundle is admitted only for what it adds.
 """
 
 from collections.abc import Callable, Container
@@ -136,7 +136,7 @@ def _list_claims(transaction: Transaction, early: set[bytes]) -> tuple[Claim, ..
 
 
 def parse_tx(raw: bytes) -> Transaction | None:
-    """Return the transaction, or None for what will be refused by its form: it bids for nothing, nobody signed it."""
+    """Return the decoded transaction, or None where its form is invalid."""
     try:
         return decode_tx(raw)
     except Rejected:
@@ -146,7 +146,7 @@ def parse_tx(raw: bytes) -> Transaction | None:
 def list_unknown_bids(
     state: StateReader, transaction: Transaction | None, accepted: Container[TransferId]
 ) -> tuple[TransferId, ...]:
-    """Return the transfers that are bid for and that are neither in state nor in ``accepted`` (BID-7).
+    """Return the transfers with a bid that are neither in state nor in ``accepted`` (BID-7).
 
     ``accepted``: ids named by an XCalled of a segment of this very block.
     """
@@ -157,14 +157,14 @@ def list_unknown_bids(
 
 
 def check_accepted(state: StateReader, transaction: Transaction | None, accepted: Container[TransferId]) -> None:
-    """Refuse a block's transaction that bids for a transfer nobody accepted yet (BID-7)."""
+    """Reject a block's transaction with a bid for a transfer that is not accepted yet (BID-7)."""
     unknown = list_unknown_bids(state, transaction, accepted)
     if unknown:
         raise Rejected(Code.BID_NOT_ACCEPTED_YET, unknown[0].hex())
 
 
 def count_signatures(transaction: Transaction | None) -> int:
-    """Return how many signatures the transaction's execution has to recover at most (COM-4)."""
+    """Return the maximum of signatures that the transaction's execution recovers (COM-4)."""
     if isinstance(transaction, BidBundle):
         return sum(len(bid.signatures) for bid in transaction.bids)
     return 1 if isinstance(transaction, Withdraw) else 0

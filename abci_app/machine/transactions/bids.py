@@ -1,4 +1,4 @@
-"""Bids and withdraws: who signed, and what the state takes (BID-2 … BID-5)."""
+"""Bids and withdraws: signature checks and execution (BID-2 … BID-5)."""
 
 from dataclasses import replace
 from functools import lru_cache
@@ -38,24 +38,24 @@ def _recover_bidder(transfer_id: TransferId, path_length: int, signature: Signat
 
 
 def compute_withdraw_digest(chain_id: str, transfer_id: TransferId) -> Hash:
-    """Return what a router signs to take its bid back (BID-5)."""
+    """Return the digest that a router signs to withdraw its bid (BID-5)."""
     return hash_personal(keccak(b"consensus-routing/withdraw" + keccak(chain_id.encode()) + transfer_id))
 
 
 def authenticate_bundle(bundle: BidBundle) -> None:
-    """Refuse the whole bundle unless every signature is its bid's router's (BID-2)."""
+    """Reject the whole bundle unless every signature is its bid's router's (BID-2)."""
     for bid in bundle.bids:
         authenticate_bid(bid)
 
 
 def authenticate_bid(bid: SubmittedBid) -> None:
-    """Refuse a bid with a signature that is not its router's (BID-2)."""
+    """Reject a bid with a signature that is not its router's (BID-2)."""
     for each in bid.signatures:
         _require_signer(_recover_bidder(bid.transfer_id, each.path_length, each.signature), bid.router)
 
 
 def authenticate_withdraw(chain_id: str, withdraw: Withdraw) -> None:
-    """Refuse a withdraw that its router did not sign for this chain (BID-5)."""
+    """Reject a withdraw that its router did not sign for this chain (BID-5)."""
     digest = compute_withdraw_digest(chain_id, withdraw.transfer_id)
     _require_signer(recover_address(digest, withdraw.signature), withdraw.router)
 
@@ -69,7 +69,7 @@ def _require_signer(signer: Address, router: Address) -> None:
 
 
 def process_tx(delta: StateDelta, raw: bytes, height: int, time_s: int) -> TxResult:
-    """Apply one user transaction of the block of ``height``; what is refused leaves no trace (ORD-5)."""
+    """Apply one user transaction in the block of ``height``; a rejected one leaves no trace (ORD-5)."""
     scratch = delta.fork()
     try:
         transaction = decode_tx(raw)
@@ -82,7 +82,7 @@ def process_tx(delta: StateDelta, raw: bytes, height: int, time_s: int) -> TxRes
 
 
 def authenticate(state: StateReader, transaction: Transaction) -> None:
-    """Refuse a transaction with a signature that is not whose it should be. A TransferInfo proves itself."""
+    """Reject a transaction with a signature of another account; a TransferInfo needs none, its hash is its id."""
     if isinstance(transaction, BidBundle):
         authenticate_bundle(transaction)
     elif isinstance(transaction, Withdraw):
@@ -90,7 +90,7 @@ def authenticate(state: StateReader, transaction: Transaction) -> None:
 
 
 def execute(delta: StateDelta, transaction: Transaction, height: int, time_s: int) -> TxResult:
-    """Apply a transaction whose signatures are checked; ``Rejected`` may leave half of it in ``delta``."""
+    """Apply a transaction whose signatures are checked; ``Rejected`` may leave partial writes in ``delta``."""
     if isinstance(transaction, BidBundle):
         return process_bundle(delta, transaction, height)
     if isinstance(transaction, Withdraw):
@@ -99,7 +99,7 @@ def execute(delta: StateDelta, transaction: Transaction, height: int, time_s: in
 
 
 def process_bundle(delta: StateDelta, bundle: BidBundle, height: int) -> TxResult:
-    """Take what the state takes and skip the rest, each with its own code (BID-3). Signatures are checked before."""
+    """Apply the valid bids of a bundle and skip the others, each with a code (BID-3). Signatures are checked before."""
     codes: list[Code] = []
     reasons: list[str] = []
     events: list[BlockEvent] = []
@@ -115,7 +115,7 @@ def process_bundle(delta: StateDelta, bundle: BidBundle, height: int) -> TxResul
 
 
 def process_bid(delta: StateDelta, bid: SubmittedBid, height: int) -> BlockEvent:
-    """Merge a bid into what the router has on record for the transfer (BID-4), or reject it (BID-3)."""
+    """Merge a bid into the router's record for the transfer (BID-4), or reject it (BID-3)."""
     transfer = _require_unfinished(delta, bid.transfer_id)
     if transfer.status in ON_SLOW_PATH:
         raise Rejected(Code.TRANSFER_SLOW, f"{transfer.status.name}: routers are no longer needed")
@@ -141,7 +141,7 @@ def process_bid(delta: StateDelta, bid: SubmittedBid, height: int) -> BlockEvent
 
 
 def process_withdraw(delta: StateDelta, withdraw: Withdraw, height: int) -> TxResult:
-    """Mark the router's bid withdrawn, for ever; its current attempt goes on (BID-5). Signature is checked before."""
+    """Mark the router's bid withdrawn permanently; its current attempt goes on (BID-5). Signature is checked before."""
     transfer = _require_unfinished(delta, withdraw.transfer_id)
     key = keys.bid(withdraw.transfer_id, withdraw.router)
     known = delta.read(key, Bid)
@@ -180,15 +180,15 @@ def _require_approved(state: StateReader, router: Address, domain_id: DomainId) 
 
 
 def can_serve(state: StateReader, transfer: Transfer, bid: SubmittedBid) -> bool:
-    """Tell whether the router has the share of some path that it bids for, free, right now."""
+    """Tell whether the router's free liquidity covers its share of some path that it bids for."""
     liquidity = get_liquidity(state, transfer.destination, transfer.local, bid.router)
     least = min(compute_share(transfer.amount, each.path_length) for each in bid.signatures)
     return liquidity.balance - liquidity.reserved >= least
 
 
 def _require_room(state: StateReader, transfer: Transfer, serves: bool) -> None:
-    """Refuse one bidder too many. Half of the places are for routers that could serve: where the allowlist is off keys
-    without a penny would take all of them, and no transfer would ever be decided (BID-3).
+    """Refuse one bidder too many. Half of the slots are for routers that could serve: where the allowlist is off,
+    otherwise accounts without liquidity could occupy every slot, and no transfer would be decided (BID-3).
     """
     places = state.must(keys.PARAMS, Params).bids_per_transfer
     room = places if serves else (places + 1) // 2

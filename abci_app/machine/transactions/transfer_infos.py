@@ -1,4 +1,4 @@
-"""A submitted TransferInfo completes a transfer that the network knows by hash only (TX-2, LIM-1, LIM-4, SLW-1)."""
+"""Submission of the TransferInfo of a transfer known by hash only (TX-2, LIM-1, LIM-4, SLW-1)."""
 
 from dataclasses import replace
 
@@ -45,7 +45,7 @@ def admit_stub(scope: Scope, transfer_id: TransferId, info: TransferInfo, stub: 
 
 
 def require_lacking(transfer: Transfer, info: TransferInfo) -> None:
-    """Refuse what adds nothing, or what is not the transfer that the origin's XCalled announced."""
+    """Reject a TransferInfo that adds nothing or differs from the origin's XCalled."""
     if transfer.info_known:
         raise Rejected(Code.TRANSFER_INFO_KNOWN, "nothing to add")
     if transfer.status in FINISHED:
@@ -56,7 +56,7 @@ def require_lacking(transfer: Transfer, info: TransferInfo) -> None:
 
 
 def require_waiting_stub(state: StateReader, transfer_id: TransferId, info: TransferInfo) -> Stub:
-    """Return the stub that is reconciled and not paid out, or refuse: only such a one gains by its TransferInfo."""
+    """Return the stub if it is reconciled and not executed, else reject: only then is the TransferInfo of use."""
     stub = require(state.read(keys.stub(transfer_id), Stub), Code.TRANSFER_UNKNOWN, transfer_id.hex())
     require(stub.reconciled, Code.TRANSFER_UNKNOWN, "its XCalled is not accepted, nor is it reconciled")
     if stub.executed:

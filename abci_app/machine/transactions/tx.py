@@ -1,4 +1,4 @@
-"""User transactions: bytes → checked shapes, and back for clients (rules TX-1, TX-2, BID-1).
+"""Decoding and encoding of user transactions (TX-1, TX-2, BID-1).
 
 After ``decode_tx`` shape is a fact: lengths, orders and the form of every signature hold. Who signed is not yet known.
 """
@@ -24,7 +24,7 @@ _CALL_DATA_AT = (1 + _HEAD_WORDS + 1) * WORD
 
 @dataclass(frozen=True, slots=True)
 class SubmittedBid:
-    """A router's bid as it travels."""
+    """A router's bid as submitted in a transaction."""
 
     transfer_id: TransferId
     router: Address
@@ -41,7 +41,7 @@ class BidBundle:
 
 @dataclass(frozen=True, slots=True)
 class Withdraw:
-    """A router takes its bid back for all future attempts of a transfer."""
+    """A router's withdrawal of its bid from all future attempts of a transfer."""
 
     transfer_id: TransferId
     router: Address

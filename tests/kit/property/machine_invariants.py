@@ -15,9 +15,9 @@ from abci_app.machine.state.records import (
     DecisionBatch,
     DecisionKind,
     Domain,
+    HeightEntry,
     Lane,
     Liquidity,
-    Mark,
     Queue,
     QueueTag,
     Reference,
@@ -78,7 +78,7 @@ def check_indexes(state: MemoryState, transfers: list[Transfer]) -> None:
         keys.stub_expiry(stub.expires_s, bytes.fromhex(key.split(b"/")[1].decode()))  # type: ignore[arg-type]
         for key, stub in StateDelta(state).scan(b"stub/", Stub)
     }
-    assert {key for key, _ in StateDelta(state).scan(keys.stub_expiries(), Mark)} == stubs
+    assert {key for key, _ in StateDelta(state).scan(keys.stub_expiries(), HeightEntry)} == stubs
 
 
 def check_walks(transfers: list[Transfer]) -> None:
@@ -169,7 +169,7 @@ def check_tombstones(state: MemoryState) -> None:
 def check_marks(state: MemoryState) -> None:
     """LSE-6, REP-4: a live batch without a quorum has a mark; reports lie past the cursor; bidders are counted."""
     delta = StateDelta(state)
-    marked = {mark.height for _, mark in delta.scan(keys.unattested_batches(), Mark)}
+    marked = {mark.height for _, mark in delta.scan(keys.unattested_batches(), HeightEntry)}
     for _, batch in delta.scan(keys.batches(), DecisionBatch):
         assert not (batch.attested_height and batch.height in marked)
         assert batch.attested_height or batch.height in marked or not is_live(delta, batch)

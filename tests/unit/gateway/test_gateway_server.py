@@ -21,7 +21,7 @@ from abci_app.gateway.waiters import REMEMBERED_MAX, CommitWaiters
 from abci_app.machine.codes import Code
 from abci_app.machine.results import TxResult
 from abci_app.machine.state.codec import encode
-from abci_app.machine.state.records import Mark
+from abci_app.machine.state.records import HeightEntry
 from abci_app.machine.state.view import MemoryState, StateDelta
 from abci_app.node.view import CommittedBlock
 from abci_app.pb import query_pb2, tx_service_pb2
@@ -134,9 +134,9 @@ NUMBERS = st.integers(0, 400) | st.integers(0, NUMBER_MAX)
 
 @given(st.sets(NUMBERS, max_size=40), st.integers(0, 500), st.integers(0, 10**6))
 def test_a_walk_finds_what_a_filter_finds(numbers: set[int], start: int, length: int) -> None:
-    values = {b"batch/%020d" % number: encode(Mark(number % 2**64)) for number in numbers}
-    state = StateDelta(MemoryState({**values, b"batches": encode(Mark(0)), b"bid/x": encode(Mark(0))}))
-    found = [mark.height for mark in scan_from(state, b"batch/", start, start + length, Mark)]
+    values = {b"batch/%020d" % number: encode(HeightEntry(number % 2**64)) for number in numbers}
+    state = StateDelta(MemoryState({**values, b"batches": encode(HeightEntry(0)), b"bid/x": encode(HeightEntry(0))}))
+    found = [mark.height for mark in scan_from(state, b"batch/", start, start + length, HeightEntry)]
     assert found == sorted(number for number in numbers if start <= number <= start + length)
 
 
@@ -154,8 +154,8 @@ def test_a_walk_that_cannot_be_finds_nothing(start: int, end: int) -> None:
 
 def test_a_walk_looks_at_a_bounded_number_of_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("abci_app.gateway.scan.SCAN_MAX", 3)
-    state = StateDelta(MemoryState({b"batch/%020d" % number: encode(Mark(number)) for number in range(9)}))
-    assert [mark.height for mark in scan_from(state, b"batch/", 2, 8, Mark)] == [2, 3, 4]
+    state = StateDelta(MemoryState({b"batch/%020d" % number: encode(HeightEntry(number)) for number in range(9)}))
+    assert [mark.height for mark in scan_from(state, b"batch/", 2, 8, HeightEntry)] == [2, 3, 4]
 
 
 # --- waiters --------------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from abci_app.machine.state.records import (
     Asset,
     ChainState,
     DecisionBatch,
+    HeightEntry,
     Liquidity,
-    Mark,
     Queue,
     Stub,
     Tombstone,
@@ -214,7 +214,7 @@ def test_a_transfer_dropped_with_an_open_unattested_decision_leaves_nothing_behi
     transfer_id = net.accept(amount=5)
     net.block({B: [reconciled(transfer_id, amount=5)]})
     height = net.height
-    assert net.must(keys.unattested(height), Mark).height == height
+    assert net.must(keys.unattested(height), HeightEntry).height == height
     net.block(seconds=61, idle=False)
     assert net.read(keys.transfer(transfer_id), Transfer) is None
     assert net.read(keys.batch(height), DecisionBatch) is None

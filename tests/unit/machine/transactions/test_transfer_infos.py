@@ -14,7 +14,7 @@ from abci_app.machine.state.codec import Hash, decode
 from abci_app.machine.state.records import (
     EMPTY_HASH,
     ChainState,
-    Mark,
+    HeightEntry,
     Reference,
     Stub,
     Transfer,
@@ -59,7 +59,7 @@ def world_with_stub(**changes: Any) -> MemoryState:
     state = first_state()
     stub = Stub(ORIGIN, DESTINATION, False, True, (), EMPTY_HASH, Hash(b"\x05" * 32), EXPIRES_S)
     put_record(state, keys.stub(ID), replace(stub, **changes))
-    put_record(state, keys.stub_expiry(EXPIRES_S, ID), Mark(3))
+    put_record(state, keys.stub_expiry(EXPIRES_S, ID), HeightEntry(3))
     return state
 
 
