@@ -9,6 +9,7 @@ from abci_app.machine.assignment.auction import run_auctions
 from abci_app.machine.assignment.holds import update_holds
 from abci_app.machine.assignment.leases import process_deadlines, process_due
 from abci_app.machine.assignment.prune import process_removals
+from abci_app.machine.block_events import EventKind
 from abci_app.machine.block_parts import BlockParts, split_block
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.decisions.batches import close_batch
@@ -78,7 +79,7 @@ def apply_segment(scope: Scope, chained: ChainedSegment) -> TxResult:
     domain = scope.delta.must(keys.domain(segment.domain), Domain)
     scope.delta.write(keys.domain(segment.domain), replace(domain, cursor=chained.after))
     scope.delta.delete(keys.reports(segment.domain, segment.number))
-    own.emit("segment", domain=segment.domain, number=segment.number, events=len(segment.events))
+    own.emit(EventKind.SEGMENT, domain=segment.domain, number=segment.number, events=len(segment.events))
     return TxResult(Code.OK, events=tuple(own.events))
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from abci_app.machine.block_events import EventKind
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.state.codec import Address, Hash
 from abci_app.machine.state.records import DecisionBatch
@@ -14,8 +15,7 @@ from abci_app.machine.state.tree import Tree
 class BlockEvent:
     """An emitted event, for people and indexers; no rule reads it and no hash covers it."""
 
-    kind: str
-    """Lower-case word: accepted, assigned, renewed, waiting, slow, executed, bid, withdrawn, alarm …"""
+    kind: EventKind
     attributes: tuple[tuple[str, str], ...]
     """(name, value) in a fixed order; bytes as lower-case hex without 0x, numbers in decimal."""
 
@@ -85,3 +85,7 @@ class BlockResult:
     app_hash: Hash
     events: tuple[BlockEvent, ...]
     """Events that belong to no transaction."""
+
+    def list_events(self) -> tuple[BlockEvent, ...]:
+        """Return every event of the block: those of its transactions in block order, then those of none."""
+        return (*(event for each in self.results for event in each.events), *self.events)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from enum import IntEnum
 
+from abci_app.machine.block_events import Alarm, EventKind
 from abci_app.machine.params import Params
 from abci_app.machine.results import Block, BlockEvent
 from abci_app.machine.state import keys
@@ -26,14 +27,14 @@ class Scope:
         """Return the scope of ``block`` over ``delta``."""
         return cls(delta, block, delta.must(keys.PARAMS, Params))
 
-    def emit(self, kind: str, **attributes: bytes | int | str | tuple[bytes, ...]) -> None:
+    def emit(self, kind: EventKind, **attributes: bytes | int | str | tuple[bytes, ...]) -> None:
         """Emit a block event with its attributes in the order given."""
         named = tuple((name, _show(value)) for name, value in attributes.items())
         self.events.append(BlockEvent(kind, named))
 
-    def alarm(self, reason: str, **attributes: bytes | int | str | tuple[bytes, ...]) -> None:
+    def alarm(self, reason: Alarm, **attributes: bytes | int | str | tuple[bytes, ...]) -> None:
         """Emit an event of kind ``alarm`` for operators; execution goes on (ORD-5)."""
-        self.emit("alarm", reason=reason, **attributes)
+        self.emit(EventKind.ALARM, reason=reason, **attributes)
 
 
 def _show(value: bytes | int | str | tuple[bytes, ...]) -> str:

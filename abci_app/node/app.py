@@ -17,6 +17,7 @@ from abci_app.abci import Application
 from abci_app.abci import messages as pb
 from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.block import apply_block
+from abci_app.machine.block_events import EventKind
 from abci_app.machine.codes import Code, Rejected, invariant
 from abci_app.machine.genesis.build import build_state
 from abci_app.machine.observation.extension import is_acceptable
@@ -51,7 +52,7 @@ PENDING_REASONS = {
     Code.EARLY_BIDS_FULL: "too many bids of one router for transfers that are not accepted yet",
     Code.TRANSFER_UNKNOWN: "bids for transfers that were not accepted in time",
 }
-FREQUENT_EVENTS = ("bid", "withdrawn")
+FREQUENT_EVENTS = (EventKind.BID, EventKind.WITHDRAWN)
 """Kinds of which a block may hold thousands: in the log for those who ask for debug only."""
 
 log = logging.getLogger(__name__)
@@ -250,6 +251,7 @@ class RoutingApplication(Application):
 
     def _tell(self, staged: _Staged, hashes: list[bytes]) -> None:
         self.metrics.blocks += 1
+        self.metrics.count_events(staged.result)
         for each in staged.result.results:
             self.metrics.txs_executed[each.code] += 1
         block = CommittedBlock(staged.height, dict(zip(hashes, staged.result.results, strict=True)))
@@ -290,8 +292,8 @@ def log_block(height: int, result: BlockResult, commit_s: float) -> None:
         "height": height, "app_hash": result.app_hash, "txs": len(result.results), "changes": len(result.changes),
         "commit_ms": round(commit_s * 1000, 1),
     })
-    for event in (*(event for each in result.results for event in each.events), *result.events):
+    for event in result.list_events():
         level = logging.DEBUG if event.kind in FREQUENT_EVENTS else logging.INFO
-        level = logging.WARNING if event.kind == "alarm" else level
+        level = logging.WARNING if event.kind is EventKind.ALARM else level
         if log.isEnabledFor(level):
             log.log(level, event.kind, extra={"height": height, "attributes": dict(event.attributes)})

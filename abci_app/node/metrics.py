@@ -1,10 +1,13 @@
-"""What a node counts about itself: by code, for logs and queries. One thread counts, any thread reads."""
+"""What a node counts about itself: by code and by name, for logs and queries. One thread counts, any thread reads."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from abci_app.machine.block_events import Alarm, EventKind
 from abci_app.machine.codes import Code
+from abci_app.machine.results import BlockResult
 
 
 @dataclass(slots=True)
@@ -19,9 +22,19 @@ class Metrics:
     extensions_refused: int = 0
     txs_checked: Counter[Code] = field(default_factory=Counter)
     txs_executed: Counter[Code] = field(default_factory=Counter)
+    events: Counter[EventKind] = field(default_factory=Counter)
+    """Of committed blocks and their transactions, by kind."""
+    alarms: Counter[Alarm] = field(default_factory=Counter)
+
+    def count_events(self, result: BlockResult) -> None:
+        """Count a committed block's events by kind, and its alarms by reason."""
+        for event in result.list_events():
+            self.events[event.kind] += 1
+            if event.kind is EventKind.ALARM:
+                self.alarms[Alarm(dict(event.attributes)["reason"])] += 1
 
     def counters(self) -> Mapping[str, int]:
-        """Return every counter by a flat name, codes in it by theirs: ``proposals_refused_SEGMENT_NOT_AGREED``."""
+        """Return every counter by a flat name, codes, events and alarms in it by theirs: ``alarms_NONCE_GAP``."""
         flat = {
             "blocks": self.blocks,
             "proposals_prepared": self.proposals_prepared,
@@ -29,12 +42,14 @@ class Metrics:
             "extensions_made": self.extensions_made,
             "extensions_refused": self.extensions_refused,
         }
-        by_code = {
+        by_name: Mapping[str, Counter[Any]] = {
             "proposals_refused": self.proposals_refused,
             "txs_checked": self.txs_checked,
             "txs_executed": self.txs_executed,
+            "events": self.events,
+            "alarms": self.alarms,
         }
-        for name, counter in by_code.items():
+        for name, counter in by_name.items():
             for code, count in tuple(counter.items()):
                 flat[f"{name}_{code.name}"] = count
         return flat

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from abci_app.machine.assignment.attempts import make_attempt
 from abci_app.machine.assignment.holds import list_undecided
+from abci_app.machine.block_events import EventKind
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_share
 from abci_app.machine.ledger.fair_queue import Winner, compute_winners, get_tag, get_virtual, put_winners
@@ -184,7 +185,7 @@ def _put_assignment(scope: Scope, transfer: Transfer, assignment: Assignment, re
     )
     put_transfer(delta, transfer, replace(assigned, status=TransferStatus.ASSIGNED, deadline_clock=0))
     scope.emit(
-        "assigned", transfer_id=transfer.transfer_id, attempt=record.attempt, routers=routers,
+        EventKind.ASSIGNED, transfer_id=transfer.transfer_id, attempt=record.attempt, routers=routers,
         sequence=assigned.attempts[-1].sequence,
     )
 

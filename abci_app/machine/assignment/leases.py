@@ -10,6 +10,7 @@ from abci_app.machine.assignment.attempts import (
     renew_attempt,
 )
 from abci_app.machine.assignment.holds import get_lane_clock, is_held, list_free_lanes, list_undecided
+from abci_app.machine.block_events import Alarm, EventKind
 from abci_app.machine.ledger.liquidity import get_liquidity, get_router, is_approved, is_eligible
 from abci_app.machine.ledger.transfers import count_fast_attempts, find_open_attempt, is_fee_there, put_transfer
 from abci_app.machine.scope import U64_MAX, Scope
@@ -77,16 +78,16 @@ def process_over(scope: Scope, transfer: Transfer) -> Transfer:
         after = end_attempt(scope, transfer, AttemptEnd.OVER)
     elif count_fast_attempts(transfer) >= scope.params.attempts_max:
         after = make_slow(scope, end_attempt(scope, transfer, AttemptEnd.OVER))
-        scope.emit("slow", transfer_id=transfer.transfer_id, reason="attempts spent")
+        scope.emit(EventKind.SLOW, transfer_id=transfer.transfer_id, reason="attempts spent")
     elif is_renewable(scope, transfer):
         after = renew_attempt(scope, transfer)
         scope.emit(
-            "renewed", transfer_id=transfer.transfer_id, attempt=after.attempts[-1].number, routers=attempt.routers,
-            sequence=after.attempts[-1].sequence,
+            EventKind.RENEWED, transfer_id=transfer.transfer_id, attempt=after.attempts[-1].number,
+            routers=attempt.routers, sequence=after.attempts[-1].sequence,
         )
     else:
         after = make_waiting(scope, end_attempt(scope, transfer, AttemptEnd.OVER))
-        scope.emit("waiting", transfer_id=transfer.transfer_id, attempt=attempt.number)
+        scope.emit(EventKind.WAITING, transfer_id=transfer.transfer_id, attempt=attempt.number)
     put_transfer(scope.delta, transfer, after)
     return after
 
@@ -139,7 +140,7 @@ def process_slow_due(scope: Scope, transfer: Transfer) -> None:
     number = len(transfer.attempts) + 1
     if number > ATTEMPTS_TOTAL_MAX or not is_fee_there(scope.params, transfer, number):
         put_transfer(scope.delta, transfer, replace(transfer, slow_next_s=0))
-        scope.alarm("slow decisions stopped", transfer_id=transfer.transfer_id, attempts=number - 1)
+        scope.alarm(Alarm.SLOW_DECISIONS_STOPPED, transfer_id=transfer.transfer_id, attempts=number - 1)
         return
     decided = make_attempt(
         scope, end_attempt(scope, transfer, AttemptEnd.RENEWED), DecisionKind.SLOW, (), 0, ()
@@ -151,7 +152,7 @@ def process_slow_due(scope: Scope, transfer: Transfer) -> None:
         decided, slow_decisions=count, slow_next_s=next_s, drop_after_s=compute_drop_time(scope)
     ))
     scope.emit(
-        "assigned", transfer_id=transfer.transfer_id, attempt=number, routers=(),
+        EventKind.ASSIGNED, transfer_id=transfer.transfer_id, attempt=number, routers=(),
         sequence=decided.attempts[-1].sequence,
     )
 
@@ -163,4 +164,4 @@ def process_deadlines(scope: Scope) -> None:
         clock = get_lane_clock(scope.delta, transfer.origin, transfer.destination, scope.block.height)
         if clock >= transfer.deadline_clock:
             put_transfer(scope.delta, transfer, make_slow(scope, transfer))
-            scope.emit("slow", transfer_id=transfer.transfer_id, reason="undecided at its deadline")
+            scope.emit(EventKind.SLOW, transfer_id=transfer.transfer_id, reason="undecided at its deadline")

@@ -1,5 +1,6 @@
 """Pruning of the state: dropped and finished transfers, expired stubs, empty batches (SLW-4, LIM-3 … LIM-5)."""
 
+from abci_app.machine.block_events import EventKind
 from abci_app.machine.connext import hash_routers
 from abci_app.machine.ledger.stubs import delete_stub
 from abci_app.machine.ledger.transfers import put_transfer
@@ -25,7 +26,7 @@ PRUNED_PER_BLOCK_MAX = 64
 def process_removals(scope: Scope) -> None:
     """Drop, expire and prune what is due, in this order, at most 64 of each a block."""
     for transfer_id in list_due(scope, keys.drops(), scope.block.time_s):
-        scope.emit("dropped", transfer_id=transfer_id)
+        scope.emit(EventKind.DROPPED, transfer_id=transfer_id)
         remove_transfer(scope, transfer_id)
     expire_stubs(scope)
     finished_before = scope.block.height - scope.params.retention_blocks + 1
@@ -53,7 +54,7 @@ def expire_stubs(scope: Scope) -> None:
         due.append(TransferId(bytes.fromhex(transfer_id.decode())))
     for expired in due:
         delete_stub(scope.delta, expired, scope.delta.must(keys.stub(expired), Stub))
-        scope.emit("stub_expired", transfer_id=expired)
+        scope.emit(EventKind.STUB_EXPIRED, transfer_id=expired)
 
 
 def remove_transfer(scope: Scope, transfer_id: TransferId) -> None:

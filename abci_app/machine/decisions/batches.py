@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 
+from abci_app.machine.block_events import EventKind
 from abci_app.machine.codes import invariant
 from abci_app.machine.connext import hash_routers, keccak
 from abci_app.machine.decisions.merkle import compute_proof, compute_root
@@ -175,7 +176,7 @@ def close_batch(scope: Scope, first_sequence: int) -> DecisionBatch | None:
     delta.write(keys.batch(batch.height), batch)
     delta.write(keys.unattested(batch.height), HeightEntry(batch.height))
     digest = compute_digest(chain.chain_id, batch)
-    scope.emit("batch", height=batch.height, epoch=batch.epoch, decisions=len(decisions), digest=digest)
+    scope.emit(EventKind.BATCH, height=batch.height, epoch=batch.epoch, decisions=len(decisions), digest=digest)
     return batch
 
 
@@ -195,7 +196,7 @@ def put_signatures(scope: Scope, batch: DecisionBatch, signatures: Mapping[int, 
     scope.delta.write(keys.batch(batch.height), replace(batch, signatures=ordered, attested_height=height))
     if quorum:
         scope.delta.delete(keys.unattested(batch.height))
-        scope.emit("attested", height=batch.height, epoch=batch.epoch, signatures=len(ordered))
+        scope.emit(EventKind.ATTESTED, height=batch.height, epoch=batch.epoch, signatures=len(ordered))
 
 
 def is_live(state: StateReader, batch: DecisionBatch) -> bool:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from abci_app.machine.assignment.holds import get_lane_clock
 from abci_app.machine.assignment.leases import compute_drop_time
+from abci_app.machine.block_events import Alarm, EventKind
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.ledger.stubs import delete_stub
 from abci_app.machine.ledger.transfers import add_fees, get_transfer, put_transfer
@@ -31,10 +32,10 @@ def process_xcalled(scope: Scope, domain_id: DomainId, event: XCalled) -> None:
     """Accept a user's transfer (EVT-1); skip one that contradicts itself with an alarm."""
     domain = scope.delta.must(keys.domain(domain_id), Domain)
     if event.nonce != domain.next_nonce:
-        scope.alarm("nonce gap", domain=domain_id, nonce=event.nonce, expected=domain.next_nonce)
+        scope.alarm(Alarm.NONCE_GAP, domain=domain_id, nonce=event.nonce, expected=domain.next_nonce)
     scope.delta.write(keys.domain(domain_id), replace(domain, next_nonce=min(event.nonce + 1, U64_MAX)))
     problem = find_problem(scope, domain_id, event)
-    if problem:
+    if problem is not None:
         scope.alarm(problem, domain=domain_id, transfer_id=event.transfer_id)
         return
     known = get_transfer(scope.delta, event.transfer_id)
@@ -44,24 +45,24 @@ def process_xcalled(scope: Scope, domain_id: DomainId, event: XCalled) -> None:
         accept_transfer(scope, event)
 
 
-def find_problem(scope: Scope, domain_id: DomainId, event: XCalled) -> str:
-    """Return why an XCalled is inconsistent, or an empty string."""
+def find_problem(scope: Scope, domain_id: DomainId, event: XCalled) -> Alarm | None:
+    """Return why an XCalled is inconsistent, or None."""
     info = event.info
     if info.origin_domain != domain_id or info.nonce != event.nonce:
-        return "XCalled of another origin or nonce"
+        return Alarm.XCALLED_ORIGIN_MISMATCH
     if event.call_data_hash is None and compute_transfer_id(info) != event.transfer_id:
-        return "XCalled whose TransferInfo does not hash to its id"
+        return Alarm.XCALLED_ID_MISMATCH
     if info.destination_domain == domain_id:
-        return "XCalled to its own origin"
+        return Alarm.XCALLED_TO_ORIGIN
     if scope.delta.read(keys.domain(info.destination_domain), Domain) is None:
-        return "XCalled to an unknown domain"
-    return ""
+        return Alarm.XCALLED_UNKNOWN_DOMAIN
+    return None
 
 
 def fill_in(scope: Scope, known: Transfer, event: XCalled) -> None:
     """Add what a transfer that entered through its stub lacks; a second XCalled of one id adds nothing."""
     if known.origin_tx != EMPTY_HASH:
-        scope.alarm("XCalled twice", domain=known.origin, transfer_id=known.transfer_id)
+        scope.alarm(Alarm.XCALLED_TWICE, domain=known.origin, transfer_id=known.transfer_id)
         return
     filled = add_fees(scope.params, replace(known, origin_tx=event.tx_hash), event.relayer_fees)
     put_transfer(scope.delta, known, filled)
@@ -85,7 +86,7 @@ def accept_transfer(scope: Scope, event: XCalled) -> None:
         delta.write(keys.transfer_info(event.transfer_id), info)
     put_transfer(delta, None, transfer)
     scope.emit(
-        "accepted", transfer_id=transfer.transfer_id, acceptance=transfer.acceptance, origin=transfer.origin,
+        EventKind.ACCEPTED, transfer_id=transfer.transfer_id, acceptance=transfer.acceptance, origin=transfer.origin,
         destination=transfer.destination, amount=transfer.amount, status=transfer.status,
     )
 
@@ -133,7 +134,7 @@ def take_stub(scope: Scope, event: XCalled) -> Stub | None:
         return None
     delete_stub(scope.delta, event.transfer_id, stub)
     if (stub.origin, stub.destination) != (event.info.origin_domain, event.info.destination_domain):
-        scope.alarm("stub of other domains", domain=stub.destination, transfer_id=event.transfer_id)
+        scope.alarm(Alarm.STUB_CONTRADICTED, domain=stub.destination, transfer_id=event.transfer_id)
         return None
     return stub
 

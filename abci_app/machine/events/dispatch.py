@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+from abci_app.machine.block_events import Alarm, EventKind
 from abci_app.machine.connext import FEE_DENOMINATOR, keccak
 from abci_app.machine.events.acceptance import process_xcalled
 from abci_app.machine.events.settlement import (
@@ -93,12 +94,12 @@ def process_router_removed(scope: Scope, domain_id: DomainId, event: RouterRemov
 
 def process_portal_minted(scope: Scope, domain_id: DomainId, event: PortalMinted) -> None:
     """Mark the router ineligible: after a portal loan its balance cannot be derived from events (LIQ-3)."""
-    mark_ineligible(scope, domain_id, event.router, "portal mint")
+    mark_ineligible(scope, domain_id, event.router, Alarm.PORTAL_MINT)
 
 
 def process_portal_repaid(scope: Scope, domain_id: DomainId, event: PortalRepaid) -> None:
     """Mark the router ineligible: it repaid a portal loan from liquidity by an amount no event holds (LIQ-3)."""
-    mark_ineligible(scope, domain_id, event.caller, "portal repayment")
+    mark_ineligible(scope, domain_id, event.caller, Alarm.PORTAL_REPAYMENT)
 
 
 # --- the domain -----------------------------------------------------------------------------------------------------
@@ -129,7 +130,7 @@ def process_max_routers(scope: Scope, domain_id: DomainId, event: MaxRoutersPerT
 def process_fee_numerator(scope: Scope, domain_id: DomainId, event: LiquidityFeeNumeratorUpdated) -> None:
     """Record the fee numerator from this event on; above 10,000 shares would bound no debit (ASN-3)."""
     if event.value > FEE_DENOMINATOR:
-        scope.alarm("fee numerator above 10,000", domain=domain_id, value=event.value)
+        scope.alarm(Alarm.FEE_NUMERATOR_INVALID, domain=domain_id, value=event.value)
     else:
         change_domain(scope, domain_id, fee_numerator=event.value)
 
@@ -146,7 +147,7 @@ def process_unpaused(scope: Scope, domain_id: DomainId, _: Unpaused) -> None:
 
 def process_diamond_cut(scope: Scope, domain_id: DomainId, _: DiamondCut) -> None:
     """Mark the domain ineligible: the contract's code changed, perhaps without further events (LIQ-3)."""
-    mark_domain_ineligible(scope, domain_id, "diamond cut")
+    mark_domain_ineligible(scope, domain_id, Alarm.DIAMOND_CUT)
 
 
 def process_asset_added(scope: Scope, domain_id: DomainId, event: AssetAdded) -> None:
@@ -168,7 +169,7 @@ def process_asset_removed(scope: Scope, domain_id: DomainId, event: AssetRemoved
             )
             scope.delta.write(key, replace(asset, locals=tuple(delisted)))
             return
-    scope.alarm("AssetRemoved of an unknown asset", domain=domain_id, key=event.key)
+    scope.alarm(Alarm.ASSET_UNKNOWN, domain=domain_id, key=event.key)
 
 
 # --- recorded only --------------------------------------------------------------------------------------------------
@@ -176,22 +177,22 @@ def process_asset_removed(scope: Scope, domain_id: DomainId, event: AssetRemoved
 
 def record_sequencer(scope: Scope, domain_id: DomainId, event: SequencerChanged) -> None:
     """Emit who may sign as sequencer (EVT-5)."""
-    scope.emit("sequencer", domain=domain_id, address=event.sequencer, approved=int(event.approved))
+    scope.emit(EventKind.SEQUENCER, domain=domain_id, address=event.sequencer, approved=int(event.approved))
 
 
 def record_relayer(scope: Scope, domain_id: DomainId, event: RelayerChanged) -> None:
     """Emit who may call execute (EVT-5)."""
-    scope.emit("relayer", domain=domain_id, address=event.relayer, approved=int(event.approved))
+    scope.emit(EventKind.RELAYER, domain=domain_id, address=event.relayer, approved=int(event.approved))
 
 
 def record_role(scope: Scope, domain_id: DomainId, event: RoleChanged) -> None:
     """Emit who got or lost a role (EVT-5)."""
-    scope.emit("role", domain=domain_id, address=event.account, role=event.role)
+    scope.emit(EventKind.ROLE, domain=domain_id, address=event.account, role=event.role)
 
 
 def record_portal_approval(scope: Scope, domain_id: DomainId, event: PortalApprovalChanged) -> None:
     """Emit who may use portals (EVT-5)."""
-    scope.emit("portal_approval", domain=domain_id, address=event.router, approved=int(event.approved))
+    scope.emit(EventKind.PORTAL_APPROVAL, domain=domain_id, address=event.router, approved=int(event.approved))
 
 
 HANDLERS: dict[type, Handler] = {

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from abci_app.machine.assignment.attempts import end_attempt, put_back_charges
 from abci_app.machine.assignment.leases import compute_drop_time
+from abci_app.machine.block_events import Alarm, EventKind
 from abci_app.machine.connext import compute_credits, compute_debits
 from abci_app.machine.ledger.liquidity import add_balance, clear_faults, mark_domain_ineligible, take_balance
 from abci_app.machine.ledger.stubs import keep_executed, keep_reconciled
@@ -30,20 +31,20 @@ def process_executed(scope: Scope, domain_id: DomainId, event: Executed) -> None
     if transfer is None:
         keep_executed(scope, domain_id, event)
     elif transfer.destination != domain_id:
-        scope.alarm("Executed beside the destination", domain=domain_id, transfer_id=event.transfer_id)
+        scope.alarm(Alarm.EXECUTED_ELSEWHERE, domain=domain_id, transfer_id=event.transfer_id)
     elif event.routers.count and transfer.status in BEFORE_EXECUTION:
         put_executed(scope, transfer, event)
     elif not event.routers.count and transfer.status is TransferStatus.RECONCILED:
         put_completed(scope, end_attempt(scope, transfer, AttemptEnd.EXECUTED), transfer, event)
     else:
-        scope.alarm("Executed out of turn", domain=domain_id, transfer_id=event.transfer_id, status=transfer.status)
+        scope.alarm(Alarm.EXECUTED_OUT_OF_TURN, domain=domain_id, transfer_id=event.transfer_id, status=transfer.status)
 
 
 def debit_routers(scope: Scope, domain_id: DomainId, event: Executed) -> None:
     """Debit each router as Connext did at the fee in force at this event (LIQ-2); clear its faults."""
     routers = event.routers.routers
     if event.routers.digest is not None:
-        mark_domain_ineligible(scope, domain_id, "Executed with more than 16 routers")
+        mark_domain_ineligible(scope, domain_id, Alarm.EXECUTED_ROUTERS_TOO_MANY)
     if not routers:
         return
     fee_numerator = scope.delta.must(keys.domain(domain_id), Domain).fee_numerator
@@ -62,7 +63,7 @@ def put_executed(scope: Scope, transfer: Transfer, event: Executed) -> None:
         settled, status=TransferStatus.EXECUTED, deadline_clock=0, drop_after_s=0, executed_by=named,
         executed_tx=event.tx_hash,
     ))
-    scope.emit("executed", transfer_id=transfer.transfer_id, routers=named, tx_hash=event.tx_hash)
+    scope.emit(EventKind.EXECUTED, transfer_id=transfer.transfer_id, routers=named, tx_hash=event.tx_hash)
 
 
 def put_completed(scope: Scope, ended: Transfer, before: Transfer, event: Executed | Reconciled) -> None:
@@ -74,7 +75,7 @@ def put_completed(scope: Scope, ended: Transfer, before: Transfer, event: Execut
     put_transfer(scope.delta, before, replace(
         ended, status=TransferStatus.COMPLETED, slow_next_s=0, drop_after_s=0, finished_height=scope.block.height,
     ))
-    scope.emit("completed", transfer_id=before.transfer_id, tx_hash=event.tx_hash)
+    scope.emit(EventKind.COMPLETED, transfer_id=before.transfer_id, tx_hash=event.tx_hash)
 
 
 # --- reconciled -----------------------------------------------------------------------------------------------------
@@ -87,20 +88,22 @@ def process_reconciled(scope: Scope, domain_id: DomainId, event: Reconciled) -> 
     if transfer is None:
         keep_reconciled(scope, domain_id, event)
     elif transfer.destination != domain_id:
-        scope.alarm("Reconciled beside the destination", domain=domain_id, transfer_id=event.transfer_id)
+        scope.alarm(Alarm.RECONCILED_ELSEWHERE, domain=domain_id, transfer_id=event.transfer_id)
     elif transfer.status in BEFORE_EXECUTION:
         put_reconciled(scope, transfer, event)
     elif transfer.status is TransferStatus.EXECUTED:
         put_completed(scope, transfer, transfer, event)
     else:
-        scope.alarm("Reconciled out of turn", domain=domain_id, transfer_id=event.transfer_id, status=transfer.status)
+        scope.alarm(
+            Alarm.RECONCILED_OUT_OF_TURN, domain=domain_id, transfer_id=event.transfer_id, status=transfer.status
+        )
 
 
 def credit_routers(scope: Scope, domain_id: DomainId, event: Reconciled) -> None:
     """Credit each router as Connext did: the whole amount, split (LIQ-2)."""
     routers = event.routers.routers
     if event.routers.digest is not None:
-        mark_domain_ineligible(scope, domain_id, "Reconciled with more than 16 routers")
+        mark_domain_ineligible(scope, domain_id, Alarm.RECONCILED_ROUTERS_TOO_MANY)
     credits = compute_credits(event.amount, len(routers)) if routers else ()
     for router, credit in zip(routers, credits, strict=True):
         add_balance(scope, domain_id, event.local, router, credit)
@@ -113,7 +116,7 @@ def put_reconciled(scope: Scope, transfer: Transfer, event: Reconciled) -> None:
         ended, status=TransferStatus.RECONCILED, deadline_clock=0, reconciled_tx=event.tx_hash,
         slow_next_s=scope.block.time_s if transfer.info_known else 0, drop_after_s=compute_drop_time(scope),
     ))
-    scope.emit("reconciled", transfer_id=transfer.transfer_id, tx_hash=event.tx_hash)
+    scope.emit(EventKind.RECONCILED, transfer_id=transfer.transfer_id, tx_hash=event.tx_hash)
 
 
 # --- fees and options -----------------------------------------------------------------------------------------------
@@ -123,7 +126,7 @@ def process_fees_increased(scope: Scope, domain_id: DomainId, event: RelayerFees
     """Add relayer fees paid on the origin after XCalled (LIM-6)."""
     transfer = get_transfer(scope.delta, event.transfer_id)
     if transfer is None or transfer.origin != domain_id:
-        scope.alarm("relayer fees of no transfer from here", domain=domain_id, transfer_id=event.transfer_id)
+        scope.alarm(Alarm.FEES_ELSEWHERE, domain=domain_id, transfer_id=event.transfer_id)
     else:
         fee = RelayerFee(event.asset, event.amount)
         put_transfer(scope.delta, transfer, start_again(scope, add_fees(scope.params, transfer, (fee,))))
@@ -143,7 +146,7 @@ def change_option(scope: Scope, domain_id: DomainId, transfer_id: TransferId) ->
     """Apply a change of a transfer's options from its destination, where Connext keeps them; else raise an alarm."""
     transfer = get_transfer(scope.delta, transfer_id)
     if transfer is None or transfer.destination != domain_id:
-        scope.alarm("option of no transfer to here", domain=domain_id, transfer_id=transfer_id)
+        scope.alarm(Alarm.OPTION_ELSEWHERE, domain=domain_id, transfer_id=transfer_id)
     else:
         put_transfer(scope.delta, transfer, start_again(scope, transfer))
 

@@ -5,6 +5,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from abci_app.machine.block_events import Alarm, EventKind
 from abci_app.machine.codes import invariant
 from abci_app.machine.ledger.transfers import find_open_attempt, get_transfer, put_transfer, with_last_attempt
 from abci_app.machine.params import FAULTS_MAX
@@ -64,19 +65,19 @@ def take_balance(scope: Scope, domain_id: DomainId, local: Address, router: Addr
     """Debit a router; a debit above the balance leaves 0 and makes it ineligible there (LIQ-2, LIQ-3)."""
     liquidity = get_liquidity(scope.delta, domain_id, local, router)
     if amount > liquidity.balance:
-        mark_ineligible(scope, domain_id, router, "debit above the balance")
+        mark_ineligible(scope, domain_id, router, Alarm.DEBIT_ABOVE_BALANCE)
     balance = max(0, liquidity.balance - amount)
     put_liquidity(scope.delta, domain_id, local, router, replace(liquidity, balance=balance))
 
 
-def mark_ineligible(scope: Scope, domain_id: DomainId, router: Address, reason: str) -> None:
+def mark_ineligible(scope: Scope, domain_id: DomainId, router: Address, reason: Alarm) -> None:
     """Exclude a router from assignments and renewals there until governance re-anchors it, with an alarm (LIQ-3)."""
     record = get_router(scope.delta, domain_id, router)
     scope.delta.write(keys.router(domain_id, router), replace(record, eligible=False))
     scope.alarm(reason, domain=domain_id, router=router)
 
 
-def mark_domain_ineligible(scope: Scope, domain_id: DomainId, reason: str) -> None:
+def mark_domain_ineligible(scope: Scope, domain_id: DomainId, reason: Alarm) -> None:
     """Exclude a domain from assignments and renewals until governance re-anchors it, with an alarm (LIQ-3)."""
     domain = scope.delta.must(keys.domain(domain_id), Domain)
     scope.delta.write(keys.domain(domain_id), replace(domain, eligible=False))
@@ -138,7 +139,7 @@ def count_fault(scope: Scope, domain_id: DomainId, router: Address, reason: str)
     faults = min(record.faults + 1, FAULTS_MAX)
     until = scope.block.height + (scope.params.cool_down_blocks << (faults - 1))
     scope.delta.write(keys.router(domain_id, router), replace(record, faults=faults, cool_down_until=until))
-    scope.emit("fault", domain=domain_id, router=router, reason=reason, faults=faults, cool_down_until=until)
+    scope.emit(EventKind.FAULT, domain=domain_id, router=router, reason=reason, faults=faults, cool_down_until=until)
 
 
 def clear_faults(scope: Scope, domain_id: DomainId, router: Address) -> None:

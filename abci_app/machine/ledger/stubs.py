@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from abci_app.machine.block_events import Alarm, EventKind
 from abci_app.machine.observation.stream import Executed, Reconciled
 from abci_app.machine.scope import U64_MAX, Scope
 from abci_app.machine.state import keys
@@ -39,7 +40,7 @@ def find_stub(scope: Scope, domain_id: DomainId, transfer_id: TransferId, origin
     if known is None:
         return Stub(origin, domain_id, False, False, (), EMPTY_HASH, EMPTY_HASH, 0)
     if (known.origin, known.destination) != (origin, domain_id):
-        scope.alarm("event of other domains than its stub's", domain=domain_id, transfer_id=transfer_id)
+        scope.alarm(Alarm.STUB_EVENT_ELSEWHERE, domain=domain_id, transfer_id=transfer_id)
         return None
     return known
 
@@ -61,4 +62,4 @@ def _put(scope: Scope, transfer_id: TransferId, stub: Stub) -> None:
     expires_s = min(scope.block.time_s + scope.params.stub_ttl_s, U64_MAX)
     scope.delta.write(keys.stub(transfer_id), replace(stub, expires_s=expires_s))
     scope.delta.write(keys.stub_expiry(expires_s, transfer_id), HeightEntry(scope.block.height))
-    scope.emit("stub", transfer_id=transfer_id, executed=int(stub.executed), reconciled=int(stub.reconciled))
+    scope.emit(EventKind.STUB, transfer_id=transfer_id, executed=int(stub.executed), reconciled=int(stub.reconciled))

@@ -5,6 +5,7 @@ PrepareProposal, ProcessProposal and FinalizeBlock call the same functions over 
 
 from collections.abc import Sequence
 
+from abci_app.machine.block_events import Alarm
 from abci_app.machine.codes import Code, Rejected, require
 from abci_app.machine.connext import recover_address
 from abci_app.machine.decisions.batches import compute_digest, put_signatures
@@ -124,7 +125,7 @@ def alarm_if_quorum_unreachable(
             continue
         powers = [compute_power(members, bits) for _, bits in sorted(after[number].items())]
         if 3 * (total - sum(powers) + max(powers)) <= 2 * total:
-            scope.alarm("no digest can be agreed", domain=domain.domain, segment=number)
+            scope.alarm(Alarm.QUORUM_UNREACHABLE, domain=domain.domain, segment=number)
 
 
 def count_signatures(scope: Scope, extensions: Sequence[tuple[Member, tuple[SignedBatch, ...]]]) -> None:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from functools import lru_cache
 
+from abci_app.machine.block_events import EventKind
 from abci_app.machine.codes import Code, Rejected, require
 from abci_app.machine.connext import compute_bid_digest, compute_share, hash_personal, keccak, recover_address
 from abci_app.machine.ledger.liquidity import get_liquidity, get_router, is_approved
@@ -137,7 +138,7 @@ def process_bid(delta: StateDelta, bid: SubmittedBid, height: int) -> BlockEvent
     first_height = known.height if known else height
     delta.write(keys.bid(bid.transfer_id, bid.router), Bid(bid.router, signatures, False, first_height))
     lengths = ",".join(str(each.path_length) for each in signatures)
-    return _describe("bid", bid.transfer_id, bid.router, ("path_lengths", lengths))
+    return _describe(EventKind.BID, bid.transfer_id, bid.router, ("path_lengths", lengths))
 
 
 def process_withdraw(delta: StateDelta, withdraw: Withdraw, height: int) -> TxResult:
@@ -156,7 +157,7 @@ def process_withdraw(delta: StateDelta, withdraw: Withdraw, height: int) -> TxRe
         put_bidder(delta, transfer)
         known = Bid(withdraw.router, (), False, height)
     delta.write(key, replace(known, withdrawn=True))
-    return TxResult(Code.OK, events=(_describe("withdrawn", withdraw.transfer_id, withdraw.router),))
+    return TxResult(Code.OK, events=(_describe(EventKind.WITHDRAWN, withdraw.transfer_id, withdraw.router),))
 
 
 def merge_signatures(
@@ -196,5 +197,5 @@ def _require_room(state: StateReader, transfer: Transfer, serves: bool) -> None:
         raise Rejected(Code.BIDS_FULL, f"{transfer.bidders} bidders, {room} places")
 
 
-def _describe(kind: str, transfer_id: TransferId, router: Address, *more: tuple[str, str]) -> BlockEvent:
+def _describe(kind: EventKind, transfer_id: TransferId, router: Address, *more: tuple[str, str]) -> BlockEvent:
     return BlockEvent(kind, (("transfer_id", transfer_id.hex()), ("router", router.hex()), *more))

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from abci_app.machine.block_events import EventKind
 from abci_app.machine.codes import Code, Rejected, require
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.events.acceptance import make_transfer, with_stub
@@ -33,7 +34,7 @@ def process_transfer_info(scope: Scope, submission: TransferInfoSubmission) -> T
 
     put_transfer(scope.delta, known, transfer)
     scope.delta.write(keys.transfer_info(transfer_id), info)
-    scope.emit("info", transfer_id=transfer_id, status=transfer.status)
+    scope.emit(EventKind.INFO, transfer_id=transfer_id, status=transfer.status)
     return TxResult(Code.OK, events=tuple(scope.events))
 
 

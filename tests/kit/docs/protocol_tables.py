@@ -16,7 +16,7 @@ from types import ModuleType, NoneType
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from abci_app.gateway.codes import AnswerCode
-from abci_app.machine import params
+from abci_app.machine import block_events, params
 from abci_app.machine.codes import Code
 from abci_app.machine.observation import projections
 from abci_app.machine.state import keys, records
@@ -146,6 +146,33 @@ def draw_codes() -> str:
     return draw(("number", "code", "meaning"), rows)
 
 
+def draw_block_events() -> str:
+    """Every kind of event that a block emits, with its attributes."""
+    return draw(("kind", "attributes", "means"), [
+        (f"`{kind.value}`", _quote(block_events.ATTRIBUTES[kind]), meaning)
+        for kind, meaning in _read_members(block_events.EventKind)
+    ])
+
+
+def draw_alarms() -> str:
+    """Every reason of an alarm, with the attributes beside it."""
+    return draw(("name", "`reason`", "attributes", "means"), [
+        (kind.name, kind.value, _quote(block_events.ALARM_ATTRIBUTES[kind]), meaning)
+        for kind, meaning in _read_members(block_events.Alarm)
+    ])
+
+
+def _read_members(cls: Any) -> list[tuple[Any, str]]:
+    """Return the members of an enumeration of texts, each with the comment behind it."""
+    found = re.findall(r'^    ([A-Z_]+) = ".+"  # (.+)$', inspect.getsource(cls), re.MULTILINE)
+    assert [name for name, _ in found] == [member.name for member in cls], f"a member of {cls} lacks its meaning"
+    return [(cls[name], meaning) for name, meaning in found]
+
+
+def _quote(names: tuple[str, ...]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 def draw_limits() -> str:
     """Every fixed limit."""
     values = {name: value for name, value in vars(params).items() if name.isupper() and isinstance(value, int | tuple)}
@@ -192,6 +219,7 @@ def draw_transactions() -> str:
 
 DRAWN = {
     "keys": draw_keys, "transactions": draw_transactions, "events": draw_events, "codes": draw_codes,
+    "block_events": draw_block_events, "alarms": draw_alarms,
     "limits": draw_limits, "params": draw_params, "records": draw_records,
     "logs": lambda: draw(("log", "topic0", "projection", "its fields, from"), list_logs()),
 }

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from abci_app.machine import block_events
 from abci_app.machine.block import apply_block
 from abci_app.machine.connext import compute_transfer_id, keccak, sign_digest
 from abci_app.machine.decisions.batches import list_owed
@@ -255,7 +256,9 @@ class Network:
         self.state.apply(result.changes)
         self.tree = result.tree
         self.blocks.append(block)
-        self.events = [event for each in result.results for event in each.events] + list(result.events)
+        self.events = list(result.list_events())
+        for event in self.events:
+            check_event(event)
         self.result = result
         return result
 
@@ -396,3 +399,12 @@ def withdraw(transfer_id: TransferId, router: Address) -> bytes:
     """A transaction that takes a router's bid back."""
     signature = sign_digest(KEY_OF[router], compute_withdraw_digest(CHAIN_ID, transfer_id))
     return encode_withdraw(Withdraw(transfer_id, router, signature))
+
+
+def check_event(event: BlockEvent) -> None:
+    """Fail unless an event has the attributes that its kind, and an alarm's reason, promise (ORD-5)."""
+    names = tuple(name for name, _ in event.attributes)
+    promised = block_events.ATTRIBUTES[event.kind]
+    if event.kind is block_events.EventKind.ALARM:
+        promised += block_events.ALARM_ATTRIBUTES[block_events.Alarm(event.attributes[0][1])]
+    assert names == promised, f"{event.kind}: {names}, not {promised}"

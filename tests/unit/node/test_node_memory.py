@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from abci_app.abci import messages as pb
+from abci_app.machine.block_events import EventKind
 from abci_app.machine.codes import Code
 from abci_app.machine.results import BlockEvent, BlockResult, TxResult
 from abci_app.machine.state.codec import TransferId
@@ -59,7 +60,7 @@ def test_loading_leaves_the_collector_on(tmp_path: Path) -> None:
 def test_what_a_block_may_hold_thousands_of_is_logged_for_debug_only(
     caplog: pytest.LogCaptureFixture, level: int, kinds: set[str]
 ) -> None:
-    events = tuple(BlockEvent(kind, ()) for kind in ("bid", "withdrawn", "assigned", "alarm"))
+    events = tuple(BlockEvent(EventKind(kind), ()) for kind in ("bid", "withdrawn", "assigned", "alarm"))
     result = BlockResult((TxResult(Code.OK, events=events[:2]),), None, {}, Tree(), Tree().root, events[2:])
     with caplog.at_level(level, "abci_app.node.app"):
         log_block(1, result, 0.0)
