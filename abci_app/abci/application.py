@@ -41,7 +41,7 @@ from abci_app.abci.messages import (
 
 
 class Application:
-    """What CometBFT calls. Override what the application needs.
+    """Base class with a method for each ABCI call; override those that the application needs.
 
     Calls come one at a time, in one thread: no method needs a lock against another. A method that raises ends the
     server, because an engine that has had no answer can be restarted and one that has had a wrong answer cannot.
@@ -122,7 +122,7 @@ class Application:
 
 
 def txs_within(txs: Iterable[bytes], bytes_max: int) -> list[bytes]:
-    """The longest prefix of txs that fits in bytes_max, counted as the engine counts: see tx_bytes_in_block."""
+    """Return the longest prefix of txs that fits in bytes_max, counted as the engine counts: see tx_bytes_in_block."""
     chosen: list[bytes] = []
     for tx in txs:
         bytes_max -= tx_bytes_in_block(tx)
@@ -133,5 +133,5 @@ def txs_within(txs: Iterable[bytes], bytes_max: int) -> list[bytes]:
 
 
 def tx_bytes_in_block(tx: bytes) -> int:
-    """Bytes that tx takes of max_tx_bytes: its own, its length as a uvarint, and one of field tag."""
+    """Return the bytes that tx takes of max_tx_bytes: its own, its length as a uvarint, and one of field tag."""
     return 1 + len(encode_uvarint(len(tx))) + len(tx)

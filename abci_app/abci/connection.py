@@ -1,4 +1,4 @@
-"""One connection of the engine, and the turns that connections take.
+"""Connections of CometBFT, and their round-robin scheduling.
 
 A connection whose requests need more than a turn waits for its next one behind the others, so a mempool that sends
 without pause costs the consensus connection one turn of delay, not its whole backlog. The socket is read all the time.
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class Turns:
-    """Runs connections: at once when bytes arrive, then a turn at a time, round robin, between reads of all sockets."""
+    """Round-robin scheduler: runs a connection when bytes arrive, then one turn at a time between socket reads."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, fail: Callable[[BaseException], None]) -> None:
         """fail is called with the first exception; from then on nothing is run."""
@@ -72,7 +72,7 @@ class Turns:
 
 
 class Connection(asyncio.Protocol):
-    """Requests in, replies out, in order. Knows nothing of which of the engine's connections it is."""
+    """One connection: answers requests in order, whichever of CometBFT's four connections it is."""
 
     def __init__(self, number: int, dispatcher: Dispatcher, turns: Turns, open_connections: "set[Connection]") -> None:
         self.number = number

@@ -1,4 +1,4 @@
-"""One request's bytes → one framed reply: decode, call the application's method, check and encode its answer."""
+"""Request dispatch: decode, call the application's method, check and encode its answer."""
 
 from collections.abc import Callable
 from typing import Any
@@ -51,10 +51,10 @@ class Dispatcher:
 
 
 def answer_echo(request: messages.RequestEcho) -> messages.ResponseEcho:
-    """The engine's own test of a connection."""
+    """Answer CometBFT's echo request."""
     return messages.ResponseEcho(message=request.message)
 
 
 def answer_flush(request: messages.RequestFlush) -> messages.ResponseFlush:
-    """A flush written in another way than FLUSH_REQUEST."""
+    """Answer a flush that is encoded differently from FLUSH_REQUEST."""
     return messages.ResponseFlush()

@@ -1,4 +1,4 @@
-"""What can end an ABCIServer.
+"""Errors that can end an ABCIServer.
 
 ABCIError
 ├── AddressError       the address is malformed, too long, or names something that is not a socket
@@ -21,7 +21,7 @@ class AddressInUse(AddressError):
 
 
 class FrameError(ABCIError):
-    """A peer sent bytes that are no ABCI request: the connection can carry no further meaning."""
+    """A peer sent bytes that are no ABCI request; the connection cannot continue."""
 
 
 class ApplicationError(ABCIError):

@@ -1,4 +1,4 @@
-"""Frames of ABCI's socket protocol: each message stands behind a uvarint of its length in bytes."""
+"""Frames of ABCI's socket protocol: each message is preceded by its length in bytes as a uvarint."""
 
 from abci_app.abci.errors import FrameError
 
@@ -9,7 +9,7 @@ UVARINT_BYTES_MAX = 10
 
 
 def encode_uvarint(number: int) -> bytes:
-    """Seven bits a byte, lowest first; the high bit says that more follow."""
+    """Encode an integer as a uvarint: seven bits a byte, lowest first, the high bit set where more follow."""
     if number < 0x80:
         return bytes((number,))
     out = bytearray()
@@ -21,12 +21,12 @@ def encode_uvarint(number: int) -> bytes:
 
 
 def encode_frame(message: bytes) -> bytes:
-    """One frame that carries message."""
+    """Encode a message as one frame."""
     return encode_uvarint(len(message)) + message
 
 
 def encode_frame_of_field(tag: bytes, body: bytes) -> bytes:
-    """One frame that carries a message whose only field is (tag, body): an envelope without building and copying it."""
+    """Encode a message whose only field is (tag, body) as one frame, without building and copying it."""
     size = len(body)
     if size < 0x7C:  # tag (1 or 2 bytes) and both lengths fit in one byte each
         return b"%c%b%c%b" % (len(tag) + 1 + size, tag, size, body)
@@ -35,7 +35,7 @@ def encode_frame_of_field(tag: bytes, body: bytes) -> bytes:
 
 
 class FrameDecoder:
-    """Turns a stream of bytes, split anywhere, into frames. Work is linear in the bytes, whatever the split.
+    """Incremental decoder of frames from a byte stream, in linear time however the stream is split.
 
     Bytes in use stand in an immutable buffer with an offset; later ones gather behind it. Only when the next frame is
     known to be complete are the two joined, so a frame of many megabytes is copied once, not once a read.

@@ -1,4 +1,4 @@
-"""Serves an Application to CometBFT over a unix or TCP socket."""
+"""Server of an Application for CometBFT over a unix or TCP socket."""
 
 import asyncio
 import itertools
@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class ABCIServer:
-    """Listens at an address and answers every connection until it is stopped. Runs once.
+    """Server that listens at an address and answers every connection until it is stopped; runs once.
 
         server = ABCIServer(app=Ledger(), address="unix:///tmp/ledger.sock")
         server.run()
@@ -166,7 +166,7 @@ class ABCIServer:
 
 
 def inode_of(path: Path | None) -> int | None:
-    """Identity of the file at path, None if there is none."""
+    """Return the identity of the file at path, None if there is none."""
     try:
         return path.lstat().st_ino if path is not None else None
     except FileNotFoundError:

@@ -20,13 +20,13 @@ BACKLOG = 128
 
 
 def listen(address: str) -> socket.socket:
-    """A listening, non-blocking socket. Raises AddressError, or AddressInUse if somebody listens there."""
+    """Return a listening, non-blocking socket. Raises AddressError, or AddressInUse where another process listens."""
     path = parse_unix_path(address)
     return listen_unix(path) if path is not None else listen_tcp(*tcp_endpoint(address))
 
 
 def parse_unix_path(address: str) -> Path | None:
-    """The path of a unix:// address, None for a tcp:// one. Raises AddressError for anything else."""
+    """Return the path of a unix:// address, None for a tcp:// one. Raises AddressError for anything else."""
     if address.startswith("tcp://"):
         return None
     path = address.removeprefix("unix://")
@@ -38,7 +38,7 @@ def parse_unix_path(address: str) -> Path | None:
 
 
 def tcp_endpoint(address: str) -> tuple[str, int]:
-    """(host, port) of a tcp:// address. Raises AddressError."""
+    """Return (host, port) of a tcp:// address. Raises AddressError."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
@@ -50,7 +50,7 @@ def tcp_endpoint(address: str) -> tuple[str, int]:
 
 
 def listen_tcp(host: str, port: int) -> socket.socket:
-    """Listens on host:port, port 0 for any free one."""
+    """Listen on host:port; port 0 selects a free one."""
     try:
         family, kind, protocol, _, endpoint = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return _listen(socket.socket(family, kind, protocol), endpoint)
@@ -59,7 +59,7 @@ def listen_tcp(host: str, port: int) -> socket.socket:
 
 
 def listen_unix(path: Path) -> socket.socket:
-    """Listens on path, in place of a socket that a dead server left there, never of a live one's or a file."""
+    """Listen on path; replace the socket of an ended server, never that of a running one or a file."""
     try:
         if os.path.lexists(path):
             remove_stale(path)
@@ -69,7 +69,7 @@ def listen_unix(path: Path) -> socket.socket:
 
 
 def remove_stale(path: Path) -> None:
-    """Unlinks the socket at path if nobody listens. Raises AddressInUse or AddressError otherwise, and leaves it."""
+    """Unlink the socket at path if nobody listens. Raises AddressInUse or AddressError otherwise, and leaves it."""
     if not stat.S_ISSOCK(path.lstat().st_mode):
         raise AddressError(f"unix://{path}: exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
@@ -85,7 +85,7 @@ def remove_stale(path: Path) -> None:
 
 
 def bound_address(listener: socket.socket) -> str:
-    """The address that a client connects to; of tcp, the port that was really taken."""
+    """Return the address that a client connects to; of tcp, the port that was really taken."""
     name = listener.getsockname()
     if listener.family == socket.AF_UNIX:
         return f"unix://{name}"

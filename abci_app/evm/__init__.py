@@ -1,1 +1,1 @@
-"""The EVM client: the only package that imports web3, eth_abi and eth_account."""
+"""EVM client: the only package that imports web3, eth_abi and eth_account."""

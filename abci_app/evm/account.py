@@ -1,4 +1,4 @@
-"""An EVM account that signs: transactions (EIP-1559), messages (EIP-191) and bare digests.
+"""EVM account that signs transactions (EIP-1559), messages (EIP-191) and bare digests.
 
 Where the key comes from, and who may read its file, is the caller's matter.
 """
@@ -17,7 +17,7 @@ SECP256K1_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD036
 
 @dataclass(frozen=True)
 class Transaction:
-    """What is signed; `to` is None for a contract creation."""
+    """Transaction to be signed; `to` is None for a contract creation."""
 
     chain_id: int
     nonce: int
@@ -74,16 +74,16 @@ class Account:
         return SignedTransaction(bytes(signed.raw_transaction), bytes(signed.hash))
 
     def personal_sign(self, message: bytes) -> bytes:
-        """65 bytes r ‖ s ‖ v (27 or 28) over the EIP-191 form of a message; Connext's signatures are of this kind."""
+        """Return 65 bytes r ‖ s ‖ v (27 or 28) over the EIP-191 form of a message, as Connext requires."""
         return self.sign_digest(eip191_digest(message))
 
     def sign_digest(self, digest: bytes) -> bytes:
-        """65 bytes r ‖ s ‖ v (27 or 28, s low) over 32 bytes as they are."""
+        """Return 65 bytes r ‖ s ‖ v (27 or 28, s low) over 32 bytes without a prefix."""
         if len(digest) != 32:
             raise EncodeFailed(f"a digest has 32 bytes, got {len(digest)}")
         return sign_digest(self._private_key, digest)
 
 
 def eip191_digest(message: bytes) -> bytes:
-    """Hash that personal_sign signs."""
+    """Return the hash that personal_sign signs."""
     return keccak(b"\x19Ethereum Signed Message:\n" + str(len(message)).encode() + message)

@@ -1,4 +1,4 @@
-"""ABI fragments of `abi/*.json` → calldata, return values, events and errors.
+"""ABI codec: calldata, return values, events and errors by the fragments of `abi/*.json`.
 
 Values: addresses are 20 bytes, `bytesN` and `bytes` are bytes, tuples are dicts by component name (a leading underscore
 of a Solidity argument is dropped). Fragments are facts about deployed contracts; tests compare them with the artifacts.
@@ -51,15 +51,15 @@ class Function:
     outputs: tuple[Parameter, ...]
 
     def encode(self, *arguments: Any) -> bytes:
-        """Calldata. Raises EncodeFailed."""
+        """Return the calldata. Raises EncodeFailed."""
         return self.selector + encode_arguments([parameter.type for parameter in self.inputs], arguments)
 
     def decode(self, returned: bytes) -> tuple[Any, ...]:
-        """Return values. Raises DecodeFailed."""
+        """Decode return values. Raises DecodeFailed."""
         return _decode(self.outputs, returned)
 
     def decode_input(self, calldata: bytes) -> dict[str, Any]:
-        """Arguments of calldata, by name. Raises DecodeFailed."""
+        """Decode the arguments of calldata, by name. Raises DecodeFailed."""
         if calldata[:4] != self.selector:
             raise DecodeFailed(f"calldata is not of {self.signature}")
         values = _decode(self.inputs, calldata[4:])
@@ -76,7 +76,7 @@ class Event:
     inputs: tuple[Parameter, ...]
 
     def decode(self, log: Log) -> dict[str, Any]:
-        """Arguments by name; an indexed one of dynamic type is its hash. Raises DecodeFailed."""
+        """Decode arguments by name; an indexed one of dynamic type is its hash. Raises DecodeFailed."""
         indexed = [parameter for parameter in self.inputs if parameter.indexed]
         plain = [parameter for parameter in self.inputs if not parameter.indexed]
         if log.topics[:1] != (self.topic0,) or len(log.topics) != 1 + len(indexed):
@@ -109,24 +109,24 @@ class Interface:
     """By selector."""
 
     def function(self, name: str) -> Function:
-        """Function by name, or by signature where the name is overloaded. Raises EncodeFailed."""
+        """Return a function by name, or by signature where the name is overloaded. Raises EncodeFailed."""
         if name not in self.functions:
             raise EncodeFailed(f"no unambiguous function {name!r} in this interface")
         return self.functions[name]
 
     def encode(self, name: str, *arguments: Any) -> bytes:
-        """Calldata of a function. Raises EncodeFailed."""
+        """Return the calldata of a function. Raises EncodeFailed."""
         return self.function(name).encode(*arguments)
 
     def event(self, name: str) -> Event:
-        """Event by name. Raises EncodeFailed."""
+        """Return an event by name. Raises EncodeFailed."""
         for event in self.events.values():
             if event.name == name:
                 return event
         raise EncodeFailed(f"no event {name!r} in this interface")
 
     def decode_log(self, log: Log) -> tuple[str, dict[str, Any]]:
-        """(event name, arguments by name) of a log. Raises DecodeFailed, also where the topic is unknown."""
+        """Decode a log to (event name, arguments by name). Raises DecodeFailed, also where the topic is unknown."""
         event = self.events.get(log.topics[0]) if log.topics else None
         if event is None:
             raise DecodeFailed(f"log {log.block_number}/{log.log_index} is no event of this interface")
@@ -134,7 +134,7 @@ class Interface:
 
 
 def parse_interface(fragments: Iterable[Mapping[str, Any]]) -> Interface:
-    """Interface of a JSON ABI; kinds that we do not use (constructor, fallback) are left out."""
+    """Parse a JSON ABI without the unused kinds (constructor, fallback)."""
     functions: dict[str, Function] = {}
     by_name: dict[str, list[Function]] = {}
     events: dict[bytes, Event] = {}
@@ -161,13 +161,13 @@ def parse_interface(fragments: Iterable[Mapping[str, Any]]) -> Interface:
 
 @cache
 def load_interface(name: str) -> Interface:
-    """Interface of `abi/<name>.json`."""
+    """Load the interface of `abi/<name>.json`."""
     return parse_interface(json.loads((files("abci_app.evm") / "abi" / f"{name}.json").read_text()))
 
 
 @cache
 def known_errors() -> Mapping[bytes, Error]:
-    """Selector → error, of every fragment file of this package."""
+    """Return the errors of every fragment file of this package by selector."""
     errors = dict(parse_interface(_STANDARD_ERRORS).errors)
     for entry in sorted((files("abci_app.evm") / "abi").iterdir(), key=lambda found: found.name):
         if entry.name.endswith(".json"):
@@ -176,7 +176,7 @@ def known_errors() -> Mapping[bytes, Error]:
 
 
 def decode_revert(data: bytes) -> tuple[str | None, tuple[Any, ...]]:
-    """(name, arguments) of revert data; (None, ()) for what is unknown or does not decode. Never raises."""
+    """Decode revert data to (name, arguments), unknown or invalid data to (None, ()). Never raises."""
     error = known_errors().get(data[:4])
     if error is None:
         return None, ()
@@ -187,7 +187,7 @@ def decode_revert(data: bytes) -> tuple[str | None, tuple[Any, ...]]:
 
 
 def encode_arguments(types: Sequence[str], arguments: Sequence[Any]) -> bytes:
-    """abi.encode of plain values (dicts for tuples are not taken). Raises EncodeFailed."""
+    """Return abi.encode of plain values (tuples as tuples, not dicts). Raises EncodeFailed."""
     if len(types) != len(arguments):
         raise EncodeFailed(f"{len(arguments)} arguments where {len(types)} are due")
     with foreign_mapped():
@@ -198,7 +198,7 @@ def encode_arguments(types: Sequence[str], arguments: Sequence[Any]) -> bytes:
 
 
 class _BoundedStream(ContextFramesBytesIO):
-    """What pointers lead into. Many that lead to one place would make gigabytes of a megabyte."""
+    """Stream with a read budget: many ABI offsets to one place would expand a megabyte to gigabytes."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)  # type: ignore[no-untyped-call]

@@ -1,4 +1,4 @@
-"""Compiles our own contracts with the pinned compiler; run as a module it also renews `abi/gate.json`.
+"""Compiler of this repository's contracts; run as a module it also rewrites `abi/gate.json`.
 
     python -m abci_app.evm.compile
 
@@ -23,7 +23,7 @@ GATE_ABI = Path(__file__).parent / "abi" / "gate.json"
 
 
 def compile_contracts(root: Path) -> Path:
-    """Folder of fresh artifacts below the repository's root; compiles only when a source, a setting or a pin changed.
+    """Compile where a source, setting or pin changed; return the folder of artifacts below the repository's root.
 
     Processes that ask at the same time wait for the first. Raises ArtifactInvalid with the compiler's words.
     """
@@ -44,12 +44,12 @@ def compile_contracts(root: Path) -> Path:
 
 @cache
 def load_own_artifact(root: Path, name: str) -> Artifact:
-    """Artifact of one of our contracts, compiled if need be; looked at once a process. Raises ArtifactInvalid."""
+    """Load the artifact of one of this repository's contracts, once a process. Raises ArtifactInvalid."""
     return load_artifact(compile_contracts(root) / f"{name}.json")
 
 
 def render_gate_abi(root: Path) -> str:
-    """Text that `abi/gate.json` must have: the gate's functions, events and errors, a line each."""
+    """Return the text of `abi/gate.json`: the gate's functions, events and errors, a line each."""
     abi = json.loads((compile_contracts(root) / "ConsensusGate.json").read_text())["abi"]
     chosen = [entry for entry in abi if entry["type"] in ("event", "error", "function")]
     chosen.sort(key=lambda entry: (entry["type"], entry["name"]))

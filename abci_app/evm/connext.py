@@ -1,4 +1,4 @@
-"""Bindings of the Connext diamond (2.4.0): calldata, reads, custom errors, storage slots for simulations.
+"""Bindings of the Connext diamond (2.4.0): calldata, reads, custom errors, storage overrides.
 
 Amounts are integers in the smallest unit of the asset named; routers stand in the order Connext gets them.
 """
@@ -28,7 +28,7 @@ SLOT_APPROVED_SEQUENCERS = 31
 
 
 class DestinationStatus(IntEnum):
-    """`transferStatus` of the destination contract."""
+    """Status of a transfer on its destination (`transferStatus`)."""
 
     NONE = 0
     RECONCILED = 1
@@ -37,7 +37,7 @@ class DestinationStatus(IntEnum):
 
 
 class Role(IntEnum):
-    """`queryRole` of the diamond."""
+    """Role of an account in the diamond (`queryRole`)."""
 
     NONE = 0
     ROUTER_ADMIN = 1
@@ -77,17 +77,17 @@ def encode_xcall(
     slippage_bps: int,
     call_data: bytes = b"",
 ) -> bytes:
-    """Calldata of `xcall`. The asset must have been approved for the diamond by the sender."""
+    """Return the calldata of `xcall`. The asset must have been approved for the diamond by the sender."""
     return CONNEXT.encode(XCALL, destination_domain, to, asset, delegate, amount, slippage_bps, call_data)
 
 
 def encode_execute(args: ExecuteArgs) -> bytes:
-    """Calldata of `execute`."""
+    """Return the calldata of `execute`."""
     return CONNEXT.encode("execute", execute_args_tuple(args))
 
 
 def execute_args_tuple(args: ExecuteArgs) -> tuple[Any, ...]:
-    """ExecuteArgs as eth_abi takes it, for calldata of other contracts that carry it."""
+    """Return ExecuteArgs as eth_abi takes it, for calldata of other contracts that carry it."""
     return (
         transfer_info_tuple(args.params),
         args.routers,
@@ -98,32 +98,32 @@ def execute_args_tuple(args: ExecuteArgs) -> tuple[Any, ...]:
 
 
 def transfer_info_tuple(info: TransferInfo) -> tuple[Any, ...]:
-    """TransferInfo as eth_abi takes it: its fields in order."""
+    """Return TransferInfo as eth_abi takes it: its fields in order."""
     return astuple(info)
 
 
 def encode_add_router_liquidity_for(amount: int, local: Address, router: Address) -> bytes:
-    """Calldata of `addRouterLiquidityFor`; the sender pays, and must have approved the diamond."""
+    """Return the calldata of `addRouterLiquidityFor`; the sender pays, and must have approved the diamond."""
     return CONNEXT.encode("addRouterLiquidityFor", amount, local, router)
 
 
 def encode_remove_router_liquidity(canonical: tuple[bytes, int], amount: int, to: Address) -> bytes:
-    """Calldata of `removeRouterLiquidity`, sent by the router itself; canonical is (id, domain)."""
+    """Return the calldata of `removeRouterLiquidity`, sent by the router itself; canonical is (id, domain)."""
     return CONNEXT.encode("removeRouterLiquidity", (canonical[1], canonical[0]), amount, to)
 
 
 def encode_admin(name: str, *arguments: Any) -> bytes:
-    """Calldata of any other function of the diamond: approveRouter, addSequencer, addRelayer, removeRelayer, pause …"""
+    """Return the calldata of any other function of the diamond: approveRouter, addSequencer, addRelayer, pause …"""
     return CONNEXT.encode(name, *arguments)
 
 
 def compute_canonical_key(canonical_id: bytes, canonical_domain: int) -> bytes:
-    """Key of an asset inside Connext: keccak of its ABI-encoded canonical id and domain."""
+    """Return the key of an asset inside Connext: keccak of its ABI-encoded canonical id and domain."""
     return keccak(canonical_id + canonical_domain.to_bytes(32, "big"))
 
 
 def transfer_info_from_args(fields: dict[str, Any]) -> TransferInfo:
-    """TransferInfo from a decoded tuple."""
+    """Build TransferInfo from a decoded tuple."""
     return TransferInfo(
         origin_domain=fields["originDomain"],
         destination_domain=fields["destinationDomain"],
@@ -142,7 +142,7 @@ def transfer_info_from_args(fields: dict[str, Any]) -> TransferInfo:
 
 
 def execute_args_from_args(fields: dict[str, Any]) -> ExecuteArgs:
-    """ExecuteArgs from a decoded tuple."""
+    """Build ExecuteArgs from a decoded tuple."""
     return ExecuteArgs(
         params=transfer_info_from_args(fields["params"]),
         routers=fields["routers"],
@@ -156,24 +156,24 @@ def execute_args_from_args(fields: dict[str, Any]) -> ExecuteArgs:
 
 
 def sequencer_override(connext: Address, sequencer: Address) -> dict[str, dict[str, Any]]:
-    """State override for `Rpc.call` under which `sequencer` is an approved sequencer."""
+    """Return the state override for `Rpc.call` under which `sequencer` is an approved sequencer."""
     return _approval_override(connext, sequencer, SLOT_APPROVED_SEQUENCERS)
 
 
 def relayer_override(connext: Address, relayer: Address) -> dict[str, dict[str, Any]]:
-    """State override for `Rpc.call` under which `relayer` is an approved relayer."""
+    """Return the state override for `Rpc.call` under which `relayer` is an approved relayer."""
     return _approval_override(connext, relayer, SLOT_APPROVED_RELAYERS)
 
 
 def router_override(connext: Address, router: Address) -> dict[str, dict[str, Any]]:
-    """State override for `Rpc.call` under which `router` is an approved router."""
+    """Return the state override for `Rpc.call` under which `router` is an approved router."""
     return _approval_override(connext, router, SLOT_ROUTER_CONFIGS)
 
 
 def router_balance_override(
     connext: Address, router: Address, local: Address, amount: int
 ) -> dict[str, dict[str, Any]]:
-    """State override for `Rpc.call` under which `router` has `amount` of `local` as liquidity."""
+    """Return the state override for `Rpc.call` under which `router` has `amount` of `local` as liquidity."""
     inner = keccak(router.rjust(32, b"\x00") + SLOT_ROUTER_BALANCES.to_bytes(32, "big"))
     key = keccak(local.rjust(32, b"\x00") + inner)
     return {to_hex(connext): {"stateDiff": {to_hex(key): to_hex(amount.to_bytes(32, "big"))}}}
@@ -198,14 +198,14 @@ def _member(kind: type[E], value: int) -> E:
 
 
 class Connext:
-    """Reads of one diamond, at a block of the caller's choice. Raises what `Rpc.call` raises, and DecodeFailed."""
+    """Reads of one Connext diamond at a chosen block. Raises what `Rpc.call` raises, and DecodeFailed."""
 
     def __init__(self, rpc: Rpc, address: Address) -> None:
         self.rpc = rpc
         self.address = address
 
     def read(self, name: str, *arguments: Any, tag: BlockTag = "latest") -> Any:
-        """A view function by name: its value, or the tuple of its values."""
+        """Call a view function by name; return its value, or the tuple of its values."""
         function = CONNEXT.function(name)
         values = function.decode(self.rpc.call(self.address, function.encode(*arguments), tag=tag))
         return values[0] if len(values) == 1 else values
@@ -214,14 +214,14 @@ class Connext:
         return int(self.read("domain", tag=tag))
 
     def nonce(self, tag: BlockTag = "latest") -> int:
-        """Nonce that the next xcall on this chain gets."""
+        """Return the nonce of the next xcall on this chain."""
         return int(self.read("nonce", tag=tag))
 
     def transfer_status(self, transfer_id: bytes, tag: BlockTag = "latest") -> DestinationStatus:
         return _member(DestinationStatus, self.read("transferStatus", transfer_id, tag=tag))
 
     def routed_transfers(self, transfer_id: bytes, tag: BlockTag = "latest") -> tuple[Address, ...]:
-        """Routers that fronted a transfer, in order; empty when not executed fast."""
+        """Return the routers that fronted a transfer, in order; empty when not executed fast."""
         routers: tuple[Address, ...] = self.read("routedTransfers", transfer_id, tag=tag)
         return routers
 
@@ -241,7 +241,7 @@ class Connext:
         return int(self.read("maxRoutersPerTransfer", tag=tag))
 
     def fee_numerator(self, tag: BlockTag = "latest") -> int:
-        """Parts of 10,000 that the user gets on the fast path."""
+        """Return the parts of 10,000 that the user receives on the fast path."""
         return int(self.read("LIQUIDITY_FEE_NUMERATOR", tag=tag))
 
     def is_paused(self, tag: BlockTag = "latest") -> bool:
@@ -257,16 +257,16 @@ class Connext:
         return _member(Role, self.read("queryRole", account, tag=tag))
 
     def remote(self, domain: int, tag: BlockTag = "latest") -> Address:
-        """Connext on the other domain; zero where none is enrolled."""
+        """Return the Connext contract on the other domain; zero where none is enrolled."""
         return Address(self.read("remote", domain, tag=tag))
 
     def local_asset(self, canonical_id: bytes, canonical_domain: int, tag: BlockTag = "latest") -> Address:
-        """The asset that routers hold for this canonical one on this chain."""
+        """Return the asset that routers hold for this canonical one on this chain."""
         local, _adopted = self.read("getLocalAndAdoptedToken", canonical_id, canonical_domain, tag=tag)
         return Address(local)
 
     def token_id(self, asset: Address, tag: BlockTag = "latest") -> tuple[bytes, int]:
-        """(canonical id, canonical domain) of an asset on this chain; (zero, 0) where it is unknown."""
+        """Return (canonical id, canonical domain) of an asset on this chain; (zero, 0) where it is unknown."""
         token = self.read("getTokenId", asset, tag=tag)
         return token["id"], token["domain"]
 
@@ -277,7 +277,7 @@ class Connext:
         return int(self.read("getCustodiedAmount", canonical_key, tag=tag))
 
     def facets(self, tag: BlockTag = "latest") -> tuple[Facet, ...]:
-        """All facets with their selectors; their code hashes say which version of Connext this is."""
+        """Return all facets with their selectors; their code hashes say which version of Connext this is."""
         return tuple(
             Facet(Address(facet["facetAddress"]), tuple(facet["functionSelectors"]))
             for facet in self.read("facets", tag=tag)

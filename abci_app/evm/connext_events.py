@@ -1,4 +1,4 @@
-"""Logs of the Connext diamond → named events."""
+"""Decoder of the Connext diamond's logs."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +24,7 @@ class ConnextEvent:
 
 
 def decode_event(log: Log) -> ConnextEvent:
-    """Raises DecodeFailed for a log whose topic0 is unknown or whose bytes do not fit."""
+    """Decode a log. Raises DecodeFailed where its topic0 is unknown or its bytes do not fit."""
     name, arguments = CONNEXT.decode_log(log)
     if name == "XCalled":
         arguments["params"] = transfer_info_from_args(arguments["params"])

@@ -1,4 +1,4 @@
-"""Contract artifacts on disk → creation code and addresses. Bytecode is read at run time and never kept."""
+"""Contract artifacts: creation code and addresses; bytecode is read at run time and not stored."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -24,16 +24,16 @@ class Artifact:
     constructor_types: tuple[str, ...]
 
     def creation_code(self, *arguments: Any) -> bytes:
-        """Data of the creating transaction. Raises EncodeFailed."""
+        """Return the data of the creating transaction. Raises EncodeFailed."""
         return self.bytecode + encode_arguments(self.constructor_types, arguments)
 
     def selectors(self) -> tuple[bytes, ...]:
-        """Selectors of all its functions, sorted."""
+        """Return the selectors of all functions, sorted."""
         return tuple(sorted({function.selector for function in self.interface.functions.values()}))
 
 
 def load_artifact(path: Path) -> Artifact:
-    """Artifact in hardhat's JSON form (`abi`, `bytecode`, `deployedBytecode`). Raises ArtifactInvalid."""
+    """Load an artifact in hardhat's JSON form (`abi`, `bytecode`, `deployedBytecode`). Raises ArtifactInvalid."""
     try:
         fields = json.loads(path.read_text())
         return make_artifact(path.stem, fields["abi"], fields["bytecode"], fields["deployedBytecode"])
@@ -42,7 +42,7 @@ def load_artifact(path: Path) -> Artifact:
 
 
 def make_artifact(name: str, abi: Sequence[Mapping[str, Any]], bytecode: str, deployed_bytecode: str) -> Artifact:
-    """Artifact from a compiler's output. Raises ArtifactInvalid for bytecode with unlinked libraries."""
+    """Build an artifact from a compiler's output. Raises ArtifactInvalid for bytecode with unlinked libraries."""
     constructor = next((entry for entry in abi if entry["type"] == "constructor"), None)
     wrapped = dict(constructor or {"inputs": []}, type="error", name="constructor")
     parsed = next(iter(parse_interface([wrapped]).errors.values()))
@@ -59,7 +59,7 @@ def make_artifact(name: str, abi: Sequence[Mapping[str, Any]], bytecode: str, de
 
 
 def compute_create_address(sender: Address, nonce: int) -> Address:
-    """Address of the contract that `sender`'s transaction with this nonce creates."""
+    """Return the address of the contract that `sender`'s transaction with this nonce creates."""
     if not 0 <= nonce < 1 << 64:
         raise EncodeFailed(f"nonce {nonce}")
     digits = nonce.to_bytes((nonce.bit_length() + 7) // 8, "big")
@@ -70,7 +70,7 @@ def compute_create_address(sender: Address, nonce: int) -> Address:
 
 
 def matches_deployed_code(artifact: Artifact, code: bytes) -> bool:
-    """Whether on-chain code is the artifact's, immutables (zero in the artifact) set to anything."""
+    """Tell whether on-chain code is the artifact's, whatever its immutables (zero in the artifact)."""
     template = artifact.deployed_bytecode
     return len(code) == len(template) and all(
         ours == theirs or ours == 0 for ours, theirs in zip(template, code, strict=True)

@@ -1,4 +1,4 @@
-"""Every exception that leaves this package, and the one place where foreign ones become ours.
+"""Exceptions of this package, and the mapping of third-party exceptions to them.
 
 EvmError
 ├── RpcError                    about a call to an RPC endpoint
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class EvmError(Exception):
-    """Root of what this package raises for reasons outside the program."""
+    """Root of the exceptions that this package raises for external causes."""
 
 
 class RpcError(EvmError):
@@ -46,7 +46,7 @@ class RpcError(EvmError):
 
 
 class RpcUnavailable(RpcError):
-    """The endpoint gave no answer in time, or said that it cannot answer now."""
+    """The endpoint gave no answer in time, or answered that it is unavailable."""
 
 
 class RpcMalformed(RpcError):
@@ -54,7 +54,7 @@ class RpcMalformed(RpcError):
 
 
 class RpcTooLarge(RpcMalformed):
-    """The endpoint's answer does not end where it must; less may be asked for."""
+    """The endpoint's answer exceeds the size limit; a smaller request may succeed."""
 
 
 class RpcNotFound(RpcError):
@@ -95,7 +95,7 @@ class NonceUsed(RpcRefused):
 
 
 class TransactionKnown(RpcRefused):
-    """The endpoint holds this transaction already; the same as having sent it."""
+    """The endpoint has this transaction already, which is as good as having sent it."""
 
 
 class ChainMismatch(EvmError):
@@ -108,7 +108,7 @@ class ChainMismatch(EvmError):
 
 
 class DeadlineExceeded(EvmError):
-    """What was waited for did not happen in the time allowed."""
+    """The awaited result did not occur before the deadline."""
 
 
 class TransactionFailed(EvmError):
@@ -176,11 +176,11 @@ FOREIGN: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], type
         RpcUnavailable,
     ),
 )
-"""Foreign class → ours, the first that fits wins. Tests walk every exception class of the libraries through it."""
+"""Third-party class → exception of this package, first match wins. Tests map every exception class of the libraries."""
 
 
 def map_foreign(error: BaseException) -> EvmError | None:
-    """Our exception for a foreign one, or None for one that is no matter of the outside world (a bug)."""
+    """Return this package's exception for a third-party one, or None for a bug."""
     for classes, ours in FOREIGN:
         if isinstance(error, classes):
             return ours(f"{type(error).__name__}: {_text(error)}")
@@ -189,7 +189,7 @@ def map_foreign(error: BaseException) -> EvmError | None:
 
 @contextmanager
 def foreign_mapped() -> Iterator[None]:
-    """Run a block of foreign calls: what they raise leaves as an EvmError; bugs pass as they are."""
+    """Run third-party calls: raise their errors as EvmError and let bugs pass unchanged."""
     try:
         yield
     except EvmError:

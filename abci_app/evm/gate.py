@@ -1,4 +1,4 @@
-"""Bindings of ConsensusGate: creation, calldata of a leaf, what came of it, reads.
+"""Bindings of ConsensusGate: creation, calldata of a leaf, outcome of its execution, reads.
 
 Towards a gate the members of an epoch stand by attestation address, ascending; signer i is bit i (BAT-6). Bytes and
 rules: docs/protocol.md section 7, contracts/interfaces/IConsensusGate.sol.
@@ -38,7 +38,7 @@ MEMORY_COPIES = 3
 
 @dataclass(frozen=True, slots=True)
 class GateMember:
-    """A validator as a gate knows it."""
+    """Validator as stored in a gate."""
 
     address: Address
     power: int
@@ -46,7 +46,7 @@ class GateMember:
 
 @dataclass(frozen=True, slots=True)
 class InstalledSet:
-    """The set in force on a gate; it counts up to `expires_at_s`, Unix seconds."""
+    """Validator set in force on a gate, valid up to `expires_at_s` (Unix seconds)."""
 
     epoch: int
     expires_at_s: int
@@ -55,7 +55,7 @@ class InstalledSet:
 
 @dataclass(frozen=True, slots=True)
 class GateEntry:
-    """One decision with all that Connext asks for."""
+    """One decision with Connext's arguments for its execution."""
 
     sequence: int
     valid_until_s: int
@@ -65,7 +65,7 @@ class GateEntry:
 
 @dataclass(frozen=True, slots=True)
 class GateBatch:
-    """One leaf of a batch with its way to the root and the signatures over that root: what executeBatch takes."""
+    """Argument of executeBatch: a leaf with its Merkle proof and the signatures over the batch."""
 
     epoch: int
     height: int
@@ -81,7 +81,7 @@ class GateBatch:
 
 @dataclass(frozen=True, slots=True)
 class FailedTransfer:
-    """Connext refused one transfer. A hint only: anyone can cause it by spoiling a router's signature."""
+    """A transfer that Connext refused; only a hint, since anyone can cause it with an invalid router signature."""
 
     transfer_id: bytes
     sequence: int
@@ -94,7 +94,7 @@ class FailedTransfer:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the events of one transaction at a gate say. Entries that are in no list were executed."""
+    """Outcome of one gate transaction, from its events. Entries that are in no list were executed."""
 
     submitter: Address
     executed: int
@@ -110,7 +110,7 @@ class Outcome:
 
 
 def list_members(validators: ValidatorSet) -> tuple[GateMember, ...]:
-    """Members as a gate orders them: by attestation address, ascending."""
+    """Return members as a gate orders them: by attestation address, ascending."""
     members = (GateMember(member.attestation, member.power) for member in validators.members)
     return tuple(sorted(members, key=lambda member: member.address))
 
@@ -125,7 +125,7 @@ def encode_creation(
     set_time_s: int,
     set_lifetime_s: int = SET_LIFETIME_S,
 ) -> bytes:
-    """Data of the creating transaction; `chain_id` is the consensus network's. Raises EncodeFailed."""
+    """Return the data of the creating transaction; `chain_id` is the consensus network's. Raises EncodeFailed."""
     addresses, powers = [member.address for member in members], [member.power for member in members]
     salt = keccak(chain_id.encode())
     return artifact.creation_code(connext, salt, epoch, addresses, powers, set_time_s, set_lifetime_s)
@@ -143,14 +143,14 @@ def deploy_gate(wallet: Wallet, creation: bytes) -> Address:
 
 
 def order_signatures(validators: ValidatorSet, signatures: Sequence[BatchSignature]) -> tuple[int, bytes]:
-    """(signers, signatures) as executeBatch takes them, of signatures by the set's member index."""
+    """Return (signers, signatures) as executeBatch takes them, from signatures by the set's member index."""
     positions = {member.address: bit for bit, member in enumerate(list_members(validators))}
     by_bit = {positions[validators.members[one.member].attestation]: one.signature for one in signatures}
     return sum(1 << bit for bit in by_bit), b"".join(by_bit[bit] for bit in sorted(by_bit))
 
 
 def make_entry(decision: Decision, args: ExecuteArgs) -> GateEntry:
-    """Entry of a decision. Raises EncodeFailed where the routers are not those decided, in their order."""
+    """Build the entry of a decision. Raises EncodeFailed where the routers are not those decided, in their order."""
     if args.routers != decision.routers:
         raise EncodeFailed(f"routers of decision {decision.sequence} differ from its execution's")
     return GateEntry(decision.sequence, decision.valid_until_s, decision.gas_limit, args)
@@ -163,7 +163,7 @@ def make_batch(
     validators: ValidatorSet,
     entries: Sequence[GateEntry],
 ) -> GateBatch:
-    """Argument of executeBatch for one leaf; `proof` is (siblings, path bits), `entries` the whole leaf in its order.
+    """Build executeBatch's argument; `proof` is (siblings, path bits), `entries` the whole leaf in its order.
 
     `validators` is the set of the batch's epoch. Raises EncodeFailed where entries or epoch are not the leaf's.
     """
@@ -177,7 +177,7 @@ def make_batch(
 
 
 def encode_execute_batch(batch: GateBatch, *, skip_executed: bool) -> bytes:
-    """Calldata of executeBatch. With `skip_executed` the gate asks Connext first, 1,500 gas an entry."""
+    """Return the calldata of executeBatch. With `skip_executed` the gate asks Connext first, 1,500 gas an entry."""
     head = (
         *(batch.epoch, batch.height, batch.lane, batch.lane_floor, batch.siblings, batch.path_bits),
         *(batch.signers, batch.signatures),
@@ -190,12 +190,12 @@ def encode_execute_batch(batch: GateBatch, *, skip_executed: bool) -> bytes:
 
 
 def encode_execute_reconciled(transfers: Sequence[TransferInfo]) -> bytes:
-    """Calldata of executeReconciled: transfers without callData that the message layer has brought."""
+    """Return the calldata of executeReconciled for transfers without callData whose message arrived."""
     return GATE.encode("executeReconciled", [transfer_info_tuple(info) for info in transfers])
 
 
 def compute_gas_limit(batch: GateBatch, calldata: bytes) -> int:
-    """Gas limit with which no entry runs short, whatever the others use of their own limits.
+    """Return a gas limit that suffices for every entry, whatever the others use of their own limits.
 
     It is cut at TRANSACTION_GAS_MAX, which only leaves with very much callData reach: then the simulation decides.
     """
@@ -220,7 +220,7 @@ def compute_gas_limit(batch: GateBatch, calldata: bytes) -> int:
 
 
 def parse_outcome(receipt: Receipt, gate: Address) -> Outcome | None:
-    """What a mined transaction did at the gate; None where nothing was completed there. Raises DecodeFailed.
+    """Return the outcome of a mined transaction at the gate; None where it completed nothing. Raises DecodeFailed.
 
     Somebody may pass several batches in one transaction: then these are the sums, and the submitter of the first.
     """
@@ -246,7 +246,7 @@ def parse_outcome(receipt: Receipt, gate: Address) -> Outcome | None:
 
 
 class Gate:
-    """Reads of one gate, at a block of the caller's choice. Raises what `Rpc.call` raises, and DecodeFailed."""
+    """Reads of one gate at a chosen block. Raises what `Rpc.call` raises, and DecodeFailed."""
 
     def __init__(self, rpc: Rpc, address: Address) -> None:
         self.rpc = rpc
@@ -260,7 +260,7 @@ class Gate:
         return Address(self._read("connext", tag)[0])
 
     def domain_separator(self, tag: BlockTag = "latest") -> bytes:
-        """Binds the gate to one consensus network (BAT-4)."""
+        """Return the domain separator that binds the gate to one consensus network (BAT-4)."""
         return bytes(self._read("domainSeparator", tag)[0])
 
     def validator_set(self, tag: BlockTag = "latest") -> InstalledSet:

@@ -1,4 +1,4 @@
-"""Strict parsing of JSON-RPC answers. Everything that has not the shape of the specification raises RpcMalformed."""
+"""Strict parsing of JSON-RPC answers; any deviation from the specification raises RpcMalformed."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ _TAGS = frozenset({"latest", "finalized", "safe", "pending", "earliest"})
 
 
 def tag(block_tag: BlockTag) -> str:
-    """A block number or tag as the specification writes it. Raises ValueError: the caller's mistake."""
+    """Format a block number or tag. Raises ValueError for a caller's mistake."""
     if isinstance(block_tag, int):
         if block_tag < 0:
             raise ValueError(f"block number {block_tag}")
@@ -25,14 +25,14 @@ def tag(block_tag: BlockTag) -> str:
 
 
 def quantity(answer: Any) -> int:
-    """`0x`-hex integer below 2^256."""
+    """Parse a `0x`-hex integer below 2^256."""
     if isinstance(answer, str) and _QUANTITY.fullmatch(answer):
         return int(answer, 16)
     raise RpcMalformed(f"not a quantity: {str(answer)[:80]!r}")
 
 
 def count(answer: Any) -> int:
-    """A quantity that counts something, hence is below 2^62."""
+    """Parse a quantity that counts something, hence is below 2^62."""
     number = quantity(answer)
     if number >> COUNT_BITS_MAX:
         raise RpcMalformed(f"{number} is no number of a block, a second, a nonce or gas")
@@ -40,7 +40,7 @@ def count(answer: Any) -> int:
 
 
 def data(answer: Any) -> bytes:
-    """`0x`-hex bytes of any length."""
+    """Parse `0x`-hex bytes of any length."""
     if isinstance(answer, str) and answer.startswith("0x"):
         try:
             parsed = bytes.fromhex(answer[2:])
@@ -52,7 +52,7 @@ def data(answer: Any) -> bytes:
 
 
 def word(answer: Any) -> bytes:
-    """Exactly 32 bytes."""
+    """Parse exactly 32 bytes."""
     parsed = data(answer)
     if len(parsed) != 32:
         raise RpcMalformed(f"{len(parsed)} bytes where a hash of 32 was expected")
@@ -60,7 +60,7 @@ def word(answer: Any) -> bytes:
 
 
 def address(answer: Any) -> Address:
-    """Exactly 20 bytes."""
+    """Parse exactly 20 bytes."""
     parsed = data(answer)
     if len(parsed) != 20:
         raise RpcMalformed(f"{len(parsed)} bytes where an address was expected")
@@ -68,7 +68,7 @@ def address(answer: Any) -> Address:
 
 
 def block(answer: Any) -> Block:
-    """Header of a block object."""
+    """Parse the header of a block object."""
     fields = _object(answer, "block")
     return Block(
         number=count(fields.get("number")),
@@ -80,7 +80,7 @@ def block(answer: Any) -> Block:
 
 
 def logs(answer: Any) -> tuple[Log, ...]:
-    """List of log objects."""
+    """Parse a list of log objects."""
     if not isinstance(answer, list):
         raise RpcMalformed(f"not a list of logs: {str(answer)[:80]!r}")
     return tuple(_log(entry) for entry in answer)
@@ -89,7 +89,7 @@ def logs(answer: Any) -> tuple[Log, ...]:
 def require_asked_logs(
     answer: Sequence[Log], contract: Address, first: int, last: int, topics0: Sequence[bytes]
 ) -> None:
-    """An endpoint may give only what was asked for, in chain order, each position once."""
+    """Require that logs match the filter, in chain order, each position once."""
     previous = (-1, -1)
     for log in answer:
         position = (log.block_number, log.log_index)
@@ -105,7 +105,7 @@ def require_asked_logs(
 
 
 def receipt(answer: Any, contract: Address | None = None) -> Receipt:
-    """A transaction receipt; with only the logs of one contract where one is named, the others as they may be."""
+    """Parse a transaction receipt; with only the logs of one contract where one is named, the others as they may be."""
     fields = _object(answer, "receipt")
     found = fields.get("logs")
     if contract is not None and isinstance(found, list):
@@ -130,7 +130,7 @@ def receipt(answer: Any, contract: Address | None = None) -> Receipt:
 
 
 def revert_data(answer: Any) -> bytes:
-    """Revert data of an error object: plain hex, or hex inside an object or after the word Reverted; else nothing."""
+    """Extract revert data of an error object: plain hex, hex inside an object or after the word Reverted, else b""."""
     if isinstance(answer, dict):
         answer = answer.get("data")
     if isinstance(answer, str):

@@ -1,4 +1,4 @@
-"""JSON-RPC client of one endpoint over web3's HTTP provider, without its middleware.
+"""JSON-RPC client of one endpoint over web3's HTTP provider without middleware.
 
 A call makes at most 1 + len(retry_delays_s) attempts of `timeout_s` each; only transport faults are repeated. Answers
 are parsed strictly into the records of `types.py`: a lie about shapes gives RpcMalformed, never a guess.
@@ -49,7 +49,7 @@ StateOverride = Mapping[str, Mapping[str, Any]]
 
 
 class Rpc:
-    """One endpoint. `close()` it, or use it as a context manager."""
+    """JSON-RPC client of one endpoint; `close()` it, or use it as a context manager."""
 
     def __init__(
         self, url: str, *, timeout_s: float = TIMEOUT_S, retry_delays_s: Sequence[float] = RETRY_DELAYS_S
@@ -69,7 +69,7 @@ class Rpc:
 
     @property
     def timeout_s(self) -> float:
-        """Limit of one attempt."""
+        """Return the time limit of one request."""
         return self._provider.timeout_s
 
     @timeout_s.setter
@@ -95,18 +95,18 @@ class Rpc:
         return parse.count(self.request("eth_blockNumber", []))
 
     def block(self, tag: BlockTag = "latest") -> Block:
-        """Header of a block. Raises RpcNotFound where there is none (yet)."""
+        """Return the header of a block. Raises RpcNotFound where there is none (yet)."""
         block = parse.block(self._found(self.request("eth_getBlockByNumber", [parse.tag(tag), False]), f"block {tag}"))
         if isinstance(tag, int) and block.number != tag:
             raise RpcMalformed(f"asked for block {tag}, got {block.number}")
         return block
 
     def finalized(self) -> Block:
-        """The finalized head, as the endpoint sees it."""
+        """Return the endpoint's finalized head."""
         return self.block("finalized")
 
     def logs(self, address: Address, from_block: int, to_block: int, topics0: Sequence[bytes] = ()) -> tuple[Log, ...]:
-        """Logs of one contract in blocks [from, to], in chain order; only of these first topics, if any are given.
+        """Return one contract's logs in blocks [from, to], in chain order, of these first topics if any are given.
 
         The range is asked for in pieces of LOG_BLOCKS_MAX. Logs that were not asked for, or are out of order, raise
         RpcMalformed. That none is missing cannot be seen here.
@@ -128,18 +128,18 @@ class Rpc:
         return parse.data(self.request("eth_getCode", [to_hex(address), parse.tag(tag)]))
 
     def storage(self, address: Address, slot: int, tag: BlockTag = "latest") -> bytes:
-        """One storage word, 32 bytes."""
+        """Return one storage word, 32 bytes."""
         word = parse.data(self.request("eth_getStorageAt", [to_hex(address), hex(slot), parse.tag(tag)]))
         if len(word) > 32:
             raise RpcMalformed(f"storage word of {len(word)} bytes")
         return word.rjust(32, b"\x00")
 
     def balance(self, address: Address, tag: BlockTag = "latest") -> int:
-        """Native balance in wei."""
+        """Return the native balance in wei."""
         return parse.quantity(self.request("eth_getBalance", [to_hex(address), parse.tag(tag)]))
 
     def transaction_count(self, address: Address, tag: BlockTag = "latest") -> int:
-        """The account's next nonce at a block; `pending` counts what waits in the endpoint's pool too."""
+        """Return the account's next nonce at a block; `pending` includes the endpoint's pool."""
         return parse.count(self.request("eth_getTransactionCount", [to_hex(address), parse.tag(tag)]))
 
     # -- calls ------------------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ class Rpc:
         tag: BlockTag = "latest",
         overrides: StateOverride | None = None,
     ) -> bytes:
-        """Return data of a simulated call. Raises CallReverted."""
+        """Simulate a call and return its data. Raises CallReverted."""
         params: list[Any] = [_call_object(to, data, sender, value_wei, gas), parse.tag(tag)]
         if overrides:
             params.append(overrides)
@@ -164,20 +164,20 @@ class Rpc:
     def estimate_gas(
         self, to: Address | None, data: bytes, *, sender: Address, value_wei: int = 0, tag: BlockTag = "latest"
     ) -> int:
-        """Gas that a transaction would need now. Raises CallReverted."""
+        """Return the gas that a transaction needs now. Raises CallReverted."""
         return parse.count(
             self.request("eth_estimateGas", [_call_object(to, data, sender, value_wei, None), parse.tag(tag)])
         )
 
     def fees(self) -> Fees:
-        """Fees that survive six full blocks in a row: the endpoint's tip, and twice the base fee above it."""
+        """Return fees that suffice for six full blocks in a row: the endpoint's tip plus twice the base fee."""
         tip_wei = parse.quantity(self.request("eth_maxPriorityFeePerGas", []))
         return Fees(max_fee_wei=2 * self.block("latest").base_fee_wei + tip_wei, priority_fee_wei=tip_wei)
 
     # -- transactions -----------------------------------------------------------------------------------------------
 
     def send_raw_transaction(self, raw: bytes) -> bytes:
-        """Hand over a signed transaction, return its hash. One that the endpoint has already is no error.
+        """Submit a signed transaction and return its hash; one that the endpoint has already is no error.
 
         Raises NonceUsed where another transaction has the nonce, RpcRefused for any other reason of the endpoint.
         """
@@ -191,7 +191,7 @@ class Rpc:
         return tx_hash
 
     def receipt(self, tx_hash: bytes) -> Receipt | None:
-        """The receipt, or None while the transaction is not mined."""
+        """Return the receipt, or None while the transaction is not mined."""
         answer = self.request("eth_getTransactionReceipt", [to_hex(tx_hash)])
         if answer is None:
             return None
@@ -212,7 +212,7 @@ class Rpc:
     # -- any method -------------------------------------------------------------------------------------------------
 
     def request(self, method: str, params: Sequence[Any]) -> Any:
-        """`result` of one JSON-RPC call, unparsed. Transport faults are repeated as the retry list says."""
+        """Return the unparsed `result` of one JSON-RPC call; transport faults are retried after the listed delays."""
         for delay_s in self._retry_delays_s:
             try:
                 return self._attempt(method, params)
@@ -242,13 +242,13 @@ class Rpc:
 
 
 def name_endpoint(url: str) -> str:
-    """Scheme, host and port of an URL, for messages: providers put access keys into the rest."""
+    """Return scheme, host and port of a URL, for messages: providers put access keys into the rest."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else url
 
 
 def hide_secrets(text: str, url: str) -> str:
-    """A text without the parts of an URL in which providers put access keys."""
+    """Return a text without the parts of a URL in which providers put access keys."""
     parts = urlsplit(url)
     secrets = (parts._replace(scheme="", netloc="").geturl(), parts.path, parts.query, parts.username, parts.password)
     for secret in sorted({each for each in secrets if each and len(each) > 1}, key=len, reverse=True):

@@ -1,4 +1,4 @@
-"""HTTP under JSON-RPC: an answer that is whole in time and of a bearable size, or an exception of `errors.py`.
+"""HTTP transport of JSON-RPC with limits of time and size for a whole answer.
 
 A socket's own timeout starts anew with every byte, so an endpoint that drips would hold a caller for days; here one
 deadline covers status line, headers and body.
@@ -34,7 +34,7 @@ sys.setrecursionlimit(min(sys.getrecursionlimit(), RECURSION_MAX))
 
 
 class BoundedProvider(HTTPProvider):
-    """HTTPProvider whose answer has `timeout_s` to come in whole, connecting not counted, and a size limit."""
+    """HTTPProvider with a size limit and a time limit `timeout_s` for the whole answer after connecting."""
 
     def __init__(self, url: str, timeout_s: float) -> None:
         session = requests.Session()
@@ -67,7 +67,7 @@ class BoundedProvider(HTTPProvider):
 
     @staticmethod
     def decode_rpc_response(raw_response: bytes) -> RPCResponse:
-        """JSON of an answer. RpcMalformed for what is none, is nested beyond reason or has numbers without end."""
+        """Parse the JSON of an answer. Raises RpcMalformed for invalid JSON, excessive nesting or oversized numbers."""
         try:
             answer: RPCResponse = json.loads(raw_response)
         except (ValueError, RecursionError) as error:
@@ -76,7 +76,7 @@ class BoundedProvider(HTTPProvider):
 
 
 class _DeadlineReader(io.RawIOBase):
-    """The bytes of a socket until a moment of the monotonic clock, then TimeoutError."""
+    """Reader of a socket that raises TimeoutError after a time of the monotonic clock."""
 
     def __init__(self, raw: io.RawIOBase, sock: socket, deadline_s: float) -> None:
         self._raw, self._sock, self._deadline_s = raw, sock, deadline_s
@@ -97,7 +97,7 @@ class _DeadlineReader(io.RawIOBase):
 
 
 class _DeadlineResponse(HTTPResponse):
-    """A response that has the socket's timeout to come in whole."""
+    """HTTP response with the socket's timeout as limit for the whole response."""
 
     def __init__(self, sock: socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)

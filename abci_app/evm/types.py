@@ -1,4 +1,4 @@
-"""Plain records that cross this package's border. Addresses are 20 bytes, hashes and words 32 bytes."""
+"""Records of this package's interface. Addresses are 20 bytes, hashes and words 32 bytes."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ ZERO_ADDRESS = Address(bytes(20))
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Header fields that we use; `timestamp_s` in Unix seconds, `base_fee_wei` 0 where the chain has none."""
+    """Header fields in use; `timestamp_s` in Unix seconds, `base_fee_wei` 0 where the chain has none."""
 
     number: int
     hash: bytes
@@ -63,12 +63,12 @@ class Fees:
 
 
 def parse_address(text: str) -> Address:
-    """Address from `0x` and 40 hex digits of any case. Raises ValueError."""
+    """Parse an address of `0x` and 40 hex digits of any case. Raises ValueError."""
     if len(text) != 42 or not text.startswith("0x"):
         raise ValueError(f"not an address: {text[:60]!r}")
     return Address(bytes.fromhex(text[2:]))
 
 
 def to_hex(data: bytes) -> str:
-    """`0x` and lower-case hex digits."""
+    """Format bytes as `0x` and lower-case hex digits."""
     return "0x" + data.hex()

@@ -1,4 +1,4 @@
-"""Sending transactions one after the other from one account, for set-up, demo and tests.
+"""Sequential transactions from one account, for set-up, demo and tests.
 
 It keeps the account's next nonce in memory and trusts that nobody else uses the account. A relayer, whose intent must
 survive a kill, does not use this.
@@ -14,7 +14,7 @@ GAS_MAX = 16_000_000
 
 
 class Wallet:
-    """An account on one chain."""
+    """Account on one chain that sends transactions one after the other."""
 
     def __init__(self, rpc: Rpc, account: Account, *, chain_id: int | None = None, fees: Fees | None = None) -> None:
         self.rpc = rpc
@@ -28,13 +28,13 @@ class Wallet:
         return self.account.address
 
     def next_nonce(self) -> int:
-        """Nonce of the transaction that `send` will sign next."""
+        """Return the nonce of the next transaction that `send` signs."""
         if self._nonce is None:
             self._nonce = self.rpc.transaction_count(self.address, "pending")
         return self._nonce
 
     def send(self, to: Address | None, data: bytes, *, value_wei: int = 0, gas: int = GAS_MAX) -> bytes:
-        """Sign and hand over a transaction, return its hash; `to` None creates a contract."""
+        """Sign and submit a transaction, return its hash; `to` None creates a contract."""
         if self._chain_id is None:
             self._chain_id = self.rpc.chain_id()
         nonce = self.next_nonce()
