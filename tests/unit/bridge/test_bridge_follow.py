@@ -266,6 +266,22 @@ def test_what_the_gate_refuses_is_fetched_from_another_node(node: FakeNode, jour
     assert list(follower.leaves) == [key]
 
 
+def test_what_the_gate_refuses_is_fetched_again_however_far_back(
+    node: FakeNode, journal: Journal, clock: Clock
+) -> None:
+    """The listing was long past it: the next node is asked from there, not only from a little below the newest."""
+    nodes = DirectNodes(node, node)
+    follower = make_follower(nodes, journal, clock)
+    key = decide(node)
+    node.height += 3 * RELIST_HEIGHTS
+    follower.poll()
+    with pytest.raises(Retryable, match="payload-refused"):
+        follower.refuse(key, "QuorumMissing")
+    assert follower.cursor == key.height - 1
+    follower.poll()
+    assert list(follower.leaves) == [key]
+
+
 def test_what_nodes_call_over_fills_no_memory(
     node: FakeNode, follower: Follower, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,8 @@ from abci_app.evm.types import Fees
 
 IDENTITY = {"signer": "0x01", "chain id": "31338", "gate": "0x'02"}
 KEY = LeafKey(7, 1)
+FULL = 2
+"""Of SQLite's values of ``PRAGMA synchronous``."""
 
 
 def variant(nonce: int, key: LeafKey | None = KEY, seed: bytes = b"a") -> SignedVariant:
@@ -179,3 +181,19 @@ def test_a_copy_leaves_the_file_alone(journal: Journal, path: Path) -> None:
     assert path.read_bytes() == before
     assert Journal.open_copy(path.with_name("none.sqlite"), IDENTITY).next_nonce() == 0
     assert not path.with_name("none.sqlite").exists()
+
+
+def test_a_commit_is_on_disk_when_it_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the SQLite at hand does by itself: a build of it may sync less."""
+    connect = sqlite3.connect
+
+    def connect_lazily(*arguments: object, **options: object) -> sqlite3.Connection:
+        database = connect(*arguments, **options)  # type: ignore[call-overload]
+        database.execute("PRAGMA synchronous = OFF")
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", connect_lazily)
+    journal = Journal.open(tmp_path / "journal.sqlite", {})
+    assert journal._db.execute("PRAGMA synchronous").fetchone() == (FULL,)
+    assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    journal.close()

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from abci_app.bridge.leaves import AttestedLeaf, LeafKey
-from abci_app.bridge.plan import SUBMISSIONS_MAX, ChainView, Turn, compute_rank, plan
+from abci_app.bridge.plan import SUBMISSIONS_MAX, ChainView, Turn, choose_signers, compute_rank, plan
 from abci_app.evm.connext import DestinationStatus
-from abci_app.evm.gate import GATE, TRANSACTION_GAS_MAX, InstalledSet, compute_gas_limit, list_members
+from abci_app.evm.gate import GATE, TRANSACTION_GAS_MAX, GateMember, InstalledSet, compute_gas_limit, list_members
 from abci_app.evm.types import Fees
 from abci_app.machine.connext import keccak
 from abci_app.machine.state.codec import Address, Hash
@@ -153,6 +153,21 @@ def test_two_thirds_or_less_are_no_quorum(signers: tuple[int, ...], weak: str | 
     made = plan([leaf], view(leaf), Turn(ME))
     assert made.weak == (((leaf.key, weak),) if weak else ())
     assert len(made.submissions) == (0 if weak else 1)
+
+
+@pytest.mark.parametrize(("powers", "signers", "chosen"), [
+    ((1, 1, 1), (0, 1), "signed by 2 of 3"), ((1, 1, 1), (0, 1, 2), 3), ((1, 2), (1,), "signed by 2 of 3"),
+    ((1, 2), (0, 1), 2), ((2**63, 2**63, 2**63), (0, 2), f"signed by {2**64} of {3 * 2**63}"),
+])
+def test_exactly_two_thirds_are_one_signer_short(
+    powers: tuple[int, ...], signers: tuple[int, ...], chosen: str | int
+) -> None:
+    """Sets of powers that sum to two thirds: a gate refuses them, and whoever submits has paid for it."""
+    leaf = attested_leaf(make_offer(), signers=signers)
+    accounts = [one.account.address for one in make_test_quorum().validators[:len(powers)]]
+    members = tuple(map(GateMember, accounts, powers))
+    found = choose_signers(leaf, InstalledSet(1, START_S + 10**6, members))
+    assert (found if isinstance(found, str) else len(found)) == chosen
 
 
 def test_a_leaf_of_another_epoch_waits() -> None:

@@ -13,6 +13,8 @@ from abci_app.router.errors import LedgerFailed
 from abci_app.router.ledger import BidState, Ledger, SignedBid
 
 LOCAL, OTHER = b"\xa2" * 20, b"\xa3" * 20
+FULL = 2
+"""Of SQLite's values of ``PRAGMA synchronous``."""
 BID = SignedBid(b"\x01" * 32, 2222, LOCAL, 10**30, (1, 4), (b"\x07" * 65, b"\x08" * 65), BidState.SIGNED)
 
 
@@ -118,3 +120,18 @@ def test_threads_share_a_ledger(tmp_path: Path) -> None:
     assert ledger.sum_open(2222, LOCAL) == 40
     ledger.close()
     assert sqlite3.connect(tmp_path / "l").execute("SELECT count(*) FROM bids").fetchone() == (40,)
+
+
+def test_a_write_is_on_disk_when_it_returns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever the SQLite at hand does by itself: a build of it may sync less."""
+    connect = sqlite3.connect
+
+    def connect_lazily(*arguments: object, **options: object) -> sqlite3.Connection:
+        database = connect(*arguments, **options)  # type: ignore[call-overload]
+        database.execute("PRAGMA synchronous = OFF")
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", connect_lazily)
+    ledger = Ledger(tmp_path / "l")
+    assert ledger._database.execute("PRAGMA synchronous").fetchone() == (FULL,)
+    ledger.close()
