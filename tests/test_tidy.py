@@ -79,6 +79,7 @@ CHECKS: list[tuple[str, Check, dict[str, str]]] = [
     ("file length", shape.check_file_length, PRODUCT),
     ("function length", shape.check_function_length, PRODUCT),
     ("docstrings", shape.check_docstrings, PACKAGE),
+    ("plain words", shape.check_words, PACKAGE),
     ("file names", lambda path, _: shape.check_file_name(path), PYTHON),
     ("no registry hosts", text.check_no_hosts, FILES),
     ("no machine paths", text.check_no_machine_paths, WRITTEN),
@@ -326,6 +327,29 @@ def test_sizes() -> None:
     assert shape.check_function_length("x.py", long_function.removesuffix("    x = 1\n")) == []
     assert shape.check_file_length("x.py", "x = 1\n" * (shape.FILE_LINES_MAX + 1)) != []
     assert shape.check_file_length("x.py", "x = 1\n" * shape.FILE_LINES_MAX) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "refused"),
+    [
+        ("x.py", "SHUNNED_AFTER = 2", 1),
+        ("x.py", "class SilenceObserver: pass", 1),
+        ("x.py", "class RPCDoubt: pass", 1),
+        ("x.py", "def knock(): pass", 1),
+        ("x.py", "async def _walk_on(): pass", 1),
+        ("x.py", "def f(spoilt: int, *, read_looker: int): pass", 2),
+        ("x.py", "for said in (): pass", 1),
+        ("x.py", "class C:\n    def f(self):\n        self._weak = 1", 1),
+        ("abci_app/router/keeper.py", "x = 1", 1),
+        ("x.py", "doorway = 1\nclass Sidewalk: pass\ndef f(weakness: int): pass", 0),
+        ("x.py", "for node in ast.walk(tree): pass", 0),
+        ("x.py", "text = 'nobody said so'", 0),
+        ("abci_app/router/bid_reconciler.py", "below_quorum = denied_transfers = 1", 0),
+    ],
+)
+def test_words_of_identifiers(path: str, source: str, refused: int) -> None:
+    """What the tree itself declares is looked at; what a library calls its own is not."""
+    assert len(shape.check_words(path, source)) == refused
 
 
 LONG_BODY = "\n        x = 1" * shape.PLAIN_METHOD_LINES_MAX

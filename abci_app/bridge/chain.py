@@ -6,7 +6,7 @@
 from typing import Protocol
 
 from abci_app.bridge.errors import Fatal, Retryable
-from abci_app.bridge.leaves import Place
+from abci_app.bridge.leaves import GateTarget
 from abci_app.evm.connext import Connext, DestinationStatus, ExecuteArgs, encode_execute
 from abci_app.evm.errors import CallReverted, ChainMismatch, DecodeFailed, EvmError
 from abci_app.evm.gate import Gate, InstalledSet
@@ -55,7 +55,7 @@ class Chain(Protocol):
 class EvmChain:
     """A chain behind one RPC endpoint; ``check`` it first, ``close`` it at the end."""
 
-    def __init__(self, rpc_url: str, place: Place, timeout_s: float = CALL_TIMEOUT_S) -> None:
+    def __init__(self, rpc_url: str, place: GateTarget, timeout_s: float = CALL_TIMEOUT_S) -> None:
         self._rpc = Rpc(rpc_url, timeout_s=timeout_s, retry_delays_s=())
         self._place = place
         self._gate = Gate(self._rpc, place.gate)

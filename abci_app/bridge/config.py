@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from abci_app.bridge.errors import Fatal
-from abci_app.bridge.leaves import Place
+from abci_app.bridge.leaves import GateTarget
 from abci_app.machine.state.codec import Address, DomainId
 
 NODES_MAX, CHAINS_MAX, RELAYERS_MAX = 32, 256, 256
@@ -26,7 +26,7 @@ Fields = Mapping[str, tuple[type, Any]]
 class RelayChain:
     """One destination: where it is reached, and how transactions are treated there."""
 
-    place: Place
+    place: GateTarget
     rpc_url: str
     poll_ms: int = 500
     """Between two looks for receipts."""
@@ -168,7 +168,7 @@ def render_config(config: RelayConfig) -> str:
 def _parse_chain(entry: Any, where: str) -> RelayChain:
     _require(isinstance(entry, dict), f"{where[:-1]} must be a table")
     fields = _take(entry, where, _CHAIN)
-    place = Place(DomainId(fields["domain"]), fields["chain_id"], _address(fields["gate"], f"{where}gate"))
+    place = GateTarget(DomainId(fields["domain"]), fields["chain_id"], _address(fields["gate"], f"{where}gate"))
     rest = ("rpc_url", "poll_ms", "confirm_blocks", "replace_blocks", "max_fee_gwei")
     return RelayChain(place, *(fields[name] for name in rest))
 

@@ -1,4 +1,4 @@
-"""What goes wrong in a relayer: what ends it, and what passes. Decided where it is understood; the runner only obeys.
+"""Errors of a relayer, fatal or retryable as decided where they are raised.
 
     RelayError
     ├── Fatal         ends the process with one line on stderr: somebody must change something

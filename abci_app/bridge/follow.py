@@ -1,4 +1,4 @@
-"""Follows attested batches: which leaves of one destination are there to be submitted.
+"""Follower of attested batches: the leaves of one destination that are to be submitted.
 
 What a node says is remembered only as long as that node is asked. A leaf is settled by evidence from the chain alone,
 so a node that lies, hides or lags costs time and nothing else: nodes take turns, and the next one is asked from a
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from abci_app.bridge.errors import Retryable
-from abci_app.bridge.leaves import AttestedLeaf, LeafKey, Place
+from abci_app.bridge.leaves import AttestedLeaf, GateTarget, LeafKey
 from abci_app.bridge.nodes import BATCHES_PER_CALL, NodeRefused, Nodes
 from abci_app.bridge.payload import PayloadInvalid, parse_execution
 from abci_app.pb import query_pb2 as pb
@@ -48,13 +48,13 @@ class _Late:
     asked_s: float
 
 
-class Follower:
-    """The open leaves of one destination. Used by one thread."""
+class LeafFollower:
+    """Open leaves of one destination, for one thread."""
 
     def __init__(
         self,
         nodes: Nodes,
-        place: Place,
+        place: GateTarget,
         chain_id: str,
         *,
         is_settled: Callable[[LeafKey], bool],

@@ -1,4 +1,4 @@
-"""Every nonce ends: mined, replaced or cancelled. Confirms to a depth, re-sends, raises fees, gives up what is useless.
+"""Inclusion of transactions: confirmation to a depth, resending, fee increase, replacement and cancellation.
 
 The confirmed nonce (transactions mined for our account) rules. Blocks, not seconds, trigger a replacement: while no
 block comes nothing is stuck. Whatever an endpoint says about sending is a hint; a receipt deep enough is the fact.

@@ -1,4 +1,4 @@
-"""What is relayed: one leaf of an attested batch, with all that its gate asks for. Times of chains are Unix seconds."""
+"""Records of attested leaves, with all that a gate requires. Times of chains are Unix seconds."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from abci_app.machine.state.codec import Address, DomainId, Hash, Signature, Tra
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where leaves of one destination go."""
+class GateTarget:
+    """Destination of leaves: domain, chain id and gate address."""
 
     domain: DomainId
     chain_id: int
@@ -17,7 +17,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True, order=True)
 class LeafKey:
-    """A leaf's name: the consensus height of its batch and its place in it. Sorts oldest first."""
+    """Key of a leaf: consensus height of its batch and index in it; sorts oldest first."""
 
     height: int
     index: int

@@ -1,4 +1,4 @@
-"""The node that the relayer asks, over gRPC; another one of the list when it does not answer, or not usefully.
+"""gRPC client of the relayer's nodes; switches to another one that is configured after a failure.
 
 A call asks one node once. A failure moves on to the next node of the list and raises Retryable, so that the runner
 decides when to ask again; after the last comes the first. Without failures they take turns: a node that keeps something
@@ -22,7 +22,7 @@ STALL_S = 15.0
 TURN_S = 30.0
 """With several nodes each is asked for this long: one that hides what was decided, or gives what no gate takes, does so
 for a fraction of a lease."""
-REST_S = 300.0
+RETRY_AFTER_S = 300.0
 """Until a node that failed gets its turn again; while the others fail too it is tried all the same."""
 ANSWER_BYTES_MAX = 16 * 1024 * 1024
 BATCHES_PER_CALL = 100
@@ -89,7 +89,7 @@ class Nodes:
 
     def _fail(self) -> None:
         """The node in use is of no use: the next one."""
-        self._rests_until_s[self._current] = self._clock() + REST_S
+        self._rests_until_s[self._current] = self._clock() + RETRY_AFTER_S
         self.rotate()
 
     def _take_turns(self) -> None:

@@ -1,4 +1,4 @@
-"""Why the relayer waits, said once a cause and while: at once, then at doubling intervals, and when it is over."""
+"""Log of why the relayer waits: each cause at once, then at doubling intervals, and at its end."""
 
 import logging
 import time
@@ -15,7 +15,7 @@ REPEAT_MAX_S = 60.0
 @dataclass
 class _Standing:
     since_s: float
-    said_s: float
+    logged_s: float
     repeat_s: float
 
 
@@ -32,10 +32,10 @@ class Notices:
         now_s, known = self._clock(), self._standing.get(cause)
         if known is None:
             self._standing[cause] = _Standing(now_s, now_s, REPEAT_FIRST_S)
-        elif now_s - known.said_s < known.repeat_s:
+        elif now_s - known.logged_s < known.repeat_s:
             return
         else:
-            known.said_s, known.repeat_s = now_s, min(2 * known.repeat_s, REPEAT_MAX_S)
+            known.logged_s, known.repeat_s = now_s, min(2 * known.repeat_s, REPEAT_MAX_S)
         log.warning("waiting", extra={"domain": self._domain, "cause": cause, "detail": detail})
 
     def clear(self, *causes: str) -> None:

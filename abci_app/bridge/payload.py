@@ -1,9 +1,9 @@
-"""A node's answer → an attested leaf, or a reason why the node cannot be believed. Pure.
+"""Parsing and verification of a node's execution payload to an attested leaf (pure functions).
 
 A gate checks all of this again. Here it is checked so that a node that lies is found out before gas is spent on it.
 """
 
-from abci_app.bridge.leaves import Attestation, AttestedLeaf, LeafEntry, LeafKey, Place
+from abci_app.bridge.leaves import Attestation, AttestedLeaf, GateTarget, LeafEntry, LeafKey
 from abci_app.evm.connext import ExecuteArgs
 from abci_app.evm.gate import GateEntry
 from abci_app.machine.codes import Rejected
@@ -34,7 +34,7 @@ class PayloadInvalid(Exception):
 
 
 def parse_execution(
-    answer: pb.ExecutionResponse, key: LeafKey, place: Place, chain_id: str, seen_s: float
+    answer: pb.ExecutionResponse, key: LeafKey, place: GateTarget, chain_id: str, seen_s: float
 ) -> AttestedLeaf:
     """Return the leaf asked for; ``chain_id`` is the consensus network's. Raises PayloadInvalid.
 
@@ -67,7 +67,7 @@ def parse_execution(
     )
 
 
-def _parse_decision(message: pb.Decision, place: Place) -> Decision:
+def _parse_decision(message: pb.Decision, place: GateTarget) -> Decision:
     _require(len(message.transfer_id) == 32, "a transferId is no hash")
     _require(len(message.routers) <= PATH_LENGTHS[-1], f"a path of {len(message.routers)} routers")
     _require(all(len(router) == 20 for router in message.routers), "a router is no address")

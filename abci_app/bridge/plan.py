@@ -1,4 +1,4 @@
-"""What to submit now: attested leaves and a view of the chain → submissions. Pure, bounded, oldest first."""
+"""Planning of submissions from attested leaves and a view of the chain: pure, bounded, oldest first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,12 +11,12 @@ from abci_app.machine.connext import keccak
 from abci_app.machine.state.codec import Address, Hash, TransferId
 
 SUBMISSIONS_MAX = 8
-"""In one pass."""
+"""Maximum of submissions in one pass."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """Who we are among the relayers that take turns, and how long a turn is, in seconds."""
+    """Position of this relayer in the order of turns, and the length of a turn in seconds."""
 
     submitter: Address
     relayers: tuple[Address, ...] = ()
@@ -25,7 +25,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class ChainView:
-    """What the plan depends on, read at one moment."""
+    """State of the destination chain on which a plan depends, read at one moment."""
 
     head_number: int
     timestamp_s: int
@@ -40,13 +40,13 @@ class ChainView:
     """Balance without what open transactions may still take."""
     capacity: int
     """Transactions that may still be opened."""
-    shunned: frozenset[bytes] = frozenset()
-    """Transfers that failed too often when they were paid for: nothing more is paid for them alone."""
+    denied_transfers: frozenset[bytes] = frozenset()
+    """Transfers that reverted too often in mined transactions: no transaction is sent for them alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """Prepared, not sent: one leaf as a transaction to its gate."""
+    """Prepared transaction of one leaf to its gate, not sent yet."""
 
     key: LeafKey
     batch: GateBatch
@@ -60,25 +60,25 @@ class Submission:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do, and why the rest waits."""
+    """Submissions and settled leaves of one pass, and why other leaves wait."""
 
     submissions: tuple[Submission, ...]
     settled: tuple[tuple[LeafKey, str], ...]
-    """Leaves in which nothing is left to do, with the reason."""
-    weak: tuple[tuple[LeafKey, str], ...]
+    """Leaves with nothing left to execute, with the reason."""
+    below_quorum: tuple[tuple[LeafKey, str], ...]
     """Leaves whose signers are no quorum of the gate's set, or for which no member of it signed as the sequencer."""
     missing_wei: int
-    """Gas money that the next submission lacks; 0 when there is enough."""
-    wake_s: float | None
+    """Native balance that the next submission lacks; 0 when there is enough."""
+    next_turn_s: float | None
     """When a leaf's turn comes, on our monotonic clock; None when none waits for its turn."""
 
 
 def plan(leaves: Sequence[AttestedLeaf], view: ChainView, turn: Turn) -> Plan:
-    """Return what to submit of these leaves, none of which is in flight or paused."""
+    """Plan submissions of leaves of which none is in flight or paused."""
     submissions: list[Submission] = []
     settled: list[tuple[LeafKey, str]] = []
-    weak: list[tuple[LeafKey, str]] = []
-    wakes: list[float] = []
+    below_quorum: list[tuple[LeafKey, str]] = []
+    next_turns: list[float] = []
     spendable_wei, missing_wei = view.spendable_wei, 0
     for leaf in sorted(leaves, key=lambda one: one.key):
         reason = find_settled(leaf, view.timestamp_s, view.statuses)
@@ -88,18 +88,18 @@ def plan(leaves: Sequence[AttestedLeaf], view: ChainView, turn: Turn) -> Plan:
         executable = list_executable(leaf, view.timestamp_s, view.statuses)
         if not executable:
             continue  # a slow decision that our endpoint does not see reconciled yet
-        payable = [entry for entry in executable if entry.transfer_id not in view.shunned]
+        payable = [entry for entry in executable if entry.transfer_id not in view.denied_transfers]
         if not payable:
             settled.append((leaf.key, "given up: fails whenever it is paid for"))
             continue
         turn_s = leaf.seen_s + turn.step_s * compute_rank(turn, leaf.hash)
         if turn_s > view.now_s:
-            wakes.append(turn_s)
+            next_turns.append(turn_s)
             continue
         signers = choose_signers(leaf, view.installed)
-        spoilt = signers if isinstance(signers, str) else find_unsequenced(executable, view.installed)
-        if isinstance(signers, str) or spoilt:
-            weak.append((leaf.key, spoilt))
+        missing_sequencer = signers if isinstance(signers, str) else find_unsequenced(executable, view.installed)
+        if isinstance(signers, str) or missing_sequencer:
+            below_quorum.append((leaf.key, missing_sequencer))
             continue
         if missing_wei or len(submissions) >= min(SUBMISSIONS_MAX, view.capacity):
             continue
@@ -110,7 +110,7 @@ def plan(leaves: Sequence[AttestedLeaf], view: ChainView, turn: Turn) -> Plan:
             continue
         spendable_wei -= cost_wei
         submissions.append(submission)
-    return Plan(tuple(submissions), tuple(settled), tuple(weak), missing_wei, min(wakes, default=None))
+    return Plan(tuple(submissions), tuple(settled), tuple(below_quorum), missing_wei, min(next_turns, default=None))
 
 
 def find_settled(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from abci_app.bridge.chain import EvmChain
 from abci_app.bridge.config import GWEI, RelayChain
 from abci_app.bridge.errors import Fatal, Retryable
-from abci_app.bridge.follow import Follower
+from abci_app.bridge.follow import LeafFollower
 from abci_app.bridge.home import RelayHome
 from abci_app.bridge.inclusion import Limits
 from abci_app.bridge.journal import Journal
@@ -178,7 +178,7 @@ class ChainRelay:
         }
         open_journal = self._journal_class.open_copy if self._options.is_dry else self._journal_class.open
         self._journal = journal = open_journal(home.journal_path(config.place.domain), identity)
-        follower = Follower(
+        follower = LeafFollower(
             self._nodes, config.place, home.config.chain_id, is_settled=journal.is_settled, cursor=journal.cursor()
         )
         sender = Sender(home.account, config.place)

@@ -1,4 +1,4 @@
-"""Record, simulate, sign, send: a submission becomes a transaction of our own signer, once.
+"""Submission: record, simulate, sign and send one leaf's transaction, once.
 
 A revert that means "somebody else was faster" is success. One that means "not with this payload" has a name; any
 other revert means "not now": it is said in the log, and is tried again with growing pauses until the lease is over.
@@ -10,7 +10,7 @@ from enum import Enum
 
 from abci_app.bridge.chain import Chain
 from abci_app.bridge.journal import Journal, SignedVariant
-from abci_app.bridge.leaves import LeafKey, Place
+from abci_app.bridge.leaves import GateTarget, LeafKey
 from abci_app.bridge.plan import Submission
 from abci_app.evm.account import Account, Transaction
 from abci_app.evm.errors import CallReverted, NonceUsed, RpcRefused
@@ -29,8 +29,8 @@ BENIGN_REVERTS = frozenset({"BridgeFacet__execute_badFastLiquidityStatus", "Brid
 more, or not yet. Its status at the next look says which."""
 
 
-class Step(Enum):
-    """What came of a submission."""
+class SubmitOutcome(Enum):
+    """Outcome of a submission."""
 
     SENT = "sent"
     """Its transaction is open."""
@@ -44,7 +44,7 @@ class Step(Enum):
 class Submitted:
     """Result of one submission."""
 
-    step: Step
+    step: SubmitOutcome
     reason: str = ""
 
 
@@ -53,7 +53,7 @@ class Sender:
     """Whose nonces on which chain."""
 
     account: Account
-    place: Place
+    place: GateTarget
 
     @property
     def address(self) -> Address:
@@ -77,13 +77,13 @@ class Submitter:
         if self._is_dry:
             log.info("would-send", extra={**_ids(self._sender.place, submission), "gas": submission.gas})
             self._journal.settle(submission.key, "dry run")
-            return Submitted(Step.SENT)
+            return Submitted(SubmitOutcome.SENT)
         variant = self._sign(submission, nonce, fees, head_number)
         self._journal.sign(variant)
         if self.hand_over(variant) is None:
             fields = {"tx": variant.hash, "nonce": nonce, "gas": submission.gas, "max_fee_wei": fees.max_fee_wei}
             log.info("sent", extra={**_ids(self._sender.place, submission), **fields})
-        return Submitted(Step.SENT)
+        return Submitted(SubmitOutcome.SENT)
 
     def _simulate(self, submission: Submission) -> Submitted | None:
         """None where the gate takes the batch and Connext at least one of its transfers."""
@@ -91,7 +91,7 @@ class Submitter:
             self._chain.simulate_batch(self._sender.address, submission.calldata, submission.gas)
         except CallReverted as reverted:
             is_payload = reverted.name in PAYLOAD_REVERTS
-            return Submitted(Step.REFUSED if is_payload else Step.WAIT, f"executeBatch {reverted}")
+            return Submitted(SubmitOutcome.REFUSED if is_payload else SubmitOutcome.WAIT, f"executeBatch {reverted}")
         reasons = []
         for entry in submission.executable:
             try:
@@ -100,7 +100,7 @@ class Submitter:
             except CallReverted as reverted:
                 if reverted.name not in BENIGN_REVERTS:
                     reasons.append(f"transfer 0x{entry.transfer_id.hex()} {reverted}")
-        return Submitted(Step.WAIT, "; ".join(reasons[:3]) or "executed by somebody else just now")
+        return Submitted(SubmitOutcome.WAIT, "; ".join(reasons[:3]) or "executed by somebody else just now")
 
     def _sign(self, submission: Submission, nonce: int, fees: Fees, head_number: int) -> SignedVariant:
         return sign_variant(
@@ -145,7 +145,7 @@ def sign_variant(
     )
 
 
-def _ids(place: Place, submission: Submission) -> dict[str, object]:
+def _ids(place: GateTarget, submission: Submission) -> dict[str, object]:
     return {
         "domain": place.domain, "batch_height": submission.key.height, "leaf": submission.key.index,
         "transfer_ids": [transfer_id.hex() for transfer_id in submission.transfer_ids],

@@ -1,4 +1,4 @@
-"""One destination chain: what is followed, planned, submitted and confirmed there, as two bounded steps.
+"""Relayer of one destination chain as two bounded steps: follow, and plan, submit, confirm.
 
 ``follow`` asks the node, ``relay`` talks to the chain; either may fail without holding up the other.
 """
@@ -10,13 +10,13 @@ from enum import Enum
 
 from abci_app.bridge.chain import Chain
 from abci_app.bridge.errors import Retryable
-from abci_app.bridge.follow import Follower
+from abci_app.bridge.follow import LeafFollower
 from abci_app.bridge.inclusion import Inclusion, Limits
 from abci_app.bridge.journal import Journal
 from abci_app.bridge.leaves import AttestedLeaf, LeafKey
 from abci_app.bridge.notices import Notices
 from abci_app.bridge.plan import ChainView, Plan, Submission, Turn, find_settled, plan
-from abci_app.bridge.submitter import Sender, Step, Submitter
+from abci_app.bridge.submitter import Sender, SubmitOutcome, Submitter
 from abci_app.evm.connext import DestinationStatus
 from abci_app.evm.types import Block, Fees
 from abci_app.machine.state.codec import TransferId
@@ -27,9 +27,9 @@ OPEN_NONCES_MAX = 8
 """Transactions in flight: several blocks of a fast chain, and little to replace when fees rise."""
 PAID_FAILURES_MAX = 3
 """Transactions paid for one leaf that leave something undone."""
-SHUNNED_AFTER = 2
-"""Payments in vain for one transfer, over all its attempts: a receiver may take every simulation and refuse every
-transaction, and each attempt allows it twice the gas of the one before."""
+DENIED_AFTER_FAILURES = 2
+"""Mined failures of one transfer, over all its attempts, after which it is denied: a receiver may pass every simulation
+and revert every transaction, and each attempt doubles its gas limit."""
 PAUSED_MAX = 10_000
 """Leaves whose tries are remembered; a node may invent any number that nobody has signed."""
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
@@ -37,7 +37,7 @@ PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 
 
 class Next(Enum):
-    """What a step wants of its runner."""
+    """Outcome of a step, on which the runner's pause depends."""
 
     AGAIN = "again"
     """There is more to do now."""
@@ -47,7 +47,7 @@ class Next(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the configuration says about one chain."""
+    """Configuration of one chain's relayer."""
 
     limits: Limits
     poll_s: float
@@ -56,11 +56,11 @@ class Settings:
 
 
 class Worker:
-    """One chain's relayer. Used by one thread."""
+    """Relayer of one destination chain, for one thread."""
 
     def __init__(
         self,
-        follower: Follower,
+        follower: LeafFollower,
         chain: Chain,
         journal: Journal,
         sender: Sender,
@@ -141,7 +141,7 @@ class Worker:
             fees=fees or Fees(0, 0),
             spendable_wei=self._chain.balance_wei(self._sender.address) - reserved_wei,
             capacity=OPEN_NONCES_MAX - len(opened) if fees else 0,
-            shunned=self._journal.list_failed(SHUNNED_AFTER),
+            denied_transfers=self._journal.list_failed(DENIED_AFTER_FAILURES),
         )
         return plan(due, view, self._settings.turn)
 
@@ -169,9 +169,9 @@ class Worker:
             self._hold(due, chosen)
         else:
             self._notices.clear("gas-money")
-            self._rest(due, chosen)
+            self._wait_for_poll(due, chosen)
         fees = self._offer(head) if chosen.submissions else None
-        refused: list[tuple[LeafKey, str]] = list(chosen.weak)
+        refused: list[tuple[LeafKey, str]] = list(chosen.below_quorum)
         opened = False
         for submission in chosen.submissions if fees else ():
             opened |= self._submit(submission, fees or Fees(0, 0), head, confirmed, refused)
@@ -186,14 +186,14 @@ class Worker:
     ) -> bool:
         nonce = max(confirmed, self._journal.next_nonce())
         done = self._submitter.submit(submission, nonce, fees, head.number)
-        if done.step is Step.SENT:
+        if done.step is SubmitOutcome.SENT:
             self._pauses.pop(submission.key, None)
             self._notices.clear(f"leaf {submission.key}", "payload-refused")
             if self._settings.is_dry:
                 self._drop(submission.key)
             return True
         self._notices.say(f"leaf {submission.key}", done.reason)
-        if done.step is Step.REFUSED:
+        if done.step is SubmitOutcome.REFUSED:
             refused.append((submission.key, done.reason))
         else:
             self._pause(submission.key)
@@ -206,12 +206,12 @@ class Worker:
             if leaf.key not in doing:
                 self._pause(leaf.key)
 
-    def _rest(self, due: list[AttestedLeaf], chosen: Plan) -> None:
+    def _wait_for_poll(self, due: list[AttestedLeaf], chosen: Plan) -> None:
         """What waits for its turn, for the message layer or for capacity is looked at again with the next poll."""
         doing = {submission.key for submission in chosen.submissions} | {key for key, _ in chosen.settled}
         again_s = self._clock() + self._settings.poll_s
-        if chosen.wake_s is not None:
-            again_s = min(again_s, chosen.wake_s)
+        if chosen.next_turn_s is not None:
+            again_s = min(again_s, chosen.next_turn_s)
         for leaf in due:
             if leaf.key not in doing:
                 self._pauses[leaf.key] = (self._pauses.get(leaf.key, (0, 0.0))[0], again_s)

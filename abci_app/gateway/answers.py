@@ -1,4 +1,4 @@
-"""Records of the state → messages of the query service. Pure; one function a message."""
+"""Conversion of state records to messages of the query service, one pure function for each message."""
 
 from collections.abc import Sequence
 

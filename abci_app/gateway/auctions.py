@@ -1,4 +1,4 @@
-"""Why each router won or lost: an attempt's recorded auction or, for an undecided transfer, what the rule says now."""
+"""Explanation of auctions: the recorded one of an attempt or, for an undecided transfer, its state now."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Bids that arrive together leave together: sorted bundles, each broadcast once, one answer a bid."""
+"""Bundling of concurrent bids: sorted bundles, each broadcast once, one answer for each bid."""
 
 import threading
 import time
@@ -23,7 +23,7 @@ PENDING_BIDS_MAX = 8192
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a bid at the door."""
+    """Answer to one bid of a bundle."""
 
     raw: bytes
     """The bundle that carried it."""
@@ -43,7 +43,7 @@ class _Entry:
 
 
 class Bundler:
-    """Any thread adds; a few workers broadcast."""
+    """Bundler of bids: any thread adds, a few workers broadcast."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -92,7 +92,7 @@ class Bundler:
             waiting = later
 
     def _send(self, entries: Sequence[_Entry]) -> None:
-        """Broadcast one bundle; where the door refuses it for one bid, send each alone: each gets its own code."""
+        """Broadcast one bundle; where CheckTx rejects it for one bid, send each alone: each gets its own code."""
         raw = tx_pb2.Transaction(bid_bundle=tx_pb2.BidBundle(bids=[entry.bid for entry in entries])).SerializeToString(
             deterministic=True
         )

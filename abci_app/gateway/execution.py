@@ -1,4 +1,4 @@
-"""The execution payload of one leaf: what a relayer needs to call the gate, and nothing it could misuse earlier.
+"""Execution payload of one leaf, with which a relayer calls the gate; given for attested leaves only.
 
 Refusals: NOT_FOUND, NOT_ATTESTED, EXPIRED (nothing in the leaf can execute any more), NO_KEY (no attestation key here).
 """

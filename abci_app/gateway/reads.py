@@ -1,4 +1,4 @@
-"""What the gateway needs of a node, and the errors it answers with."""
+"""Interfaces of a node that the gateway reads, and the errors of its answers."""
 
 from collections.abc import Callable, Mapping
 from typing import Protocol

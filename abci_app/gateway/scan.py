@@ -1,4 +1,4 @@
-"""Bounded walks over numbered keys: from a number on, without reading what lies before."""
+"""Bounded iteration over numbered keys, from a number on without reading the earlier ones."""
 
 from collections.abc import Iterator
 from typing import TypeVar

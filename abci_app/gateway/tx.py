@@ -1,4 +1,4 @@
-"""The service Tx: submit a transaction or bids; the answer is a code, never a guess."""
+"""Service Tx: submission of transactions and bids, answered by codes."""
 
 import threading
 import time
@@ -85,7 +85,7 @@ class TxService(tx_service_pb2_grpc.TxServicer):
             refuse(context, error)
 
     def _check(self, bid: tx_pb2.Bid) -> Sent | None:
-        """Return the answer to a bid that no node would take, so that it spoils no bundle; None for any other."""
+        """Return the answer to a bid that no node would take, so that it invalidates no bundle; None for any other."""
         committed = self._node.committed()
         if committed is None:
             return Sent(b"", 0, AnswerCode.NOT_READY, "the node has not committed anything yet")

@@ -1,4 +1,4 @@
-"""Those who wait for a commit: the consensus thread hands over, gRPC threads wake."""
+"""Waiting for commits: the consensus thread passes results, gRPC threads wait for them."""
 
 import threading
 from collections import OrderedDict
@@ -37,7 +37,7 @@ class CommitWaiters:
             return self._results.get(tx_hash)
 
     def close(self) -> None:
-        """Let everybody go."""
+        """End all waiting."""
         with self._condition:
             self._closed = True
             self._condition.notify_all()

@@ -36,7 +36,7 @@ class TxResult:
         return cls(rejection.code, log=rejection.reason)
 
 
-class Claim(NamedTuple):
+class BidSubject(NamedTuple):
     """Subject of one bid or withdraw, whatever its signatures and its bundle.
 
     A bare tuple: CheckTx makes one for each bid that comes.
@@ -55,7 +55,7 @@ class CheckResult:
 
     code: Code
     log: str = ""
-    claims: tuple[Claim, ...] = ()
+    subjects: tuple[BidSubject, ...] = ()
     """In the order of the bundle's bids."""
 
 

@@ -1,4 +1,4 @@
-"""The routing application: each ABCI call translated, one of them writing.
+"""ABCI application: translates each ABCI call to the state machine; only Commit writes.
 
 Nothing here fails for what comes from outside: bad input gets a code. What raises is a bug or a foreign engine, and
 ends the process, because a node that stops can be repaired and one that diverges cannot.
@@ -29,8 +29,8 @@ from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState, StateDelta
 from abci_app.machine.transactions.admission import check_tx
 from abci_app.node.errors import NodeError
+from abci_app.node.mempool_limits import MempoolLimits
 from abci_app.node.metrics import Metrics
-from abci_app.node.pending import Pending
 from abci_app.node.proposal import check_block, prepare_block
 from abci_app.node.query import answer_query
 from abci_app.node.signer import Signer
@@ -59,7 +59,7 @@ log = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
-    """What the node asks of its observer."""
+    """Interface of the node's observer."""
 
     def observation(self) -> Observation:
         """Return what was published last; immutable, never waits."""
@@ -89,7 +89,7 @@ class RoutingApplication(Application):
         """The first state until the first block is committed: only Commit writes."""
         self._extensions_from = store.head.extensions_from if store.head is not None else 0
         self._staged: _Staged | None = None
-        self._pending = Pending()
+        self._pending = MempoolLimits()
         self._records = StateDelta(MemoryState())
         """The committed records that CheckTx reads, each decoded once a height."""
         self._checks = 0
@@ -127,9 +127,9 @@ class RoutingApplication(Application):
         again = request.type == pb.CheckTxType.RECHECK
         answer = check_tx(self._records, request.tx, lambda transfer_id: transfer_id in transfers, again)
         code, reason = answer.code, answer.log
-        if answer.claims:
+        if answer.subjects:
             params = self._records.must(keys.PARAMS, Params)
-            code = self._pending.check(sha256(request.tx).digest(), answer.claims, committed.height, params)
+            code = self._pending.check(sha256(request.tx).digest(), answer.subjects, committed.height, params)
             reason = PENDING_REASONS.get(code, "")
         elif again:
             self._pending.forget(sha256(request.tx).digest())

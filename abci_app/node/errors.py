@@ -1,4 +1,4 @@
-"""What a node refuses to start or go on with. Each message is one line that a person can act on.
+"""Errors that end a node or refuse a signature; each message is one line that an operator can act on.
 
     NodeError
     ├── HomeError     folder, config.toml or key are not as they must be

@@ -1,4 +1,4 @@
-"""PrepareProposal and ProcessProposal: what an honest proposer puts into a block, and what nobody accepts.
+"""PrepareProposal and ProcessProposal: building and validating proposals.
 
 Both count reports with the same functions over state and the block's own injected commit, so an honest proposal is
 always accepted. ``check_block`` looks at bytes and state only: no RPC, no opinion.
@@ -18,7 +18,7 @@ from abci_app.machine.state.codec import TransferId
 from abci_app.machine.state.view import StateDelta, StateView
 from abci_app.machine.transactions.admission import check_accepted, count_signatures, list_unknown_bids, parse_tx
 from abci_app.node.injected_commit import build_commit, check_commit, prune
-from abci_app.node.segments import choose_segments, list_named_transfers
+from abci_app.node.segment_proposal import choose_segments, list_named_transfers
 from abci_app.observer.snapshot import Observation
 
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 class Service(Protocol):
-    """Something that runs in threads of its own beside the ABCI loop."""
+    """Service that runs in threads of its own beside the ABCI loop."""
 
     def start(self) -> None:
         """Start the threads; OSError where an address cannot be bound."""
@@ -42,7 +42,7 @@ class RunningObserver(Observer, Service, Protocol):
     """An observer with threads."""
 
     def check(self) -> None:
-        """Look at the endpoints before the start; ValueError for one that is of another chain."""
+        """Check the endpoints before the start; ValueError for one that is of another chain."""
 
 
 class NodeReads:
@@ -80,21 +80,21 @@ class NodeReads:
         self._app.subscribe(listener)
 
 
-class Silence:
-    """The observer of a node that watches no chain: it has nothing to say, and follows the others."""
+class NullObserver:
+    """Observer of a node without configured chains; reports nothing."""
 
     def observation(self) -> Observation:
         """Return the empty observation."""
         return EMPTY_OBSERVATION
 
     def check(self) -> None:
-        """There is nothing to look at."""
+        """Do nothing: there are no endpoints."""
 
     def start(self) -> None:
-        """Nothing runs."""
+        """Do nothing: there are no threads."""
 
     def stop(self) -> None:
-        """Nothing to end."""
+        """Do nothing: there are no threads."""
 
 
 MakeObserver = Callable[[Home, Published], RunningObserver]
@@ -104,7 +104,7 @@ MakeService = Callable[[Home, NodeReads], Service]
 def make_observer(home: Home, published: Published) -> RunningObserver:
     """Return the watcher of the configured chains, following the committed cursors."""
     if not home.config.chains:
-        return Silence()
+        return NullObserver()
     from abci_app.observer.watcher import DomainConfig, Watcher  # web3 comes with it: a second of start-up
 
     configs = [DomainConfig(chain.domain, chain.rpc_urls, chain.quorum) for chain in home.config.chains]
@@ -148,7 +148,7 @@ def run_node(
 
 
 def load(make: Callable[[], RoutingApplication]) -> RoutingApplication:
-    """Return what ``make`` makes: a tree of millions of nodes, which no collection of garbage needs to walk, ever.
+    """Return the result of ``make``, excluded from garbage collection: a tree of millions of nodes.
 
     A block makes tens of thousands of objects and hardly a cycle: with Python's own thresholds a collection of all
     generations falls into every second large block and doubles its time.

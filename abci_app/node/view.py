@@ -1,4 +1,4 @@
-"""Committed state as other threads see it: immutable, published once a block, never the state in progress.
+"""Committed state for other threads: immutable, published once a block.
 
 The gateway imports this module and no other of the node.
 """
@@ -104,7 +104,7 @@ def list_domains(view: StateView) -> dict[DomainId, Domain]:
 
 @dataclass(frozen=True, slots=True)
 class CommittedBlock:
-    """What a commit tells those who wait for their transactions."""
+    """Results of a committed block, for waiters of its transactions."""
 
     height: int
     results: Mapping[bytes, TxResult]

@@ -1,6 +1,6 @@
-"""What this validator says with its vote: signatures it owes and digests of segments (EXT-4).
+"""Vote extensions: pending batch signatures and segment digests of this validator (EXT-4).
 
-From committed state, the own observation and the request only; on any doubt less is said, and nothing ever fails.
+Made of committed state, the own observation and the request only; what cannot be verified is left out. Never fails.
 """
 
 import time
@@ -16,12 +16,12 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.machine.state.records import ChainState, DomainStatus, Reports, ValidatorSet
 from abci_app.machine.state.view import StateDelta, StateView
-from abci_app.node.segments import follow, list_places, rotate_domains
+from abci_app.node.segment_proposal import follow, list_places, rotate_domains
 from abci_app.node.signer import Signer
 from abci_app.observer.snapshot import Observation, ObservedSegment
 
 BUDGET_S = 0.1
-"""A third of the shortest precommit timeout in use; what does not fit is said in the next vote."""
+"""A third of the shortest precommit timeout in use; what does not fit goes into the next vote."""
 
 
 def extend(
@@ -32,7 +32,7 @@ def extend(
     signer: Signer,
     clock: Callable[[], float] = time.monotonic,
 ) -> bytes:
-    """Return the extension of this validator's precommit at ``height`` for the block ``txs``; b"" to say nothing."""
+    """Return this validator's extension at ``height`` for the block ``txs``; b"" where there is nothing to report."""
     deadline = clock() + BUDGET_S
     parts = split_block(txs)
     state = record_commit(StateDelta(view), parts)
@@ -58,7 +58,7 @@ def extend(
 
 
 def record_commit(state: StateDelta, parts: BlockParts) -> StateDelta:
-    """Return the state with the block's own injected commit counted, so that nothing is said twice.
+    """Return the state with the block's own injected commit counted, so that nothing is sent twice.
 
     A commit that does not count (the block need not have been processed here) is passed over.
     """
@@ -81,7 +81,7 @@ def find_member(state: StateDelta, attestation: Address) -> int | None:
 
 
 def sign_owed(state: StateDelta, signer: Signer, is_late: Callable[[], bool]) -> tuple[SignedBatch, ...]:
-    """Return the signatures owed for committed batches, oldest first, by (height, epoch)."""
+    """Return this validator's missing signatures over committed batches, oldest first, by (height, epoch)."""
     signed: list[SignedBatch] = []
     for height, epoch, digest in list_owed(state, signer.address)[:EXTENSION_SIGNATURES_MAX]:
         if is_late():

@@ -1,4 +1,4 @@
-"""The agent: orders in, bids out. A thread a chain watches, a thread a destination bids, two keep the ledger true.
+"""Router agent: a thread for each watched chain and each destination, and two that reconcile the ledger.
 
 Nothing in here decides; every step is bounded, and one loop runs them all.
 """
@@ -10,16 +10,16 @@ from functools import partial
 
 from abci_app.evm.errors import EvmError
 from abci_app.machine.state.codec import TransferId
+from abci_app.router.bid_reconciler import BidReconciler
 from abci_app.router.bidder import Bidder, Refusals
 from abci_app.router.checks import Log
 from abci_app.router.client import NodeClient
 from abci_app.router.config import RouterHome, WatchedChain
 from abci_app.router.errors import ConfigInvalid, NodeRefused, NodeUnavailable, RouterError
-from abci_app.router.keeper import Keeper
 from abci_app.router.ledger import BidState, Ledger
 from abci_app.router.network import Chains, Network
-from abci_app.router.origin import Claim, Claims
-from abci_app.router.pending import Order
+from abci_app.router.order_queue import Order
+from abci_app.router.origin import OrderClaim, OrderClaims
 from abci_app.router.watch import ChainWatch, SeenTransfer
 
 SWEEP_S = 2.0
@@ -37,7 +37,7 @@ class Agent:
 
     def __init__(self, home: RouterHome, log: Log) -> None:
         self._home, self._log = home, log
-        self._client, self._looker = NodeClient(home.config.nodes), NodeClient(home.config.nodes)
+        self._client, self._read_client = NodeClient(home.config.nodes), NodeClient(home.config.nodes)
         self._chains = Chains(home.config.chains)
         self._network = Network(self._client, self._chains, home.config.chains)
         self._stopping = threading.Event()
@@ -63,17 +63,17 @@ class Agent:
             )
         self._resume(ledger)
         pending = {domain: bidder.pending for domain, bidder in self._bidders.items()}
-        claims = {chain.domain: Claims() for chain in self._home.config.chains}
-        keeper = Keeper(
-            self._home, self._network, self._client, self._looker, ledger, pending, claims, self._log
+        claims = {chain.domain: OrderClaims() for chain in self._home.config.chains}
+        reconciler = BidReconciler(
+            self._home, self._network, self._client, self._read_client, ledger, pending, claims, self._log
         )
         for chain in self._home.config.chains:
             get_rpc = partial(self._chains.rpc, chain.domain)
             watch = ChainWatch(chain, get_rpc, self._connext, ledger, claims[chain.domain], Refusals(self._log))
             self._begin(f"watch-{chain.domain}", partial(self._watch, watch), self._home.config.poll_ms / 1000)
             self._begin(f"bid-{chain.domain}", self._bidders[chain.domain].step, 0.0)
-        self._begin("refresh", partial(keeper.refresh, self._stopping.is_set), REFRESH_S)
-        self._begin("sweep", partial(keeper.sweep, self._stopping.is_set), SWEEP_S)
+        self._begin("refresh", partial(reconciler.refresh, self._stopping.is_set), REFRESH_S)
+        self._begin("sweep", partial(reconciler.sweep, self._stopping.is_set), SWEEP_S)
         self._log("started", router="0x" + self._home.account.address.hex(), nodes=list(self._home.config.nodes))
 
     def ask_stop(self) -> None:
@@ -91,7 +91,7 @@ class Agent:
         self._stopping.set()
         self._join(self._threads)
         self._client.close()
-        self._looker.close()
+        self._read_client.close()
         self._chains.close()
         if self._ledger is not None:
             self._ledger.close()
@@ -126,15 +126,15 @@ class Agent:
 
     def _load_network(self) -> bool:
         """Ask nodes until one answers; False where the router is stopped before. Raises ConfigInvalid."""
-        said = ""
+        last_reason = ""
         while not self._stopping.is_set():
             try:
                 self._network.load()
                 return True
             except (NodeUnavailable, NodeRefused) as error:
-                if str(error) != said:
+                if str(error) != last_reason:
                     self._log("waiting", part="node", reason=_describe(error))
-                said = str(error)
+                last_reason = str(error)
                 self._stopping.wait(FAILING_S)
         return False
 
@@ -152,7 +152,7 @@ class Agent:
         thread.start()
 
     def _loop(self, name: str, step: Callable[[], None], pause_s: float) -> None:
-        """Run bounded steps; what a chain or node fails at is said once a cause and tried again, the rest ends all."""
+        """Repeat a bounded step; failures of a chain or node are logged once and retried, others end the router."""
         failing = ""
         while not self._stopping.is_set():
             try:
@@ -178,7 +178,7 @@ class Agent:
         while watch.step(self._take_seen) and not self._stopping.is_set():
             pass
 
-    def _take_claimed(self, claim: Claim) -> None:
+    def _take_claimed(self, claim: OrderClaim) -> None:
         if claim.standing is None:
             self._take(claim.order)
         elif self._ledger is not None and self._ledger.find(claim.order.transfer_id) is None:

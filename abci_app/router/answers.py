@@ -1,4 +1,4 @@
-"""Does a node's answer make sense? A node may be anybody's: it is checked before a number or a length in it is used.
+"""Validation of nodes' answers: nodes are untrusted, so an answer is checked before its values are used.
 
 Each function raises ValueError; the client then asks the next node. Whether an answer is *true* is another matter.
 """

@@ -14,11 +14,11 @@ from abci_app.router.config import RouterHome
 from abci_app.router.errors import NodeRefused, NodeUnavailable, Refused
 from abci_app.router.ledger import BidState, Ledger, SignedBid
 from abci_app.router.network import Chains, Network
-from abci_app.router.pending import Order, Pending
+from abci_app.router.order_queue import Order, OrderQueue
 
 TAKE_S = 0.2
 REMEMBERED_MAX = 10_000
-REST_FIRST_S, REST_MAX_S = 2.0, 30.0
+BACKOFF_FIRST_S, BACKOFF_MAX_S = 2.0, 30.0
 """A transfer that was refused is looked at again after this time, which doubles: liquidity comes back, codes do not."""
 _LATER = (Code.TRANSFER_UNKNOWN, Code.EARLY_BIDS_FULL, AnswerCode.TIMED_OUT)
 """Answers that time changes: the node has not seen the transfer yet, or has too many early bids."""
@@ -26,7 +26,7 @@ _TAKEN = (Code.OK, Code.BID_DUPLICATE)
 
 
 class Refusals:
-    """Transfers this router did not bid on: each cause said once, the next look at growing intervals. One thread."""
+    """Transfers that this router did not bid on: logged once a cause, retried at growing intervals. One thread."""
 
     def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
         self._log, self._clock = log, clock
@@ -34,18 +34,18 @@ class Refusals:
         """Cause, time of the next look, interval after that."""
 
     def note(self, transfer_id: bytes, event: str, cause: str, reason: str) -> None:
-        """Log a refusal unless the same was logged; let the transfer rest."""
+        """Log a refusal unless the same was logged; back off from the transfer."""
         known = self._known.pop(transfer_id, None)
         if known is None or known[0] != cause:
             self._log(event, transfer_id="0x" + transfer_id.hex(), cause=cause, reason=reason)
-            known = (cause, 0.0, REST_FIRST_S)
-        rest_s = known[2]
-        self._known[transfer_id] = (cause, self._clock() + rest_s, min(2 * rest_s, REST_MAX_S))
+            known = (cause, 0.0, BACKOFF_FIRST_S)
+        backoff_s = known[2]
+        self._known[transfer_id] = (cause, self._clock() + backoff_s, min(2 * backoff_s, BACKOFF_MAX_S))
         if len(self._known) > REMEMBERED_MAX:
             del self._known[next(iter(self._known))]
 
-    def is_resting(self, transfer_id: bytes) -> bool:
-        """Tell whether it is too early for another look."""
+    def is_backing_off(self, transfer_id: bytes) -> bool:
+        """Tell whether it is too early for another try."""
         known = self._known.get(transfer_id)
         return known is not None and self._clock() < known[1]
 
@@ -57,7 +57,7 @@ class Bidder:
         self, domain: int, home: RouterHome, chains: Chains, network: Network, client: NodeClient, ledger: Ledger,
         log: Log,
     ) -> None:
-        self.pending = Pending()
+        self.pending = OrderQueue()
         self._domain, self._account = domain, home.account
         self._chains, self._network, self._client, self._ledger, self._log = chains, network, client, ledger, log
         self._checker = Checker(home.account, home.config.path_lengths, log)
@@ -70,7 +70,7 @@ class Bidder:
         if order is None:
             return
         try:
-            settled = self._refusals.is_resting(order.transfer_id) or self._bid(order)
+            settled = self._refusals.is_backing_off(order.transfer_id) or self._bid(order)
         except Refused as refused:
             self._refusals.note(order.transfer_id, "not_bidding", refused.cause, str(refused))
             settled = True

@@ -1,4 +1,4 @@
-"""Should this router bid, and for which path lengths? Every "no" is a ``Refused`` with a stable cause."""
+"""Checks of whether to bid, and for which path lengths; each refusal is a ``Refused`` with a stable cause."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What this router has signed, on disk before it leaves: no restart forgets an open offer.
+"""Ledger of this router's signed bids, written to disk before submission.
 
 A bid is *open* while its transfer is undecided, or assigned to this router; open bids count at their largest share.
 """

@@ -48,7 +48,7 @@ class Network:
     """Diamonds, gates and tokens of the configured chains, as the network's nodes tell them. Any thread reads.
 
     Where Connext is decides whom this router believes and pays through, so no node may change that: it is what the
-    configuration says, or else what was told first.
+    configuration says, or else what was reported first.
     """
 
     def __init__(self, client: NodeClient, chains: Chains, watched: Sequence[WatchedChain]) -> None:
@@ -79,17 +79,17 @@ class Network:
         for domain, destination in self.destinations.items():
             if domain in self._pins:
                 continue
-            told = destination.connext.address
+            reported = destination.connext.address
             kept = ledger.load_pin(domain)
             if not kept:
-                ledger.save_pin(domain, told)
-                fresh[domain] = told
-            elif kept != told:
+                ledger.save_pin(domain, reported)
+                fresh[domain] = reported
+            elif kept != reported:
                 raise ConfigInvalid(
-                    f"domain {domain}: nodes said Connext was 0x{kept.hex()} and now 0x{told.hex()}: "
+                    f"domain {domain}: nodes said Connext was 0x{kept.hex()} and now 0x{reported.hex()}: "
                     "set connext in config.toml"
                 )
-            self._pins[domain] = told
+            self._pins[domain] = reported
         return fresh
 
     def _read(self, answer: query_pb2.DomainsResponse) -> Mapping[int, Destination]:

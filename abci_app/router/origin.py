@@ -1,4 +1,4 @@
-"""Is there an order where a node says there is one? Asked of the origin chain itself, before anything is signed.
+"""Verification of orders against their origin chain, before anything is signed.
 
 A node may invent a transfer, with its caller as the delegate, who may then call Connext past the gate; and a node that
 validates has a key that Connext takes for a sequencer's. The router's signature is all that is missing there: on a
@@ -14,15 +14,15 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Receipt
 from abci_app.router.errors import Refused
 from abci_app.router.ledger import SignedBid
-from abci_app.router.pending import Order
+from abci_app.router.order_queue import Order
 
 CLAIMS_MAX = 1_000
 """Of one origin, waiting to be looked at. What finds no room is claimed again by the next sweep."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A node's word for an order: it was made by this transaction of its origin chain."""
+class OrderClaim:
+    """Unverified order reported by a node, with its transaction on the origin chain."""
 
     order: Order
     origin_tx: bytes
@@ -31,36 +31,36 @@ class Claim:
     """What the node says that this router has bid, where the ledger knows of nothing."""
 
 
-class Claims:
+class OrderClaims:
     """What nodes say of one origin chain, each transfer once, until its watch has looked. Any thread."""
 
     def __init__(self, claims_max: int = CLAIMS_MAX) -> None:
         self._lock = threading.Lock()
-        self._claims: dict[bytes, Claim] = {}
+        self._claims: dict[bytes, OrderClaim] = {}
         self._claims_max = claims_max
 
     def __contains__(self, transfer_id: bytes) -> bool:
         with self._lock:
             return transfer_id in self._claims
 
-    def add(self, claim: Claim) -> None:
+    def add(self, claim: OrderClaim) -> None:
         """Keep a claim where there is room; the first one of a transfer stays."""
         with self._lock:
             if len(self._claims) < self._claims_max:
                 self._claims.setdefault(claim.order.transfer_id, claim)
 
-    def list_all(self) -> Sequence[Claim]:
+    def list_all(self) -> Sequence[OrderClaim]:
         """Return what waits, oldest first."""
         with self._lock:
             return tuple(self._claims.values())
 
-    def done(self, claim: Claim) -> None:
+    def done(self, claim: OrderClaim) -> None:
         """Forget a claim that was looked at."""
         with self._lock:
             self._claims.pop(claim.order.transfer_id, None)
 
 
-def require_order(rpc: Rpc, connext: bytes, final_block: int, claim: Claim) -> None:
+def require_order(rpc: Rpc, connext: bytes, final_block: int, claim: OrderClaim) -> None:
     """Refuse a claim unless Connext's XCalled of it stands in a final block. Raises Refused, EvmError."""
     receipt = rpc.receipt(claim.origin_tx) if claim.origin_tx else None
     if receipt is None or receipt.status != 1 or not _holds_order(receipt, connext, claim.order.transfer_id):

@@ -13,7 +13,7 @@ from abci_app.router.bidder import Refusals
 from abci_app.router.config import WatchedChain
 from abci_app.router.errors import Refused
 from abci_app.router.ledger import Ledger
-from abci_app.router.origin import Claim, Claims, require_order
+from abci_app.router.origin import OrderClaim, OrderClaims, require_order
 
 RANGE_BLOCKS = 500
 """Blocks of one step: public endpoints refuse longer ranges of logs."""
@@ -43,7 +43,7 @@ class ChainWatch:
         get_rpc: Callable[[], Rpc],
         get_connext: Callable[[int], bytes],
         ledger: Ledger,
-        claims: Claims,
+        claims: OrderClaims,
         refusals: Refusals,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -77,7 +77,7 @@ class ChainWatch:
         self._ledger.save_cursor(self._chain.domain, last)
         return last < final
 
-    def look_up(self, take: Callable[[Claim], None]) -> None:
+    def look_up(self, take: Callable[[OrderClaim], None]) -> None:
         """Look at every claim of this chain once; ``take`` those that are true. Raises EvmError: the rest waits."""
         claims = [claim for claim in self._claims.list_all() if not self._is_settled(claim)]
         if not claims:
@@ -93,12 +93,12 @@ class ChainWatch:
                 take(claim)
             self._claims.done(claim)
 
-    def _is_settled(self, claim: Claim) -> bool:
+    def _is_settled(self, claim: OrderClaim) -> bool:
         """Whether a claim was refused a moment ago: it may come again later."""
-        is_resting = self._refusals.is_resting(claim.order.transfer_id)
-        if is_resting:
+        is_backing_off = self._refusals.is_backing_off(claim.order.transfer_id)
+        if is_backing_off:
             self._claims.done(claim)
-        return is_resting
+        return is_backing_off
 
     def _is_far_behind(self, final: int, cursor: int) -> bool:
         if final >= cursor:

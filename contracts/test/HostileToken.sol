@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-/// @notice A token whose owner never got the idea of one: it pays out until `poison` says how it refuses.
+/// @notice Test token: transfers normally until `poison` selects a failure mode.
 contract HostileToken {
     string public constant name = "Hostile";
     string public constant symbol = "HOST";

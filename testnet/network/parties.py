@@ -7,7 +7,7 @@ from pathlib import Path
 
 from abci_app.bridge.config import RelayChain, RelayConfig
 from abci_app.bridge.home import init_home
-from abci_app.bridge.leaves import Place
+from abci_app.bridge.leaves import GateTarget
 from abci_app.evm.account import Account
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.state.codec import Address, DomainId
@@ -61,7 +61,7 @@ def create(layout: Layout, deployment: Deployment, gates: Mapping[int, bytes]) -
         save_home(home, RouterConfig(tuple(turned), watched), router_account(index))
     relayed = tuple(
         RelayChain(
-            Place(DomainId(chain.domain), chain.chain_id, Address(gates[chain.domain])), chain.rpc_url,
+            GateTarget(DomainId(chain.domain), chain.chain_id, Address(gates[chain.domain])), chain.rpc_url,
             poll_ms=RELAY_POLL_MS, confirm_blocks=1,
         )
         for chain in watched

@@ -18,8 +18,8 @@ from abci_app.router.checks import Checker, Destination, Offer, has_overrides
 from abci_app.router.config import WatchedChain
 from abci_app.router.errors import Refused
 from abci_app.router.ledger import Ledger
-from abci_app.router.origin import Claim, Claims
-from abci_app.router.pending import Order
+from abci_app.router.order_queue import Order
+from abci_app.router.origin import OrderClaim, OrderClaims
 from abci_app.router.watch import ChainWatch, SeenTransfer
 from testnet.chains.anvil import mine_until
 from testnet.connext.deploy import add_sequencers
@@ -164,7 +164,7 @@ def test_an_asset_that_the_network_does_not_list_is_refused(desk: Desk) -> None:
 def test_orders_are_seen_once_they_are_final(bridge: Bridge, tmp_path: Path) -> None:
     ledger, rpc = Ledger(tmp_path / "ledger"), bridge.rpc(HUB)
     watched = WatchedChain(HUB, bridge.deployment.domain(HUB).chain_id, rpc.url)
-    claims, lines = Claims(), list[str]()
+    claims, lines = OrderClaims(), list[str]()
     watch = ChainWatch(
         watched, lambda: rpc, lambda domain: bridge.connext(domain).address, ledger, claims,
         Refusals(lambda event, **fields: lines.append(str(fields["cause"]))),
@@ -181,9 +181,9 @@ def test_orders_are_seen_once_they_are_final(bridge: Bridge, tmp_path: Path) -> 
     [log] = rpc.logs(bridge.connext(HUB).address, 0, rpc.block_number(), [TOPICS["XCalled"]])[-1:]
     order = Order(seen[0].transfer_id, SPOKE, info, is_missing=True)
     invented = replace(order, transfer_id=TransferId(b"\x05" * 32))
-    taken: list[Claim] = []
+    taken: list[OrderClaim] = []
     for each in (order, invented):
-        claims.add(Claim(each, log.tx_hash))
+        claims.add(OrderClaim(each, log.tx_hash))
     watch.look_up(taken.append)
     assert ([claim.order for claim in taken], lines) == ([order], ["not_on_origin"])
     ledger.close()

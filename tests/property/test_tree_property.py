@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abci_app.machine.state.proofs import ExistenceProof, NonExistenceProof, encode_ics23, to_ics23
-from abci_app.machine.state.tree import EMPTY_ROOT, Step, Tree
+from abci_app.machine.state.tree import EMPTY_ROOT, ProofStep, Tree
 from tests.kit.machine.ics23 import Invalid, verify_membership, verify_non_membership
 from tests.kit.machine.slow_tree import slow_root
 
@@ -82,7 +82,7 @@ def spoil(proof: ExistenceProof | NonExistenceProof) -> list[ExistenceProof | No
     if isinstance(proof, ExistenceProof):
         steps = proof.path
         prefix, suffix = steps[0].prefix, steps[0].suffix
-        flipped = Step(prefix, flip_last(suffix)) if suffix else Step(flip_last(prefix), b"")
+        flipped = ProofStep(prefix, flip_last(suffix)) if suffix else ProofStep(flip_last(prefix), b"")
         return [
             ExistenceProof(proof.key, proof.value, steps[1:]),
             ExistenceProof(proof.key, proof.value, (*steps, steps[-1])),

@@ -1,6 +1,7 @@
 """How the code is cut and named: sizes, docstrings, verbs, file names."""
 
 import ast
+import re
 from pathlib import PurePosixPath
 
 FILE_LINES_MAX = 400
@@ -12,6 +13,13 @@ PLAIN_METHOD_LINES_MAX = 6
 
 EMPTY_NAMES = ("common", "helper", "helpers", "misc", "stuff", "util", "utils")
 """File names that say nothing about what is inside."""
+
+REFUSED_WORDS = (
+    "door", "doors", "doubt", "doubts", "hopeless", "keeper", "knock", "knocks", "looker", "penny", "said", "shunned",
+    "silence", "spoil", "spoilt", "walk", "walks", "weak",
+)
+"""Word parts of identifiers that describe a picture instead of the thing; docs/glossary.md has the terms."""
+WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -52,6 +60,26 @@ def check_docstrings(path: str, source: str) -> list[str]:
 def check_file_name(path: str) -> list[str]:
     """Refuses a file whose name would suit any content."""
     return [f"{path}:1: a name that says nothing"] if PurePosixPath(path).stem in EMPTY_NAMES else []
+
+
+def check_words(path: str, source: str) -> list[str]:
+    """Refuses an identifier with a word that is a picture, in snake_case, CamelCase or a file name."""
+    names = [(1, PurePosixPath(path).stem)]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, Documented):
+            names.append((node.lineno, node.name))
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            names.append((node.lineno, node.id))
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            names.append((node.lineno, node.attr))
+        elif isinstance(node, ast.arg):
+            names.append((node.lineno, node.arg))
+    return [
+        f"{path}:{line}: {name}: {word.lower()!r} is a picture; name the thing (docs/glossary.md)"
+        for line, name in names
+        for word in WORD.findall(name)
+        if word.lower() in REFUSED_WORDS
+    ]
 
 
 def check_verbs(path: str, source: str) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from abci_app.machine.codes import invariant
-from abci_app.machine.state.tree import LEAF_PREFIX, Membership, Proof, Step
+from abci_app.machine.state.tree import LEAF_PREFIX, Membership, Proof, ProofStep
 
 HASH_SHA256 = 1
 LENGTH_VAR_PROTO = 1
@@ -22,7 +22,7 @@ class ExistenceProof:
     key: bytes
     """Path of the storage key, 32 bytes."""
     value: bytes
-    path: tuple[Step, ...]
+    path: tuple[ProofStep, ...]
     """InnerOps, the lowest first."""
 
 

@@ -28,7 +28,7 @@ A bare tuple: a node is made for each step of each changed path, and the garbage
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ProofStep:
     """One inner node above a leaf: the bytes before and after the child's hash."""
 
     prefix: bytes
@@ -42,7 +42,7 @@ class Membership:
     """A key of the tree with the path from its leaf to the root."""
 
     key: bytes
-    steps: tuple[Step, ...]
+    steps: tuple[ProofStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +253,7 @@ def _membership(way: list[_Node]) -> Membership:
     steps = []
     for (_, _, _, left, right, _), below in zip(way[-2::-1], way[:0:-1], strict=True):
         if left is below:
-            steps.append(Step(INNER_PREFIX, right[0]))
+            steps.append(ProofStep(INNER_PREFIX, right[0]))
         else:
-            steps.append(Step(INNER_PREFIX + left[0], b""))
+            steps.append(ProofStep(INNER_PREFIX + left[0], b""))
     return Membership(way[-1][5], tuple(steps))

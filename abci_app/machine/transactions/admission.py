@@ -8,7 +8,7 @@ from collections.abc import Callable, Container
 
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.ledger.liquidity import get_liquidity, get_router
-from abci_app.machine.results import CheckResult, Claim
+from abci_app.machine.results import BidSubject, CheckResult
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, TransferId
 from abci_app.machine.state.records import Asset, Bid, ChainState, Domain, Transfer
@@ -43,7 +43,7 @@ def check_tx(view: StateView | StateDelta, raw: bytes, seen: Seen, again: bool =
             _check_alone(delta, transaction, chain)
     except Rejected as rejection:
         return CheckResult(rejection.code, rejection.reason)
-    return CheckResult(Code.OK, claims=_list_claims(transaction, early))
+    return CheckResult(Code.OK, subjects=_list_subjects(transaction, early))
 
 
 def _check_alone(delta: StateDelta, transaction: Transaction, chain: ChainState) -> None:
@@ -58,7 +58,7 @@ def _check_alone(delta: StateDelta, transaction: Transaction, chain: ChainState)
 
 
 def _check_bundle(delta: StateDelta, bundle: BidBundle, height: int, seen: Seen) -> set[bytes]:
-    """Refuse the bundle with the code of the first bid that would be skipped; return the claims of its early bids."""
+    """Refuse the bundle with the code of the first bid that would be skipped; return the subjects of its early bids."""
     early = set()
     for bid in bundle.bids:
         authenticate_bid(bid)
@@ -124,11 +124,11 @@ def _claim_of(subject: SubmittedBid | Withdraw) -> bytes:
     return subject.transfer_id + subject.router
 
 
-def _list_claims(transaction: Transaction, early: set[bytes]) -> tuple[Claim, ...]:
+def _list_subjects(transaction: Transaction, early: set[bytes]) -> tuple[BidSubject, ...]:
     if isinstance(transaction, BidBundle):
-        return tuple(Claim(_claim_of(bid), bid.router, _claim_of(bid) in early) for bid in transaction.bids)
+        return tuple(BidSubject(_claim_of(bid), bid.router, _claim_of(bid) in early) for bid in transaction.bids)
     if isinstance(transaction, Withdraw):
-        return (Claim(b"withdraw" + _claim_of(transaction), transaction.router, False),)
+        return (BidSubject(b"withdraw" + _claim_of(transaction), transaction.router, False),)
     return ()  # a TransferInfo has one encoding, and the engine itself takes no transaction twice
 
 

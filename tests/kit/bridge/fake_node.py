@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from abci_app.bridge.leaves import Place
+from abci_app.bridge.leaves import GateTarget
 from abci_app.evm.connext import ExecuteArgs
 from abci_app.gateway.answers import build_decision
 from abci_app.machine.connext import compute_transfer_id, encode_transfer_info
@@ -87,7 +87,7 @@ class FakeNode(query_pb2_grpc.QueryServicer):
     # -- what a test decides ----------------------------------------------------------------------------------------
 
     def decide(
-        self, *leaves: tuple[Place, Sequence[Offer]], signers: Sequence[int] = (1, 2, 3), attested: bool = True
+        self, *leaves: tuple[GateTarget, Sequence[Offer]], signers: Sequence[int] = (1, 2, 3), attested: bool = True
     ) -> int:
         """Make the next height's batch of these leaves; return its height."""
         with self._lock:
@@ -206,6 +206,6 @@ def transfer_id_of(offer: Offer) -> bytes:
     return compute_transfer_id(offer.args.params)
 
 
-def place_of(domain: int, chain_id: int, gate: bytes) -> Place:
+def place_of(domain: int, chain_id: int, gate: bytes) -> GateTarget:
     """A place from plain values."""
-    return Place(DomainId(domain), chain_id, Address(gate))
+    return GateTarget(DomainId(domain), chain_id, Address(gate))

@@ -6,10 +6,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from abci_app.bridge.follow import Follower
+from abci_app.bridge.follow import LeafFollower
 from abci_app.bridge.inclusion import Limits
 from abci_app.bridge.journal import Journal
-from abci_app.bridge.leaves import AttestedLeaf, LeafKey, Place
+from abci_app.bridge.leaves import AttestedLeaf, GateTarget, LeafKey
 from abci_app.bridge.nodes import NodeRefused
 from abci_app.bridge.notices import Notices
 from abci_app.bridge.payload import parse_execution
@@ -152,15 +152,15 @@ class Bench:
         return outcome
 
 
-def make_follower(nodes: DirectNodes, journal: Journal, clock: Clock) -> Follower:
+def make_follower(nodes: DirectNodes, journal: Journal, clock: Clock) -> LeafFollower:
     """A follower of PLACE's leaves."""
-    return Follower(
+    return LeafFollower(
         nodes,  # type: ignore[arg-type]
         PLACE, CHAIN_ID, is_settled=journal.is_settled, cursor=journal.cursor(), clock=clock,
     )
 
 
-def attested_leaf(*offers: Offer, signers: Sequence[int] = (1, 2, 3), place: Place = PLACE) -> AttestedLeaf:
+def attested_leaf(*offers: Offer, signers: Sequence[int] = (1, 2, 3), place: GateTarget = PLACE) -> AttestedLeaf:
     """A leaf as a relayer holds it."""
     node = FakeNode(make_test_quorum())
     height = node.decide((place, offers), signers=signers)

@@ -12,7 +12,7 @@ from typing import Any
 
 from abci_app.bridge.config import RelayChain, RelayConfig, Stagger
 from abci_app.bridge.home import RelayHome, init_home, load_home
-from abci_app.bridge.leaves import Place
+from abci_app.bridge.leaves import GateTarget
 from abci_app.bridge.runner import Options, Relay
 from abci_app.evm.account import Account
 from abci_app.evm.connext import DestinationStatus, ExecuteArgs
@@ -44,7 +44,7 @@ class Crossing:
     offers: list[Offer] = field(default_factory=list)
 
     @property
-    def place(self) -> Place:
+    def place(self) -> GateTarget:
         return place_of(SPOKE_DOMAIN, CHAIN_IDS[SPOKE_DOMAIN], self.scene.gate)
 
     def offer(self, args: ExecuteArgs, lease_s: int = LEASE_S, gas_limit: int = 600_000) -> Offer:

@@ -14,7 +14,7 @@ from abci_app.machine.state.codec import DomainId, Hash, TransferId
 from abci_app.node.app import RoutingApplication
 from abci_app.node.errors import NodeError
 from abci_app.node.home import Home
-from abci_app.node.run import Silence, run_node
+from abci_app.node.run import NullObserver, run_node
 from abci_app.node.view import Published
 from abci_app.observer.snapshot import (
     EMPTY_OBSERVATION,
@@ -25,7 +25,7 @@ from abci_app.observer.snapshot import (
 )
 
 
-class FileObserver(Silence):
+class FileObserver(NullObserver):
     """Publishes what the file says now."""
 
     def __init__(self, path: Path) -> None:

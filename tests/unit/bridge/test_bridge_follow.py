@@ -13,7 +13,7 @@ from abci_app.bridge.follow import (
     LISTED_MAX,
     REFUSED_PAUSE_S,
     RELIST_HEIGHTS,
-    Follower,
+    LeafFollower,
 )
 from abci_app.bridge.journal import Journal
 from abci_app.bridge.leaves import LeafKey
@@ -46,7 +46,7 @@ def journal(tmp_path: Path) -> Journal:
 
 
 @pytest.fixture
-def follower(node: FakeNode, journal: Journal, clock: Clock) -> Follower:
+def follower(node: FakeNode, journal: Journal, clock: Clock) -> LeafFollower:
     return make_follower(DirectNodes(node), journal, clock)
 
 
@@ -54,7 +54,7 @@ def decide(node: FakeNode, **terms: Any) -> LeafKey:
     return LeafKey(node.decide((PLACE, [make_offer()]), **terms), 0)
 
 
-def test_leaves_of_our_place_are_found_and_no_others(node: FakeNode, follower: Follower) -> None:
+def test_leaves_of_our_place_are_found_and_no_others(node: FakeNode, follower: LeafFollower) -> None:
     offer = make_offer()
     height = node.decide((OTHER, [offer]), (PLACE, [make_offer()]), (OTHER, [offer]), (PLACE, [make_offer()]))
     assert follower.poll() is True
@@ -63,7 +63,7 @@ def test_leaves_of_our_place_are_found_and_no_others(node: FakeNode, follower: F
     assert node.calls.count("Execution") == 2
 
 
-def test_the_cursor_stands_below_what_is_not_settled(node: FakeNode, follower: Follower) -> None:
+def test_the_cursor_stands_below_what_is_not_settled(node: FakeNode, follower: LeafFollower) -> None:
     first, second = decide(node), decide(node)
     follower.poll()
     assert follower.cursor == first.height - 1
@@ -75,7 +75,7 @@ def test_the_cursor_stands_below_what_is_not_settled(node: FakeNode, follower: F
     assert follower.leaves == {}
 
 
-def test_one_that_is_attested_late_is_not_passed_over(node: FakeNode, follower: Follower) -> None:
+def test_one_that_is_attested_late_is_not_passed_over(node: FakeNode, follower: LeafFollower) -> None:
     late = decide(node, attested=False)
     early = decide(node)
     follower.poll()
@@ -87,7 +87,9 @@ def test_one_that_is_attested_late_is_not_passed_over(node: FakeNode, follower: 
     assert list(follower.leaves) == [late]
 
 
-def test_one_that_is_very_late_is_set_aside_and_still_found(node: FakeNode, follower: Follower, clock: Clock) -> None:
+def test_one_that_is_very_late_is_set_aside_and_still_found(
+    node: FakeNode, follower: LeafFollower, clock: Clock
+) -> None:
     late = decide(node, attested=False)
     node.height += LATE_HEIGHTS
     follower.poll()
@@ -104,7 +106,7 @@ def test_one_that_is_very_late_is_set_aside_and_still_found(node: FakeNode, foll
     assert follower.cursor >= late.height
 
 
-def test_what_is_set_aside_and_pruned_is_forgotten(node: FakeNode, follower: Follower, clock: Clock) -> None:
+def test_what_is_set_aside_and_pruned_is_forgotten(node: FakeNode, follower: LeafFollower, clock: Clock) -> None:
     late = decide(node, attested=False)
     node.height += LATE_HEIGHTS
     follower.poll()
@@ -114,7 +116,7 @@ def test_what_is_set_aside_and_pruned_is_forgotten(node: FakeNode, follower: Fol
     assert follower.cursor == node.height
 
 
-def test_many_are_fetched_a_few_at_a_time(node: FakeNode, follower: Follower) -> None:
+def test_many_are_fetched_a_few_at_a_time(node: FakeNode, follower: LeafFollower) -> None:
     keys = [decide(node) for _ in range(2 * FETCHES_PER_POLL + 3)]
     for polls in (1, 2, 3):
         assert follower.is_current is False
@@ -124,7 +126,7 @@ def test_many_are_fetched_a_few_at_a_time(node: FakeNode, follower: Follower) ->
     assert list(follower.leaves) == keys
 
 
-def test_pages_are_walked_to_the_end(node: FakeNode, follower: Follower) -> None:
+def test_pages_are_walked_to_the_end(node: FakeNode, follower: LeafFollower) -> None:
     for _ in range(230):
         node.decide((OTHER, [make_offer()]))
     last = decide(node)
@@ -155,7 +157,7 @@ def test_after_a_restart_it_asks_from_a_little_below_the_cursor(node: FakeNode, 
 
 @pytest.mark.parametrize("code", ["EXPIRED", "NOT_FOUND"])
 def test_what_the_node_holds_for_over_is_passed_over_but_not_settled(
-    node: FakeNode, journal: Journal, follower: Follower, code: str
+    node: FakeNode, journal: Journal, follower: LeafFollower, code: str
 ) -> None:
     node.refuse["Execution"] = (code, "no more")
     key = decide(node)
@@ -178,7 +180,7 @@ def test_another_node_may_know_better(node: FakeNode, journal: Journal, clock: C
     assert list(follower.leaves) == [key]
 
 
-def test_a_node_without_a_key_is_left(node: FakeNode, follower: Follower) -> None:
+def test_a_node_without_a_key_is_left(node: FakeNode, follower: LeafFollower) -> None:
     node.refuse["Execution"] = ("NO_KEY", "no validator")
     decide(node)
     with pytest.raises(Retryable, match=r"node-untrustworthy.*NO_KEY"):
@@ -186,7 +188,7 @@ def test_a_node_without_a_key_is_left(node: FakeNode, follower: Follower) -> Non
 
 
 def test_a_leaf_that_is_not_ready_is_asked_for_again_after_a_pause(
-    node: FakeNode, follower: Follower, clock: Clock
+    node: FakeNode, follower: LeafFollower, clock: Clock
 ) -> None:
     node.refuse["Execution"] = ("NOT_ATTESTED", "a moment")
     key = decide(node)
@@ -233,7 +235,7 @@ def too_wide(answer: Any) -> Any:
 
 
 @pytest.mark.parametrize("lie", [out_of_order, above_itself, too_high, too_many, too_wide])
-def test_a_list_that_cannot_be_is_a_lie(node: FakeNode, follower: Follower, lie: Any) -> None:
+def test_a_list_that_cannot_be_is_a_lie(node: FakeNode, follower: LeafFollower, lie: Any) -> None:
     decide(node), decide(node)
     node.spoil = lie
     with pytest.raises(Retryable, match="node-untrustworthy"):
@@ -283,7 +285,7 @@ def test_what_the_gate_refuses_is_fetched_again_however_far_back(
 
 
 def test_what_nodes_call_over_fills_no_memory(
-    node: FakeNode, follower: Follower, monkeypatch: pytest.MonkeyPatch
+    node: FakeNode, follower: LeafFollower, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("abci_app.bridge.follow.CLOSED_MAX", 5)
     node.refuse["Execution"] = ("EXPIRED", "says who")

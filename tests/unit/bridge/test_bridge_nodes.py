@@ -7,7 +7,7 @@ from contextlib import closing
 import pytest
 
 from abci_app.bridge.errors import Retryable
-from abci_app.bridge.nodes import CALL_S, REST_S, STALL_S, TURN_S, NodeRefused, Nodes
+from abci_app.bridge.nodes import CALL_S, RETRY_AFTER_S, STALL_S, TURN_S, NodeRefused, Nodes
 from bench.quorum import make_quorum
 from tests.kit.bridge.fake_node import FakeNode
 from tests.kit.bridge.relay_kit import CHAIN_ID, PLACE, Clock, make_offer, make_test_quorum
@@ -136,7 +136,7 @@ def test_a_node_that_failed_lately_gets_no_turn(first: FakeNode, second: FakeNod
             assert nodes.address == second.address
             clock.now_s += TURN_S
         first.start()
-        clock.now_s += REST_S
+        clock.now_s += RETRY_AFTER_S
         nodes.batches(1)
         assert nodes.address == first.address
 

@@ -19,14 +19,14 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_a_cause_is_said_at_once_and_then_at_doubling_intervals(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
     notices = Notices(2222, clock)
-    said_s = []
+    logged_s = []
     for tenth in range(10 * 200):
         before = len(caplog.records)
         notices.say("gas-money", "lacks 5 wei")
         if len(caplog.records) > before:
-            said_s.append(tenth // 10)
+            logged_s.append(tenth // 10)
         clock.now_s += 0.1
-    assert said_s == [0, 1, 3, 7, 15, 31, 63, 123, 183]
+    assert logged_s == [0, 1, 3, 7, 15, 31, 63, 123, 183]
     assert REPEAT_MAX_S == 60
 
 

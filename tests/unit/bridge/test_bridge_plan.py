@@ -134,7 +134,7 @@ def test_what_no_validator_sequenced_is_not_paid_for(sequencer: Address) -> None
     leaf = sequenced(attested_leaf(make_offer(), make_offer()), 1, sequencer)
     made = plan([leaf], view(leaf), Turn(ME))
     reason = f"decision {leaf.entries[1].entry.sequence}: sequencer 0x{sequencer.hex()} is no validator"
-    assert (made.submissions, made.weak) == ((), ((leaf.key, reason),))
+    assert (made.submissions, made.below_quorum) == ((), ((leaf.key, reason),))
 
 
 def test_what_cannot_be_executed_any_more_needs_no_sequencer() -> None:
@@ -151,7 +151,7 @@ def test_what_cannot_be_executed_any_more_needs_no_sequencer() -> None:
 def test_two_thirds_or_less_are_no_quorum(signers: tuple[int, ...], weak: str | None) -> None:
     leaf = attested_leaf(make_offer(), signers=signers)
     made = plan([leaf], view(leaf), Turn(ME))
-    assert made.weak == (((leaf.key, weak),) if weak else ())
+    assert made.below_quorum == (((leaf.key, weak),) if weak else ())
     assert len(made.submissions) == (0 if weak else 1)
 
 
@@ -173,7 +173,7 @@ def test_exactly_two_thirds_are_one_signer_short(
 def test_a_leaf_of_another_epoch_waits() -> None:
     leaf = attested_leaf(make_offer())
     made = plan([leaf], view(leaf, installed=installed(epoch=2)), Turn(ME))
-    assert made.weak == ((leaf.key, "signed in epoch 1, the gate is in 2"),)
+    assert made.below_quorum == ((leaf.key, "signed in epoch 1, the gate is in 2"),)
 
 
 def test_a_transaction_never_has_more_gas_than_one_may_have() -> None:
@@ -208,5 +208,5 @@ def test_each_waits_for_its_turn(relayer: Address) -> None:
     turn = Turn(relayer, RELAYERS, 2.0)
     turn_s = leaf.seen_s + 2.0 * compute_rank(turn, leaf.hash)
     before = plan([leaf], view(leaf, now_s=turn_s - 0.01), turn)
-    assert (before.submissions, before.wake_s) == ((), turn_s)
+    assert (before.submissions, before.next_turn_s) == ((), turn_s)
     assert len(plan([leaf], view(leaf, now_s=turn_s), turn).submissions) == 1

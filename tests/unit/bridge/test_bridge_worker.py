@@ -12,7 +12,7 @@ from abci_app.bridge.errors import Retryable
 from abci_app.bridge.inclusion import Limits
 from abci_app.bridge.journal import FAILURES_KEPT_S
 from abci_app.bridge.plan import Turn
-from abci_app.bridge.worker import OPEN_NONCES_MAX, PAID_FAILURES_MAX, SHUNNED_AFTER, Next
+from abci_app.bridge.worker import DENIED_AFTER_FAILURES, OPEN_NONCES_MAX, PAID_FAILURES_MAX, Next
 from abci_app.evm.account import Account
 from abci_app.evm.connext import Connext, DestinationStatus
 from abci_app.evm.errors import DecodeFailed, RpcMalformed, RpcUnavailable
@@ -130,7 +130,7 @@ def test_it_pays_for_a_transfer_that_only_fails_on_chain_twice_in_all_its_attemp
             bench.step()
             bench.chain.mine()
         bench.start()
-    assert len(bench.chain.ledger.mined) == SHUNNED_AFTER
+    assert len(bench.chain.ledger.mined) == DENIED_AFTER_FAILURES
     assert all(bench.journal.is_settled(key) for key in keys)
     both = bench.decide(offer, honest)
     for _ in range(60):

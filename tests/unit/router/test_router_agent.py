@@ -41,8 +41,8 @@ def open_ledger(world: World) -> Ledger:
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     monkeypatch.setattr("abci_app.router.agent.SWEEP_S", 0.2)
     monkeypatch.setattr("abci_app.router.agent.REFRESH_S", 0.1)
-    monkeypatch.setattr("abci_app.router.bidder.REST_FIRST_S", 0.2)
-    monkeypatch.setattr("abci_app.router.keeper.RESUBMIT_S", 0.5)
+    monkeypatch.setattr("abci_app.router.bidder.BACKOFF_FIRST_S", 0.2)
+    monkeypatch.setattr("abci_app.router.bid_reconciler.RESUBMIT_S", 0.5)
     with make_world(tmp_path) as made:
         yield made
 
@@ -403,7 +403,7 @@ def test_a_ledger_that_cannot_be_written_ends_it(world: World) -> None:
 
 
 def test_an_order_that_the_network_never_heard_of_is_let_go(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("abci_app.router.keeper.UNKNOWN_S", -1)
+    monkeypatch.setattr("abci_app.router.bid_reconciler.UNKNOWN_S", -1)
     with running(world.save()) as (_, log):
         wait_watching(log, world)
         world.order(world.info())

@@ -8,7 +8,7 @@ import pytest
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import sign_digest
 from abci_app.machine.params import BUNDLE_BIDS_MAX
-from abci_app.machine.results import Claim
+from abci_app.machine.results import BidSubject
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, TransferId, decode
 from abci_app.machine.state.records import Bid, ChainState, Liquidity
@@ -69,12 +69,12 @@ def test_bid_6_admits_bids_for_known_and_for_seen_transfers() -> None:
     answer = check_tx(world(), encode_bundle(bundle), lambda transfer_id: transfer_id == UNKNOWN)
     assert answer.code is Code.OK
     ordered = sorted(bundle, key=lambda bid: (bid.transfer_id, bid.router))
-    assert answer.claims == tuple(
-        Claim(bid.transfer_id + bid.router, bid.router, bid.transfer_id == UNKNOWN) for bid in ordered
+    assert answer.subjects == tuple(
+        BidSubject(bid.transfer_id + bid.router, bid.router, bid.transfer_id == UNKNOWN) for bid in ordered
     )
-    assert check_tx(world(), encode_bundle([GOOD]), SEEN).claims == (Claim(ID + ROUTERS[0], ROUTERS[0], False),)
+    assert check_tx(world(), encode_bundle([GOOD]), SEEN).subjects == (BidSubject(ID + ROUTERS[0], ROUTERS[0], False),)
     answer = check_tx(world(), withdraw_by(ROUTER_KEYS[1]), SEEN)
-    assert answer.claims == (Claim(b"withdraw" + ID + ROUTERS[1], ROUTERS[1], False),)
+    assert answer.subjects == (BidSubject(b"withdraw" + ID + ROUTERS[1], ROUTERS[1], False),)
 
 
 @pytest.mark.parametrize("extra, seen, code", [
@@ -88,7 +88,7 @@ def test_bid_6_refuses_a_bundle_of_which_any_bid_would_be_skipped(extra: Submitt
     state = world()
     before = dict(state.values)
     answer = check_tx(state, encode_bundle([GOOD, extra]), lambda _: seen)
-    assert (answer.code, answer.claims) == (code, ())
+    assert (answer.code, answer.subjects) == (code, ())
     assert state.values == before
 
 

@@ -1,4 +1,4 @@
-"""Segments in a block: which of the own ones a proposer includes, and what a block's segments bring (REP-4, BID-7)."""
+"""Segments of a proposal: selection by the proposer, and transfers named by a block's segments (REP-4, BID-7)."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -20,8 +20,8 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """A domain's cursor as far as running digests need it."""
+class StreamPosition:
+    """Number and running digest of a domain's last segment."""
 
     number: int
     digest: Hash
@@ -34,8 +34,8 @@ def rotate_domains(state: StateDelta, height: int) -> list[Domain]:
     return domains[start:] + domains[:start]
 
 
-def follow(place: Place, segments: Sequence[ObservedSegment]) -> list[ObservedSegment]:
-    """Return the observed segments that continue ``place`` without a gap and hash to what they say they do."""
+def follow(place: StreamPosition, segments: Sequence[ObservedSegment]) -> list[ObservedSegment]:
+    """Return the observed segments that continue ``place`` without a gap and match their digests."""
     followed: list[ObservedSegment] = []
     number, digest = place.number, place.digest
     for segment in segments:
@@ -88,12 +88,12 @@ def take_agreed(
     return [segment.raw for segment in segments[:taken]], room - taken_bytes
 
 
-def get_place(domain: Domain) -> Place:
+def get_place(domain: Domain) -> StreamPosition:
     """Return the domain's committed place."""
-    return Place(domain.cursor.number, domain.cursor.digest)
+    return StreamPosition(domain.cursor.number, domain.cursor.digest)
 
 
-def list_places(state: StateDelta, raws: Sequence[bytes]) -> dict[DomainId, Place]:
+def list_places(state: StateDelta, raws: Sequence[bytes]) -> dict[DomainId, StreamPosition]:
     """Return each domain's place after a block's segments; ones that are not canonical or do not follow end it there.
 
     ExtendVote may see a block that nobody here has processed, so nothing is taken for granted.
@@ -104,7 +104,7 @@ def list_places(state: StateDelta, raws: Sequence[bytes]) -> dict[DomainId, Plac
         place = None if segment is None else places.get(segment.domain)
         if segment is None or place is None or segment.number != place.number + 1:
             break
-        places[segment.domain] = Place(segment.number, compute_digest(place.digest, raw))
+        places[segment.domain] = StreamPosition(segment.number, compute_digest(place.digest, raw))
     return places
 
 

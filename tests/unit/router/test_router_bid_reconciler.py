@@ -11,12 +11,12 @@ from abci_app.evm.errors import RpcUnavailable
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.state.codec import Address, TransferId
 from abci_app.pb import query_pb2 as pb
+from abci_app.router.bid_reconciler import compute_state
 from abci_app.router.bidder import Refusals
 from abci_app.router.config import WatchedChain
-from abci_app.router.keeper import compute_state
 from abci_app.router.ledger import BidState, Ledger
-from abci_app.router.origin import Claim, Claims
-from abci_app.router.pending import Order
+from abci_app.router.order_queue import Order
+from abci_app.router.origin import OrderClaim, OrderClaims
 from abci_app.router.watch import BEHIND_S, RANGE_BLOCKS, ChainWatch, SeenTransfer
 from tests.kit.evm.rpc_proxy import Faults
 from tests.kit.machine.driver import ROUTERS, A, B, Network
@@ -54,7 +54,7 @@ class Watched:
 
     def __init__(self, path: Path, confirmations: int = 0) -> None:
         self.chain, self.network, self.faults = FakeEvm(A), Network(), Faults()
-        self.claims, self.lines, self.now_s = Claims(), list[dict[str, object]](), 0.0
+        self.claims, self.lines, self.now_s = OrderClaims(), list[dict[str, object]](), 0.0
         self.ledger = Ledger(path / "ledger")
         self.rpc = DirectRpc(self.chain, self.faults)
         self.watch = ChainWatch(
@@ -71,16 +71,16 @@ class Watched:
         self.chain.xcall(info)
         return compute_transfer_id(info)
 
-    def claim(self, **changes: object) -> Claim:
+    def claim(self, **changes: object) -> OrderClaim:
         """A node's word for the order that `xcall` made last, or for another one."""
         log = self.chain.blocks[-1].logs[0]
         info = decode_event(log).arguments["params"]
         order = Order(TransferId(log.topics[1]), info.destination_domain, info, is_missing=True)
-        return replace(Claim(order, log.tx_hash), **changes)  # type: ignore[arg-type]
+        return replace(OrderClaim(order, log.tx_hash), **changes)  # type: ignore[arg-type]
 
-    def look_up(self, claim: Claim) -> list[Order]:
+    def look_up(self, claim: OrderClaim) -> list[Order]:
         """Orders that turn out to be true."""
-        found: list[Claim] = []
+        found: list[OrderClaim] = []
         self.claims.add(claim)
         self.watch.look_up(found.append)
         return [each.order for each in found]
@@ -196,34 +196,34 @@ def test_an_order_that_a_node_tells_of_is_looked_up_on_its_origin(tmp_path: Path
     assert transfer_id not in watched.claims and watched.lines == []
 
 
-def spoil_id(watched: Watched) -> Claim:
+def spoil_id(watched: Watched) -> OrderClaim:
     order = watched.claim().order
     return watched.claim(order=replace(order, transfer_id=TransferId(b"\x05" * 32)))
 
 
-def spoil_contract(watched: Watched) -> Claim:
+def spoil_contract(watched: Watched) -> OrderClaim:
     block = watched.chain.blocks[-1]
     block.logs = [replace(log, address=Address(b"\xee" * 20)) for log in block.logs]
     return watched.claim()
 
 
-def spoil_event(watched: Watched) -> Claim:
+def spoil_event(watched: Watched) -> OrderClaim:
     claim, block = watched.claim(), watched.chain.blocks[-1]
     block.logs = [replace(log, topics=(TOPICS["Executed"], *log.topics[1:])) for log in block.logs]
     return claim
 
 
-def spoil_status(watched: Watched) -> Claim:
+def spoil_status(watched: Watched) -> OrderClaim:
     watched.faults.failed_receipts = True
     return watched.claim()
 
 
-def spoil_finality(watched: Watched) -> Claim:
+def spoil_finality(watched: Watched) -> OrderClaim:
     watched.chain.unfinalized = 1
     return watched.claim()
 
 
-def spoil_block(watched: Watched) -> Claim:
+def spoil_block(watched: Watched) -> OrderClaim:
     """The receipt is of a block that is no longer canonical."""
     claim = watched.claim()
     receipt = watched.chain.answer("eth_getTransactionReceipt", ["0x" + claim.origin_tx.hex()])
@@ -238,7 +238,7 @@ def spoil_block(watched: Watched) -> Claim:
     (spoil_status, "not_on_origin"), (spoil_block, "not_on_origin"), (spoil_finality, "not_final"),
 ])
 def test_an_order_that_is_not_there_is_not_taken(
-    tmp_path: Path, spoil: Callable[[Watched], Claim], cause: str
+    tmp_path: Path, spoil: Callable[[Watched], OrderClaim], cause: str
 ) -> None:
     watched = Watched(tmp_path)
     watched.xcall()
@@ -261,9 +261,9 @@ def test_while_the_origin_does_not_answer_a_claim_waits(tmp_path: Path) -> None:
 
 
 def test_claims_are_bounded_and_the_first_of_a_transfer_stays() -> None:
-    claims = Claims(claims_max=2)
+    claims = OrderClaims(claims_max=2)
     first, second, third = (
-        Claim(Order(TransferId(bytes([number]) * 32), B, None), bytes([number])) for number in range(3)
+        OrderClaim(Order(TransferId(bytes([number]) * 32), B, None), bytes([number])) for number in range(3)
     )
     for claim in (first, replace(first, origin_tx=b"\xff"), second, third):
         claims.add(claim)

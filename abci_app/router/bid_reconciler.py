@@ -1,4 +1,4 @@
-"""Keeps ledger and network in step: what became of open bids, and which undecided transfers lack a bid of ours."""
+"""Reconciliation of the bid ledger with the network: states of open bids, and undecided transfers without a bid."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -15,8 +15,8 @@ from abci_app.router.config import RouterHome
 from abci_app.router.errors import NodeContradicts
 from abci_app.router.ledger import BidState, Ledger, SignedBid
 from abci_app.router.network import Network
-from abci_app.router.origin import Claim, Claims
-from abci_app.router.pending import Order, Pending
+from abci_app.router.order_queue import Order, OrderQueue
+from abci_app.router.origin import OrderClaim, OrderClaims
 
 UNKNOWN_S = 600
 """A bid whose transfer the network still does not know this long after it was signed is closed: the order was taken
@@ -31,16 +31,16 @@ UNDECIDED = ("ACCEPTED", "WAITING")
 _FINISHED = ("EXECUTED", "COMPLETED", "SLOW", "RECONCILED")
 
 
-class Keeper:
-    """Two steps, each for a thread of its own. Both raise NodeUnavailable, NodeRefused, LedgerFailed."""
+class BidReconciler:
+    """Reconciler of ledger and network by two steps. Both raise NodeUnavailable, NodeRefused, LedgerFailed."""
 
     def __init__(
-        self, home: RouterHome, network: Network, client: NodeClient, looker: NodeClient, ledger: Ledger,
-        pending: Mapping[int, Pending], claims: Mapping[int, Claims], log: Log,
+        self, home: RouterHome, network: Network, client: NodeClient, read_client: NodeClient, ledger: Ledger,
+        pending: Mapping[int, OrderQueue], claims: Mapping[int, OrderClaims], log: Log,
     ) -> None:
-        """``client`` is the one that submits; ``looker`` asks another node each sweep, so that none can hide what the
-        others know."""
-        self._account, self._network, self._client, self._looker = home.account, network, client, looker
+        """``client`` submits; ``read_client`` reads from another node each sweep, so that no node can hide what others
+        know."""
+        self._account, self._network, self._client, self._read_client = home.account, network, client, read_client
         self._ledger, self._pending, self._claims, self._log = ledger, pending, claims, log
         self._refusals = Refusals(log)
         self._contradiction = ""
@@ -64,12 +64,12 @@ class Keeper:
     def sweep(self, is_stopping: Callable[[], bool]) -> None:
         """Have every undecided transfer looked up on its origin that the network has no bid of ours for: missed,
         refused a while ago, or lost on its way; and take note of bids that stand without the ledger's knowing."""
-        self._looker.pass_over()
+        self._read_client.pass_over()
         self._reload()
         for status in UNDECIDED:
             after = 0
             for _ in range(SWEPT_MAX // PAGE):
-                page = self._looker.transfers(status, after, PAGE).transfers
+                page = self._read_client.transfers(status, after, PAGE).transfers
                 for transfer in page:
                     if is_stopping():
                         return
@@ -80,7 +80,7 @@ class Keeper:
 
     def _reload(self) -> None:
         try:
-            self._network.reload(self._looker)
+            self._network.reload(self._read_client)
         except NodeContradicts as error:
             if str(error) != self._contradiction:
                 self._log("node_contradicts", reason=str(error))
@@ -90,7 +90,7 @@ class Keeper:
         pending = self._pending.get(transfer.destination)
         if pending is None or transfer.transfer_id in pending or self._is_claimed(transfer.transfer_id):
             return
-        answer = self._looker.transfer(transfer.transfer_id)
+        answer = self._read_client.transfer(transfer.transfer_id)
         if answer is None or not answer.transfer_info:
             return
         transfer_id = TransferId(transfer.transfer_id)
@@ -106,7 +106,7 @@ class Keeper:
         elif bid is not None and bid.state is BidState.SUBMITTED:
             if not self._is_lost(transfer_id):
                 return
-            self._client.pass_over()  # who took it and lost it does not get it again
+            self._client.pass_over()  # switch to another node: this one dropped an accepted bid
         self._claim(transfer_id, answer, standing)
 
     def _claim(
@@ -120,7 +120,7 @@ class Keeper:
             return  # terms this router does not understand: nothing to bid on
         claims = self._claims.get(info.origin_domain)
         if claims is None:
-            if not self._refusals.is_resting(transfer_id):
+            if not self._refusals.is_backing_off(transfer_id):
                 reason = f"domain {info.origin_domain} is not in config.toml: nobody can tell whether it was made there"
                 self._refusals.note(transfer_id, "not_bidding", "origin_not_watched", reason)
             return
@@ -133,7 +133,7 @@ class Keeper:
             held = SignedBid(
                 transfer_id, transfer.destination, transfer.local, share, lengths, (), BidState.SUBMITTED
             )
-        claims.add(Claim(order, transfer.origin_tx, held))
+        claims.add(OrderClaim(order, transfer.origin_tx, held))
 
     def _is_claimed(self, transfer_id: bytes) -> bool:
         return any(transfer_id in claims for claims in self._claims.values())

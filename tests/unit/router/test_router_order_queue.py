@@ -4,8 +4,8 @@ import threading
 import time
 
 from abci_app.machine.state.codec import TransferId
-from abci_app.router.bidder import REMEMBERED_MAX, REST_FIRST_S, REST_MAX_S, Refusals
-from abci_app.router.pending import RETRY_DELAYS_S, Order, Pending
+from abci_app.router.bidder import BACKOFF_FIRST_S, BACKOFF_MAX_S, REMEMBERED_MAX, Refusals
+from abci_app.router.order_queue import RETRY_DELAYS_S, Order, OrderQueue
 
 
 class Clock:
@@ -23,14 +23,14 @@ def order(number: int) -> Order:
 
 
 def test_first_come_first_served_each_once() -> None:
-    pending = Pending(Clock())
+    pending = OrderQueue(Clock())
     assert [pending.add(order(number)) for number in (3, 1, 2, 1)] == [True] * 4
     taken = [pending.take(0) for _ in range(4)]
     assert taken == [order(3), order(1), order(2), None]
 
 
 def test_an_order_in_hand_is_not_queued_again() -> None:
-    pending = Pending(Clock())
+    pending = OrderQueue(Clock())
     pending.add(order(1))
     in_hand = pending.take(0)
     assert in_hand is not None and order(1).transfer_id in pending
@@ -44,7 +44,7 @@ def test_an_order_in_hand_is_not_queued_again() -> None:
 
 def test_retries_follow_the_list_and_end() -> None:
     clock = Clock()
-    pending = Pending(clock)
+    pending = OrderQueue(clock)
     pending.add(order(1))
     pending.take(0)
     for delay_s in RETRY_DELAYS_S:
@@ -60,7 +60,7 @@ def test_retries_follow_the_list_and_end() -> None:
 
 
 def test_an_order_that_waits_holds_up_no_other() -> None:
-    pending = Pending(Clock())
+    pending = OrderQueue(Clock())
     pending.add(order(1))
     pending.take(0)
     pending.retry(order(1))
@@ -69,7 +69,7 @@ def test_an_order_that_waits_holds_up_no_other() -> None:
 
 
 def test_a_full_queue_takes_no_more() -> None:
-    pending = Pending(Clock(), orders_max=2)
+    pending = OrderQueue(Clock(), orders_max=2)
     assert [pending.add(order(number)) for number in (1, 2, 3)] == [True, True, False]
     assert pending.add(order(1)), "it is there already"
     assert not pending.has_room()
@@ -78,7 +78,7 @@ def test_a_full_queue_takes_no_more() -> None:
 
 
 def test_taking_waits_for_what_another_thread_adds() -> None:
-    pending = Pending()
+    pending = OrderQueue()
     taken: list[Order | None] = []
     thread = threading.Thread(target=lambda: taken.append(pending.take(30)))
     thread.start()
@@ -96,19 +96,19 @@ def test_a_cause_is_said_once_and_the_transfer_rests_longer_each_time() -> None:
     for _ in range(6):
         refusals.note(b"\1" * 32, "not_bidding", "liquidity_short", "why")
         began = clock.now
-        while refusals.is_resting(b"\1" * 32):
+        while refusals.is_backing_off(b"\1" * 32):
             clock.now += 0.5
         rests.append(clock.now - began)
-    assert rests == [REST_FIRST_S, 4, 8, 16, REST_MAX_S, REST_MAX_S]
+    assert rests == [BACKOFF_FIRST_S, 4, 8, 16, BACKOFF_MAX_S, BACKOFF_MAX_S]
     refusals.note(b"\1" * 32, "not_bidding", "not_pending", "why")
     refusals.note(b"\2" * 32, "not_bidding", "not_pending", "why")
     assert lines == [("not_bidding", "liquidity_short"), ("not_bidding", "not_pending"), ("not_bidding", "not_pending")]
-    assert not refusals.is_resting(b"\3" * 32)
+    assert not refusals.is_backing_off(b"\3" * 32)
 
 
 def test_refusals_are_forgotten_beyond_a_bound() -> None:
     refusals = Refusals(lambda event, **fields: None, Clock())
     for number in range(REMEMBERED_MAX + 1):
         refusals.note(number.to_bytes(32, "big"), "not_bidding", "x", "y")
-    assert not refusals.is_resting(bytes(32))
-    assert refusals.is_resting((REMEMBERED_MAX).to_bytes(32, "big"))
+    assert not refusals.is_backing_off(bytes(32))
+    assert refusals.is_backing_off((REMEMBERED_MAX).to_bytes(32, "big"))

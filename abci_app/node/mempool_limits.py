@@ -1,7 +1,7 @@
-"""What waits in the mempool: no claim in more than a few transactions, early bids bounded and gone after some blocks.
+"""Limits of the mempool: transactions for each bid or withdraw, and number and age of early bids.
 
 Anyone may copy a router's bids out of the gossip into bundles of other company. Each such bundle is valid, so without
-a bound a stranger could fill mempools and blocks with them; and what they are counted as must be the bids, which only
+a bound anyone could fill mempools and blocks with them; and what they are counted as must be the bids, which only
 the router can make, never the bundles (BID-6).
 """
 
@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from abci_app.machine.codes import Code
 from abci_app.machine.params import Params
-from abci_app.machine.results import Claim
+from abci_app.machine.results import BidSubject
 
 COPIES_MAX = 4
-"""Transactions that may carry one claim: a router's own three path lengths, one by one, and a copy. With one only,
+"""Transactions that may carry one subject: a router's own three path lengths, one by one, and a copy. With one only,
 whoever is first to copy a bid into a bundle that must wait would keep the original out."""
 
 
@@ -22,16 +22,16 @@ class _Admitted(NamedTuple):
     """At which it was admitted first."""
     seen: int
     """Height of the last check."""
-    claims: tuple[Claim, ...]
+    subjects: tuple[BidSubject, ...]
 
 
-class Pending:
-    """The books of this node's mempool. Forgotten with the process, as the engine's mempool is."""
+class MempoolLimits:
+    """Transactions admitted to this node's mempool, in memory like CometBFT's own mempool."""
 
     def __init__(self) -> None:
         self._admitted: dict[bytes, _Admitted] = {}
         self._copies: dict[bytes, int] = {}
-        """Transactions by the claims they carry."""
+        """Transactions by the subjects they carry."""
         self._early: dict[bytes, int] = {}
         """The same, of early bids only."""
         self._early_of: dict[bytes, int] = {}
@@ -40,33 +40,33 @@ class Pending:
     def __len__(self) -> int:
         return len(self._admitted)
 
-    def check(self, tx_hash: bytes, claims: tuple[Claim, ...], height: int, params: Params) -> Code:
-        """Answer CheckTx, the first and each later one, for a transaction with these claims at ``height``.
+    def check(self, tx_hash: bytes, subjects: tuple[BidSubject, ...], height: int, params: Params) -> Code:
+        """Answer CheckTx, the first and each later one, for a transaction with these subjects at ``height``.
 
         OK, or BID_DUPLICATE where it adds nothing to what waits, or EARLY_BIDS_FULL where a router has too many early
         bids, or TRANSFER_UNKNOWN where they waited long enough. What is not OK is on the books no more.
         """
         known = self._admitted.get(tx_hash)
-        early = [claim for claim in claims if claim.is_early]
+        early = [subject for subject in subjects if subject.is_early]
         if known is not None:
-            if not early and known.claims == claims:  # most of a recheck
+            if not early and known.subjects == subjects:  # most of a recheck
                 self._admitted[tx_hash] = known._replace(seen=height)
                 return Code.OK
             self.forget(tx_hash)
             if early and height - known.height >= params.early_bid_blocks:
                 return Code.TRANSFER_UNKNOWN
-        elif claims and self._adds_nothing(claims):
+        elif subjects and self._adds_nothing(subjects):
             return Code.BID_DUPLICATE
         if early and not self._has_room(early, params):
             return Code.EARLY_BIDS_FULL
-        if claims:
-            self._admit(tx_hash, _Admitted(known.height if known is not None else height, height, claims))
+        if subjects:
+            self._admit(tx_hash, _Admitted(known.height if known is not None else height, height, subjects))
         return Code.OK
 
     def forget(self, tx_hash: bytes) -> None:
         """Take a transaction off the books: it is committed, or waits no more."""
         known = self._admitted.pop(tx_hash, None)
-        for key, router, is_early in known.claims if known is not None else ():
+        for key, router, is_early in known.subjects if known is not None else ():
             _subtract(self._copies, key)
             if is_early and _subtract(self._early, key) == 0:
                 _subtract(self._early_of, router)
@@ -79,18 +79,18 @@ class Pending:
         for tx_hash in late:
             self.forget(tx_hash)
 
-    def _adds_nothing(self, claims: tuple[Claim, ...]) -> bool:
+    def _adds_nothing(self, subjects: tuple[BidSubject, ...]) -> bool:
         copies = self._copies
-        return all(copies.get(claim.key, 0) >= COPIES_MAX for claim in claims)
+        return all(copies.get(subject.key, 0) >= COPIES_MAX for subject in subjects)
 
-    def _has_room(self, early: list[Claim], params: Params) -> bool:
-        wanted = Counter(claim.router for claim in early if claim.key not in self._early)
+    def _has_room(self, early: list[BidSubject], params: Params) -> bool:
+        wanted = Counter(subject.router for subject in early if subject.key not in self._early)
         room = params.early_bids_per_router
         return all(self._early_of.get(router, 0) + count <= room for router, count in wanted.items())
 
     def _admit(self, tx_hash: bytes, admitted: _Admitted) -> None:
         self._admitted[tx_hash] = admitted
-        for key, router, is_early in admitted.claims:
+        for key, router, is_early in admitted.subjects:
             _add(self._copies, key)
             if is_early and _add(self._early, key) == 1:
                 _add(self._early_of, router)

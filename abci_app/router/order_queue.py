@@ -1,4 +1,4 @@
-"""Transfers waiting for a bid: bounded, each once, by the time of the next try."""
+"""Bounded queue of transfers to bid on, by the time of the next try."""
 
 import heapq
 import threading
@@ -10,7 +10,7 @@ from abci_app.machine.state.codec import TransferId
 from abci_app.machine.state.records import TransferInfo
 
 PENDING_MAX = 1_000
-"""Who finds no room waits or comes again: a flood of orders must not fill the memory."""
+"""Maximum of queued orders, so that a flood of them cannot fill the memory."""
 RETRY_DELAYS_S = (0.1, 0.1, 0.2, 0.2, 0.4, 0.8, 1.6, 3.0)
 """For what only time can help: the node does not know the transfer yet, a chain or node is away. Sum 6.4 s; after that
 the sweep finds the transfer again."""
@@ -28,8 +28,8 @@ class Order:
     """The network has no bid of this router for it, whatever the ledger says."""
 
 
-class Pending:
-    """The orders of one destination. Any thread."""
+class OrderQueue:
+    """Thread-safe queue of the orders of one destination."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic, orders_max: int = PENDING_MAX) -> None:
         self._clock = clock
