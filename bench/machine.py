@@ -85,7 +85,7 @@ def measure(path: Path, filler: int, rounds: int, transfers: int, clock: Callabl
     tree = Tree.build(values)
     build_s = clock() - start
     store = Store.open(path, CHAIN_ID)
-    store.write(Head(1, tree.root, 1), values)
+    store.write(Head(1, tree.root), values)
     store.close()
     del values, tree
     start = clock()

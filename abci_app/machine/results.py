@@ -72,6 +72,16 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class ValidatorUpdate:
+    """New power of one validator, effective two heights after the block (CometBFT's ValidatorUpdate)."""
+
+    consensus_key: bytes
+    """Ed25519 public key, 32 bytes."""
+    power: int
+    """0 removes the validator."""
+
+
+@dataclass(frozen=True, slots=True)
 class BlockResult:
     """Outcome of a block's execution (ORD-4)."""
 
@@ -85,6 +95,8 @@ class BlockResult:
     app_hash: Hash
     events: tuple[BlockEvent, ...]
     """Events that belong to no transaction."""
+    validator_updates: tuple[ValidatorUpdate, ...] = ()
+    """Changes of CometBFT's validator set, by consensus key ascending; no rule makes any yet."""
 
     def list_events(self) -> tuple[BlockEvent, ...]:
         """Return every event of the block: those of its transactions in block order, then those of none."""

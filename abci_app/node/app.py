@@ -19,7 +19,7 @@ from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.block import apply_block
 from abci_app.machine.block_events import EventKind
 from abci_app.machine.codes import Code, Rejected, invariant
-from abci_app.machine.genesis.build import build_state
+from abci_app.machine.genesis.build import FIRST_HEIGHT, build_state
 from abci_app.machine.observation.extension import is_acceptable
 from abci_app.machine.params import Params
 from abci_app.machine.results import Block, BlockEvent, BlockResult
@@ -41,7 +41,6 @@ from abci_app.observer.snapshot import Observation
 
 APP_VERSION = 1
 """Of the rules; the engine puts it into every header."""
-FIRST_HEIGHT = 1
 BLOCK_BYTES_MIN = 256 * 1024
 """Room for the largest segment beside a pruned commit of 256 validators: without it whoever fills a segment, with 16
 long calls in one block of a chain, would stop that domain for good."""
@@ -87,7 +86,6 @@ class RoutingApplication(Application):
         self._store = store
         self._genesis: dict[bytes, bytes] = {}
         """The first state until the first block is committed: only Commit writes."""
-        self._extensions_from = store.head.extensions_from if store.head is not None else 0
         self._staged: _Staged | None = None
         self._pending = MempoolLimits()
         self._records = StateDelta(MemoryState())
@@ -148,15 +146,16 @@ class RoutingApplication(Application):
         if 0 < block_bytes < BLOCK_BYTES_MIN:  # -1: as many as there are
             raise NodeError(f"genesis: block.max_bytes is {block_bytes}, must be at least {BLOCK_BYTES_MIN}")
         validators = [(update.pub_key.ed25519, update.power) for update in request.validators]
+        response = pb.ResponseInitChain()
+        extensions_from = request.consensus_params.abci.vote_extensions_enable_height
+        if extensions_from == 0:  # nothing is ever decided without extensions
+            extensions_from = FIRST_HEIGHT
+            response.consensus_params.abci.vote_extensions_enable_height = FIRST_HEIGHT
+        app_state = request.app_state_bytes
         try:
-            self._genesis = build_state(parse_app_state(request.app_state_bytes), self._chain_id, validators)
+            self._genesis = build_state(parse_app_state(app_state), self._chain_id, validators, extensions_from)
         except Rejected as error:
             raise NodeError(f"genesis: {error.reason}") from error
-        response = pb.ResponseInitChain()
-        self._extensions_from = request.consensus_params.abci.vote_extensions_enable_height
-        if self._extensions_from == 0:  # nothing is ever decided without extensions
-            self._extensions_from = FIRST_HEIGHT
-            response.consensus_params.abci.vote_extensions_enable_height = FIRST_HEIGHT
         # Also where nothing else changes: the engine takes a rolled back state's version from its parameters, and
         # refuses its own blocks ever after where those and the headers (which follow Info) disagree.
         response.consensus_params.version.app = APP_VERSION
@@ -168,13 +167,13 @@ class RoutingApplication(Application):
     def prepare_proposal(self, request: pb.RequestPrepareProposal) -> pb.ResponsePrepareProposal:
         self.metrics.proposals_prepared += 1
         observation = self.observer.observation()
-        txs = prepare_block(self._committed().view, self._extensions_from, observation, request)
+        txs = prepare_block(self._committed().view, observation, request)
         return pb.ResponsePrepareProposal(txs=txs)
 
     def process_proposal(self, request: pb.RequestProcessProposal) -> pb.ResponseProcessProposal:
         """Refuses a block that breaks a rule, and says which: in the counters and in the log."""
         try:
-            check_block(self._committed().view, self._extensions_from, request)
+            check_block(self._committed().view, request)
         except Rejected as refusal:
             self.metrics.proposals_refused[refusal.code] += 1
             log.warning("proposal refused", extra={
@@ -215,6 +214,8 @@ class RoutingApplication(Application):
         for each in result.results:
             answer = response.tx_results.add(code=each.code, data=each.data, log=each.log)
             put_events(answer.events, each.events)
+        for update in result.validator_updates:
+            response.validator_updates.add(power=update.power).pub_key.ed25519 = update.consensus_key
         put_events(response.events, result.events)
         return response
 
@@ -224,7 +225,7 @@ class RoutingApplication(Application):
         if staged is None:
             raise NodeError("the engine commits a block that was not finalized")
         changes: dict[bytes, bytes | None] = {**self._genesis, **staged.result.changes}
-        self._store.write(Head(staged.height, staged.result.app_hash, self._extensions_from), changes)
+        self._store.write(Head(staged.height, staged.result.app_hash), changes)
 
         self._genesis, self._staged = {}, None
         self._publish(Committed(staged.height, staged.result.app_hash, self._store.view(), staged.result.tree))

@@ -14,28 +14,30 @@ from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.observation.extension import INJECTED_SEGMENT, InjectedCommit, encode_commit
 from abci_app.machine.observation.reports import check_segments, process_commit
 from abci_app.machine.params import BLOCK_SIGNATURES_MAX, BLOCK_TXS_MAX
+from abci_app.machine.state import keys
 from abci_app.machine.state.codec import TransferId
-from abci_app.machine.state.view import StateDelta, StateView
+from abci_app.machine.state.records import ChainState
+from abci_app.machine.state.view import StateDelta, StateReader, StateView
 from abci_app.machine.transactions.admission import check_accepted, count_signatures, list_unknown_bids, parse_tx
 from abci_app.node.injected_commit import build_commit, check_commit, prune
 from abci_app.node.segment_proposal import choose_segments, list_named_transfers
 from abci_app.observer.snapshot import Observation
 
 
-def is_commit_due(height: int, extensions_from: int) -> bool:
-    """Tell whether the block of ``height`` begins with an injected commit (COM-1); ``extensions_from`` 0: never."""
-    return 0 < extensions_from <= height - 1
+def is_commit_due(state: StateReader, height: int) -> bool:
+    """Tell whether the block of ``height`` begins with an injected commit (COM-1)."""
+    return state.must(keys.CHAIN, ChainState).extensions_from <= height - 1
 
 
 def prepare_block(
-    view: StateView, extensions_from: int, observation: Observation, request: pb.RequestPrepareProposal
+    view: StateView, observation: Observation, request: pb.RequestPrepareProposal
 ) -> list[bytes]:
     """Return the transactions of this validator's proposal, within ``max_tx_bytes`` (COM-3, COM-4)."""
     committed = StateDelta(view)
     counted = committed.fork()
     block: list[bytes] = []
     room = int(request.max_tx_bytes)
-    if is_commit_due(request.height, extensions_from):
+    if is_commit_due(committed, request.height):
         commit = build_commit(committed, request.local_last_commit)
         if tx_bytes_in_block(encode_commit(commit)) > room:
             commit = InjectedCommit(commit.round, tuple(map(prune, commit.entries)))
@@ -67,14 +69,14 @@ def order_txs(committed: StateDelta, txs: Sequence[bytes], segments: Sequence[by
     return [tx for (tx, _), total in zip(awaited + rest, signed, strict=True) if total <= BLOCK_SIGNATURES_MAX]
 
 
-def check_block(view: StateView, extensions_from: int, request: pb.RequestProcessProposal) -> None:
+def check_block(view: StateView, request: pb.RequestProcessProposal) -> None:
     """Raise ``Rejected`` with the code of the first rule that a proposed block breaks."""
     if len(request.txs) > BLOCK_TXS_MAX:
         raise Rejected(Code.BLOCK_TOO_MANY_TXS, f"{len(request.txs)} transactions, at most {BLOCK_TXS_MAX}")
     committed = StateDelta(view)
     counted = committed.fork()
     parts = split_block(request.txs)
-    if not is_commit_due(request.height, extensions_from):
+    if not is_commit_due(committed, request.height):
         if parts.commit is not None:
             raise Rejected(Code.COMMIT_UNEXPECTED, f"height {request.height} has no extended commit before it")
     elif parts.commit is None:

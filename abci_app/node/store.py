@@ -22,7 +22,7 @@ from abci_app.machine.state.view import MemoryState, StateView
 from abci_app.node.errors import StoreError
 from abci_app.node.view import STATE_PREFIX, StoreView
 
-LAYOUT = 2
+LAYOUT = 3
 """Of the folder and of all keys, the state's too; another one is refused, never guessed at."""
 UNDO_HEIGHTS = 16
 IDENTITY, DATABASE = "identity.json", "leveldb"
@@ -38,12 +38,10 @@ FOREIGN = (plyvel.Error, OSError, RuntimeError)
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the node answers to Info, and the one parameter of the engine that proposals depend on."""
+    """Height and app hash of the last block: what the node answers to Info."""
 
     height: U64
     app_hash: Hash
-    extensions_from: U64
-    """First height whose precommits carry vote extensions; 0: never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +201,10 @@ def check_identity(path: Path, chain_id: str) -> None:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise StoreError(f"{path}: {IDENTITY} is missing or not readable") from error
     if layout != LAYOUT:
-        raise StoreError(f"{path}: layout {layout}, this version reads {LAYOUT}")
+        raise StoreError(
+            f"{path}: layout {layout}, this version reads {LAYOUT} and carries nothing over: go on with the version "
+            f"that wrote it, or make a home for a new network with routerd init"
+        )
     if own != chain_id:
         raise StoreError(f"{path}: holds chain {own!r}, not {chain_id!r}")
 

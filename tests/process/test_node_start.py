@@ -26,7 +26,7 @@ from tests.kit.process.counter_network import make_network
 from tests.kit.process.processes import Process, accepts, free_ports, python, wait_until
 
 START_TIMEOUT_S = 60.0
-CHAIN = ChainState("routing-1", 1, 1, 1, 1, (), 1, 1, 1)
+CHAIN = ChainState("routing-1", 1, 1, 1, 1, (), 1, 1, 1, 1)
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def home() -> Iterator[Path]:
         path = Path(folder) / "node"
         init_home(path, Config("routing-1", grpc_address=f"127.0.0.1:{free_ports(1)[0]}"))
         store = Store.open(path / "data", "routing-1")
-        store.write(Head(1, Tree.build({keys.CHAIN: encode(CHAIN)}).root, 1), {keys.CHAIN: encode(CHAIN)})
+        store.write(Head(1, Tree.build({keys.CHAIN: encode(CHAIN)}).root), {keys.CHAIN: encode(CHAIN)})
         store.close()
         yield path
 
@@ -101,7 +101,7 @@ def endpoint_of_another_chain(home: Path) -> Iterator[None]:
     shutil.rmtree(home / "data")
     store = Store.open(home / "data", "routing-1")
     values = {keys.CHAIN: encode(CHAIN), keys.domain(domain.domain): encode(domain)}
-    store.write(Head(1, Tree.build(values).root, 1), values)
+    store.write(Head(1, Tree.build(values).root), values)
     store.close()
     with RpcProxy("http://127.0.0.1:1") as proxy:
         proxy.faults.constants["eth_chainId"] = hex(31337)

@@ -37,12 +37,13 @@ from abci_app.machine.state.records import (
 )
 
 __all__ = [
-    "FIRST_EPOCH", "Genesis", "GenesisAsset", "GenesisBalance", "GenesisCursor", "GenesisDomain", "GenesisLocal",
-    "GenesisRouter", "GenesisValidator", "build_state", "compute_consensus_address", "compute_possession_digest",
-    "make_app_state", "order_members",
+    "FIRST_EPOCH", "FIRST_HEIGHT", "Genesis", "GenesisAsset", "GenesisBalance", "GenesisCursor", "GenesisDomain",
+    "GenesisLocal", "GenesisRouter", "GenesisValidator", "build_state", "compute_consensus_address",
+    "compute_possession_digest", "make_app_state", "order_members",
 ]
 
 FIRST_EPOCH = 1
+FIRST_HEIGHT = 1
 
 
 def make_app_state(
@@ -56,11 +57,13 @@ def make_app_state(
 
 
 def build_state(
-    app_state: dict[str, Any], chain_id: str, validators: Sequence[tuple[bytes, int]]
+    app_state: dict[str, Any], chain_id: str, validators: Sequence[tuple[bytes, int]],
+    extensions_from: int = FIRST_HEIGHT,
 ) -> dict[bytes, bytes]:
     """Return the genesis state as encoded records by key.
 
-    ``validators``: InitChain's ed25519 keys (32 bytes) and powers. ``Rejected(GENESIS_INVALID)`` names what is wrong.
+    ``validators``: InitChain's ed25519 keys (32 bytes) and powers. ``extensions_from``: its consensus parameters'
+    ``vote_extensions_enable_height``. ``Rejected(GENESIS_INVALID)`` names what is wrong.
     """
     genesis = from_json(Genesis, app_state, "app_state")
     check_genesis(genesis, chain_id, validators)
@@ -69,6 +72,7 @@ def build_state(
     records[keys.CHAIN] = ChainState(
         chain_id=chain_id, height=0, time_s=0, next_acceptance=1, next_sequence=1, recent_proposers=(),
         epoch_last=FIRST_EPOCH, epoch_executing=FIRST_EPOCH, epoch_next=FIRST_EPOCH,
+        extensions_from=extensions_from,
     )
     records[keys.epoch(FIRST_EPOCH)] = _make_validator_set(genesis.validators)
     for domain in genesis.domains:

@@ -94,6 +94,8 @@ class ChainState:
     """Epoch of V(H), the set that executes the next block."""
     epoch_next: U64
     """Epoch of V(H+1), the set after it; batches are signed by it (BAT-1)."""
+    extensions_from: U64
+    """First height whose precommits carry vote extensions; the next block begins with an injected commit (COM-1)."""
 
 
 @dataclass(frozen=True, slots=True)

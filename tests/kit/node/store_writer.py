@@ -10,12 +10,12 @@ CHAIN = "routing-1"
 
 
 def chain_record(height: int, chain_id: str = CHAIN) -> bytes:
-    return encode(ChainState(chain_id, height, height, 1, 1, (), 1, 1, 1))
+    return encode(ChainState(chain_id, height, height, 1, 1, (), 1, 1, 1, 1))
 
 
 def write_block(store: Store, height: int, changes: dict[bytes, bytes | None], tree: Tree) -> Tree:
     """Writes a block and returns the tree after it."""
     changes = {**changes, keys.CHAIN: chain_record(height)}
     tree = tree.update(changes)
-    store.write(Head(height, tree.root, 1), changes)
+    store.write(Head(height, tree.root), changes)
     return tree

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,14 +10,18 @@ import pytest
 
 from abci_app.abci import messages as pb
 from abci_app.gateway.codes import AnswerCode
+from abci_app.machine.block import apply_block
 from abci_app.machine.codes import Code, InvariantBroken
 from abci_app.machine.params import TX_BYTES_MAX, Params
+from abci_app.machine.results import ValidatorUpdate
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import TransferId, decode
 from abci_app.machine.state.records import ChainState, Domain, Transfer, TransferStatus
 from abci_app.machine.state.tree import Tree
+from abci_app.machine.state.view import StateDelta
 from abci_app.machine.transactions.tx import encode_bundle
 from abci_app.node.errors import NodeError, StoreError
+from abci_app.node.proposal import is_commit_due
 from abci_app.node.view import CommittedBlock
 from tests.kit.machine.small_world import CHAIN_ID, DESTINATION, ORIGIN, ROUTER_KEYS, STRANGER_KEY, valid_bid
 from tests.kit.node.small_chain import Network, Validator, make_info, make_xcalled
@@ -279,6 +284,29 @@ def test_finalizing_writes_nothing_and_may_be_repeated(net: Network) -> None:
     assert app.finalize_block(request) == first
     app.commit(pb.RequestCommit())
     assert app.info(pb.RequestInfo()).last_block_height == 2
+
+
+def test_validator_updates_of_a_block_reach_the_engine(net: Network, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None by default: no rule makes any yet; what a block brings about is answered as it is."""
+    app, request = net.validators[0].app, pb.RequestFinalizeBlock(**net.block_fields(net.prepare(), 0))
+    assert not app.finalize_block(request).validator_updates
+    updates = (ValidatorUpdate(b"\1" * 32, 0), ValidatorUpdate(b"\2" * 32, 7))
+    monkeypatch.setattr(
+        "abci_app.node.app.apply_block", lambda *given: replace(apply_block(*given), validator_updates=updates)
+    )
+    answered = [(each.pub_key.ed25519, each.power) for each in app.finalize_block(request).validator_updates]
+    assert answered == [(b"\1" * 32, 0), (b"\2" * 32, 7)]
+
+
+def test_where_extensions_begin_is_under_the_app_hash(net: Network) -> None:
+    """COM-1, GEN-3: a later start of vote extensions is another state, and no commit is due before it."""
+    request = pb.RequestInitChain.FromString(net.init_request.SerializeToString())
+    request.consensus_params.abci.vote_extensions_enable_height = 5
+    app = net.validators[0].app
+    assert app.init_chain(request).app_hash != net.genesis_hashes[0]
+    state = StateDelta(app.published.latest().view)  # type: ignore[union-attr]
+    assert state.must(keys.CHAIN, ChainState).extensions_from == 5
+    assert [is_commit_due(state, height) for height in (1, 5, 6, 7)] == [False, False, True, True]
 
 
 @pytest.mark.parametrize("stop_after", ["commit", "finalize"])

@@ -39,7 +39,7 @@ def test_a_block_is_there_after_reopening(tmp_path: Path) -> None:
     tree = write_block(store, 2, {b"a": None, b"c": b""}, tree)
     store.close()
     store = Store.open(tmp_path, CHAIN)
-    assert store.head == Head(2, tree.root, 1)
+    assert store.head == Head(2, tree.root)
     assert contents(store) == {b"b": b"2", b"c": b"", keys.CHAIN: chain_record(2)}
     assert store.view().get(b"a") is None and store.view().get(b"c") == b""
     assert list(store.view().scan(b"b")) == [(b"b", b"2")]
@@ -111,8 +111,9 @@ def snapshot_files(path: Path) -> dict[str, bytes]:
     (None, "identity.json is missing"),
     ("{", "identity.json is missing or not readable"),
     ("[]", "identity.json is missing or not readable"),
-    (json.dumps({"layout": 1, "chain_id": CHAIN}), "layout 1, this version reads 2"),
-    (json.dumps({"layout": 2, "chain_id": "other"}), "holds chain 'other', not 'routing-1'"),
+    (json.dumps({"layout": 1, "chain_id": CHAIN}), "layout 1, this version reads 3"),
+    (json.dumps({"layout": 2, "chain_id": CHAIN}), "make a home for a new network with routerd init"),
+    (json.dumps({"layout": 3, "chain_id": "other"}), "holds chain 'other', not 'routing-1'"),
 ])
 def test_a_foreign_database_is_refused_untouched(tmp_path: Path, identity: str | None, message: str) -> None:
     store = Store.open(tmp_path, CHAIN)
