@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "router": ("abci_app.cli.router", "Run a router: watch, check, bid, until SIGTERM; or make its home."),
     "query": ("abci_app.cli.query", "Ask a node what it committed: tables, or --json for programs."),
     "tx": ("abci_app.cli.tx", "Submit a bid, a withdraw or a TransferInfo."),
+    "genesis": ("abci_app.cli.operator.genesis", "Read a network's app_state from its chains; check a genesis."),
     "testnet": ("abci_app.cli.testnet", "A local network of real processes, from a checkout."),
     "version": ("abci_app.cli.version", "Print the version."),
 }

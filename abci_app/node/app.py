@@ -4,7 +4,6 @@ Nothing here fails for what comes from outside: bad input gets a code. What rais
 ends the process, because a node that stops can be repaired and one that diverges cannot.
 """
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState, StateDelta
 from abci_app.machine.transactions.admission import check_tx
 from abci_app.node.errors import NodeError
+from abci_app.node.genesis import BLOCK_BYTES_MIN, parse_app_state
 from abci_app.node.mempool_limits import MempoolLimits
 from abci_app.node.metrics import Metrics
 from abci_app.node.proposal import check_block, prepare_block
@@ -41,9 +41,6 @@ from abci_app.observer.snapshot import Observation
 
 APP_VERSION = 1
 """Of the rules; the engine puts it into every header."""
-BLOCK_BYTES_MIN = 256 * 1024
-"""Room for the largest segment beside a pruned commit of 256 validators: without it whoever fills a segment, with 16
-long calls in one block of a chain, would stop that domain for good."""
 CHECKS_PER_MEMORY = 50_000
 """Transactions after which CheckTx forgets what it read: in an engine that stands still no commit would ever do so."""
 PENDING_REASONS = {
@@ -258,25 +255,6 @@ class RoutingApplication(Application):
         block = CommittedBlock(staged.height, dict(zip(hashes, staged.result.results, strict=True)))
         for listener in self._listeners:
             listener(block)
-
-
-def parse_app_state(raw: bytes) -> dict[str, Any]:
-    """Return the genesis file's ``app_state``; ``Rejected(GENESIS_INVALID)`` where it is no JSON object."""
-    try:
-        app_state = json.loads(raw, object_pairs_hook=make_object)
-    except ValueError as error:
-        raise Rejected(Code.GENESIS_INVALID, f"app_state is not JSON: {error}") from error
-    if not isinstance(app_state, dict):
-        raise Rejected(Code.GENESIS_INVALID, "app_state must be an object")
-    return app_state
-
-
-def make_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object; one name twice is refused, for readers differ in which of the two they take (GEN-1)."""
-    made = dict(pairs)
-    if len(made) < len(pairs):
-        raise Rejected(Code.GENESIS_INVALID, f"app_state: one name twice among {', '.join(sorted(made))}")
-    return made
 
 
 def put_events(target: Any, events: tuple[BlockEvent, ...]) -> None:

@@ -8,6 +8,7 @@ from abci_app.evm.gate import deploy_gate, encode_creation, list_members
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.wallet import Wallet
 from abci_app.machine.genesis.build import order_members
+from abci_app.machine.genesis.form import GenesisValidator
 from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.machine.state.records import Member, ValidatorSet
 from abci_app.node.config import Config, ObservedChain
@@ -17,7 +18,7 @@ from testnet.chains.state_cache import start_deployed
 from testnet.connext.deploy import add_sequencers, default_params, hand_over_to_gate
 from testnet.connext.deployment import Deployment, dev_account, to_json
 from testnet.network import endpoints, parties
-from testnet.network.genesis import ValidatorKeys, read_genesis
+from testnet.network.genesis import read_genesis
 from testnet.network.layout import CHAIN_DOMAINS, ENGINE, ROOT, Layout, NodePlace, save_manifest
 from testnet.processes import cometbft
 from testnet.processes.spawn import identify, save_identity
@@ -57,7 +58,7 @@ def create(layout: Layout, say: Say) -> None:
     parties.fund(layout, rpcs)
     layout.deployment.write_text(to_json(deployment))
     say("genesis: balances, approvals and positions as the chains have them")
-    app_state = read_genesis(deployment, rpcs, gates, keys)
+    app_state = read_genesis(layout.manifest.chain_id, deployment, rpcs, gates, keys)
     endpoints.save_gates(layout, gates)
     cometbft.create_network(
         ENGINE,
@@ -84,17 +85,17 @@ def _node_config(layout: Layout, node: NodePlace) -> Config:
     )
 
 
-def _read_keys(layout: Layout, node: NodePlace) -> ValidatorKeys:
+def _read_keys(layout: Layout, node: NodePlace) -> GenesisValidator:
     public_key = cometbft.consensus_key(node.engine_home).public_key
     signer = load_home(node.app_home).signer
     proof = signer.prove_possession(layout.manifest.chain_id, public_key)
-    return ValidatorKeys(public_key, 1, signer.address, proof)
+    return GenesisValidator(Hash(public_key), 1, signer.address, proof)
 
 
 def _deploy_gate(
-    layout: Layout, deployment: Deployment, rpc: Rpc, domain: int, keys: list[ValidatorKeys]
+    layout: Layout, deployment: Deployment, rpc: Rpc, domain: int, keys: list[GenesisValidator]
 ) -> Address:
-    members = order_members(Member(Hash(key.consensus_key), key.power, Address(key.attestation)) for key in keys)
+    members = order_members(Member(key.consensus_key, key.power, key.attestation) for key in keys)
     creation = encode_creation(
         load_own_artifact(ROOT, "ConsensusGate"), connext=deployment.domain(domain).connext,
         chain_id=layout.manifest.chain_id, epoch=EPOCH, members=list_members(ValidatorSet(EPOCH, members)),

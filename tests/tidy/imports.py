@@ -17,6 +17,7 @@ WALLS: dict[str, tuple[str, ...]] = {
     "abci_app.gateway.codes": (),
     "abci_app.bridge": ("abci_app.evm", "abci_app.machine", "abci_app.pb"),
     "abci_app.router": ("abci_app.evm", "abci_app.machine", "abci_app.pb", "abci_app.gateway.codes"),
+    "abci_app.operator": ("abci_app.evm", "abci_app.machine", "abci_app.node.genesis"),
     "abci_app.cli": ANYTHING_OF_OURS,
     "abci_app.cli.testnet": (*ANYTHING_OF_OURS, "testnet"),
     "testnet": ANYTHING_OF_OURS,

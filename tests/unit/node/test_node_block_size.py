@@ -27,7 +27,7 @@ from abci_app.machine.params import (
 from abci_app.machine.state.codec import Address, TransferId
 from abci_app.machine.state.records import PathSignature
 from abci_app.machine.transactions.tx import SubmittedBid, Withdraw, encode_bundle, encode_withdraw
-from abci_app.node.app import BLOCK_BYTES_MIN
+from abci_app.node.genesis import BLOCK_BYTES_MIN
 from tests.kit.machine.small_world import ORIGIN, valid_bid
 from tests.kit.node.small_chain import Network, make_info, make_xcalled
 

@@ -1,0 +1,1 @@
+"""Commands of who sets a network up."""

@@ -1,0 +1,1 @@
+"""Tests of what operators run to set up a network."""
