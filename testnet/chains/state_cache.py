@@ -25,7 +25,7 @@ CACHE = Path("build/cache/connext")
 ENTRIES_MAX = 8
 """The newest are kept; one takes about 5 MB."""
 
-CODE = ("testnet/*.py", "abci_app/evm/**/*.py", "abci_app/evm/abi/*.json", "contracts/package-lock.json")
+CODE = ("testnet/**/*.py", "abci_app/evm/**/*.py", "abci_app/evm/abi/*.json", "contracts/package-lock.json")
 
 
 def start_deployed(

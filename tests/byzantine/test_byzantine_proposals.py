@@ -21,6 +21,7 @@ GOSSIPED = 200
 GROUPS = {"segments": SEGMENT_FAULTS, "commits": COMMIT_FAULTS, "transactions": TX_FAULTS}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("group", GROUPS)
 def test_a_wrong_proposal_is_refused_with_its_code(network: FaultyNetwork, group: str) -> None:
     faults: Mapping[str, tuple[Code, Fault]] = GROUPS[group]
@@ -58,6 +59,7 @@ def test_what_is_no_reason_to_refuse_a_block_has_no_effect(network: FaultyNetwor
     assert [code for code in codes_of(network, height) if code] == [13, 11, 10, 13, 11]
 
 
+@pytest.mark.slow
 def test_a_proposer_that_overfills_its_block_stops_only_itself(network: FaultyNetwork) -> None:
     watch = network.order(Orders(proposals=[OVERSIZED]))
     transfer = network.network.send("DAI", 7)

@@ -2,6 +2,8 @@
 
 from functools import partial
 
+import pytest
+
 from tests.kit.byzantine.extension_faults import REFUSED_EXTENSIONS
 from tests.kit.byzantine.faulty_network import FAULTY, HEIGHTS, FaultyNetwork, Watch
 from tests.kit.byzantine.faulty_node import Orders
@@ -10,6 +12,7 @@ from tests.kit.process.local_network import Validator, wait_all
 TIMEOUT_S = 60.0
 
 
+@pytest.mark.slow
 def test_an_extension_that_is_not_canonical_costs_its_own_vote_only(network: FaultyNetwork) -> None:
     watch = network.order(Orders(extensions=list(REFUSED_EXTENSIONS)))
     transfer = network.network.send("USDC", 11)
@@ -52,6 +55,7 @@ def test_a_wrong_signature_under_a_batch_counts_as_none(network: FaultyNetwork) 
         assert watch.mark.since(node, "extension refused") == []
 
 
+@pytest.mark.slow
 def test_a_voter_that_refuses_everything_is_outvoted(network: FaultyNetwork) -> None:
     watch = network.order(Orders(refuses_proposals=True))
     transfer = network.network.send("USDC", 15)
@@ -67,6 +71,7 @@ def test_a_voter_that_refuses_everything_is_outvoted(network: FaultyNetwork) -> 
     network.recover()
 
 
+@pytest.mark.slow
 def test_a_node_with_another_state_stops_and_comes_back_from_its_peers(network: FaultyNetwork) -> None:
     watch = network.order(Orders(lies_about_state=True))
     transfer = network.network.send("DAI", 17)

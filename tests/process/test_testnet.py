@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import signal
 import socket
@@ -14,19 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from testnet.processes.ports import is_port_free
+from testnet.processes.ports import find_base_port
 
 ROUTERD = [sys.executable, "-m", "abci_app.cli.main", "testnet"]
 DEMO_S, COMMAND_S, GONE_S = 240, 150, 10
-
-
-def free_base_port():
-    """A base port whose hundred followers are free now, below the kernel's range for outgoing connections."""
-    for _ in range(200):
-        base = 10_000 + random.SystemRandom().randrange(160) * 100
-        if all(map(is_port_free, (base, base + 1, *range(base + 20, base + 65)))):
-            return base
-    raise AssertionError("no free ports")
 
 
 def processes_of(home: Path):
@@ -65,7 +55,7 @@ def assert_nothing_left(home, base):
 @pytest.fixture
 def place(tmp_path):
     """A home and ports; whatever a failed test leaves there is ended."""
-    home, base = tmp_path / "net", free_base_port()
+    home, base = tmp_path / "net", find_base_port()
     yield home, base
     for pid, _ in processes_of(home):
         os.kill(pid, signal.SIGKILL)

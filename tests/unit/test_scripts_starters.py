@@ -11,6 +11,7 @@ STUB = """#!/bin/sh
 echo "${0#"$PWD"/} $*" | sed 's|^\\./||' >>calls
 case "$0" in *"/$FAILS") exit 1 ;; esac
 """
+EVERYTHING = "--numprocesses 2 --dist loadscope --no-loadscope-reorder --durations 10 --cov --cov-report term"
 STUBS = ["scripts/setup", "scripts/lint", "scripts/proto", ".venv/bin/python", ".venv/bin/routerd"]
 
 
@@ -43,7 +44,7 @@ def run(checkout: Path, script: str, *arguments: str, fails: str = "nothing") ->
 def test_without_arguments_everything_runs_in_order_and_pytest_comes_last(checkout: Path, script: str) -> None:
     assert run(checkout, script) == (
         0,
-        ["scripts/setup", "scripts/lint", "scripts/proto --check", ".venv/bin/python -m pytest"],
+        ["scripts/setup", "scripts/lint", "scripts/proto --check", f".venv/bin/python -m pytest {EVERYTHING}"],
     )
 
 

@@ -32,7 +32,7 @@ from testnet.demo.traffic import Order, User
 from testnet.network.layout import CHAIN_DOMAINS, Layout, Manifest, NodePlace
 from testnet.processes.cometbft import CometBFTError, call_rpc, consensus_key
 from testnet.processes.logs import error_file
-from testnet.processes.ports import is_port_free
+from testnet.processes.ports import find_base_port
 from testnet.processes.spawn import identify, is_running, load_identities, save_identity
 from testnet.processes.supervise import load_pair, save_pair
 from tests.kit.process.cometbft import binary
@@ -50,7 +50,6 @@ POLL_S = 0.1
 SENDER, RECIPIENT = 2, 3
 """Funded accounts that no process of the network uses."""
 FIRST, SECOND = CHAIN_DOMAINS
-BASE_PORTS = range(20_000, 27_000, 100)
 
 
 class Validator:
@@ -309,15 +308,6 @@ def run_engine(*arguments: str) -> None:
     """Run one command of CometBFT to its end."""
     done = subprocess.run([str(binary()), *arguments], capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
     assert done.returncode == 0, f"cometbft {' '.join(arguments)}: {done.stderr}{done.stdout}"
-
-
-def find_base_port() -> int:
-    """The first base port of which all of a network's ports are free; test runs beside each other start apart."""
-    offset = os.getpid() % len(BASE_PORTS)
-    for base_port in (*BASE_PORTS[offset:], *BASE_PORTS[:offset]):
-        if all(map(is_port_free, Layout(Path("/nowhere"), Manifest(base_port, 4)).ports())):
-            return base_port
-    raise AssertionError("no free ports for a network")
 
 
 @contextmanager
