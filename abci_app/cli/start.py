@@ -21,6 +21,7 @@ def start(home: Annotated[Path, typer.Option(help="The node's home, made by rout
 
 def make_gateway(home: Home, reads: NodeReads) -> Service:
     """Return the gRPC server over what the node committed."""
+    from abci_app.gateway.engine import CometBftEngine
     from abci_app.gateway.server import Gateway
 
-    return Gateway(reads, home.config.grpc_address, home.config.cometbft_rpc_url)
+    return Gateway(reads, home.config.grpc_address, CometBftEngine(home.config.cometbft_rpc_url))

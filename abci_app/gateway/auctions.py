@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from abci_app.gateway import answers
 from abci_app.gateway.codes import AnswerCode
-from abci_app.gateway.reads import Committed, QueryError
+from abci_app.gateway.core.reads import Committed, QueryError
 from abci_app.machine.assignment.auction import judge_bids
 from abci_app.machine.assignment.holds import is_held
 from abci_app.machine.ledger.transfers import UNDECIDED, is_fee_there

@@ -3,28 +3,20 @@
 import base64
 import http.client
 import json
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from abci_app.gateway.codes import AnswerCode
-from abci_app.gateway.reads import QueryError
+from abci_app.gateway.core.engine import Checked
+from abci_app.gateway.core.reads import QueryError
 from abci_app.machine.codes import Code
 
 CALL_TIMEOUT_S = 5.0
 ANSWER_BYTES_MAX = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """CheckTx's answer."""
-
-    code: int
-    log: str
-
-
-class Engine:
-    """One CometBFT RPC endpoint; a connection per call, so that it is safe from any thread."""
+class CometBftEngine:
+    """The core's Engine over one CometBFT RPC endpoint; a connection per call, so that it is safe from any thread."""
 
     def __init__(self, rpc_url: str, timeout_s: float = CALL_TIMEOUT_S) -> None:
         parts = urlsplit(rpc_url.replace("tcp://", "http://"))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from abci_app.gateway import answers
 from abci_app.gateway.codes import AnswerCode
-from abci_app.gateway.reads import Committed, QueryError
+from abci_app.gateway.core.reads import Committed, QueryError
 from abci_app.machine.connext import encode_transfer_info
 from abci_app.machine.decisions import batches
 from abci_app.machine.state import keys, records

@@ -10,8 +10,8 @@ import grpc
 
 from abci_app.gateway import answers, auctions, execution
 from abci_app.gateway.codes import AnswerCode
-from abci_app.gateway.reads import Committed, NodeReads, QueryError
-from abci_app.gateway.scan import NUMBER_MAX, SCAN_MAX, scan_from
+from abci_app.gateway.core.reads import Committed, NodeReads, QueryError
+from abci_app.gateway.core.scan import NUMBER_MAX, SCAN_MAX, scan_from
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import encode_transfer_info
 from abci_app.machine.ledger.transfers import UNDECIDED

@@ -9,17 +9,16 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
-from abci_app.gateway.bundler import Bundler
-from abci_app.gateway.engine import Engine
+from abci_app.gateway.core.engine import Engine
+from abci_app.gateway.core.reads import NodeReads
+from abci_app.gateway.core.submission import Submission
 from abci_app.gateway.query import QueryService
-from abci_app.gateway.reads import NodeReads
 from abci_app.gateway.tx import TxService
-from abci_app.gateway.waiters import CommitWaiters
 from abci_app.pb import query_pb2, query_pb2_grpc, tx_service_pb2, tx_service_pb2_grpc
 
 CALLS_MAX = 256
-"""Calls at once; more are refused (RESOURCE_EXHAUSTED). Each has a thread: one that never sends its request, or that
-waits for a commit, holds nothing else. What runs is bounded where it runs: query.RUNNING_MAX, tx.SUBMITTING_MAX."""
+"""Calls at once; more are refused (RESOURCE_EXHAUSTED). Each has a thread: one that never sends its request holds
+nothing else. What runs is bounded where it runs: query.RUNNING_MAX, SUBMITTING_MAX, WAITING_MAX."""
 REFLECTIONS_MAX = 4
 """A reflection is a stream that holds a thread for as long as its client likes."""
 REQUEST_BYTES_MAX = 1024 * 1024
@@ -48,7 +47,7 @@ class _Reflection(reflection.ReflectionServicer):
 class Gateway:
     """One gRPC endpoint of a node: ``start`` binds or raises OSError, ``stop`` ends it."""
 
-    def __init__(self, node: NodeReads, address: str, engine_rpc_url: str) -> None:
+    def __init__(self, node: NodeReads, address: str, engine: Engine) -> None:
         self._address = address
         self._health = health.HealthServicer()
         self._server = grpc.server(
@@ -60,13 +59,9 @@ class Gateway:
             ],
             maximum_concurrent_rpcs=CALLS_MAX,
         )
-        self._waiters = CommitWaiters()
-        node.subscribe(self._waiters.hand_over)
-        engine = Engine(engine_rpc_url)
-        self._bundler = Bundler(engine)
-        service = TxService(node, engine, self._waiters, self._bundler)
+        self._submission = Submission(node, engine)
         query_pb2_grpc.add_QueryServicer_to_server(QueryService(node), self._server)
-        tx_service_pb2_grpc.add_TxServicer_to_server(service, self._server)
+        tx_service_pb2_grpc.add_TxServicer_to_server(TxService(self._submission), self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = [
             file.services_by_name[name].full_name
@@ -88,6 +83,5 @@ class Gateway:
     def stop(self) -> None:
         """Tell health checks, then end within ``STOP_GRACE_S``."""
         self._health.enter_graceful_shutdown()
-        self._waiters.close()
-        self._bundler.close()
+        self._submission.close()
         self._server.stop(STOP_GRACE_S).wait(STOP_GRACE_S + 1)

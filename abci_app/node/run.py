@@ -12,7 +12,7 @@ from typing import Protocol
 
 from abci_app.abci import ABCIError, ABCIServer, AddressError
 from abci_app.abci.sockets import listen
-from abci_app.machine.state.codec import Signature
+from abci_app.machine.state.codec import Signature, TransferId
 from abci_app.machine.state.records import Decision
 from abci_app.node.app import Observer, RoutingApplication
 from abci_app.node.errors import HomeError, NodeError, SignatureRefused
@@ -74,6 +74,10 @@ class NodeReads:
         except SignatureRefused as refusal:
             log.info("sequencer signature refused", extra={"code": refusal.code.name, "reason": refusal.reason})
             return None
+
+    def has_seen(self, transfer_id: TransferId) -> bool:
+        """Tell whether the observer saw a transfer, as CheckTx asks it."""
+        return transfer_id in self._app.observer.observation().transfers
 
     def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
         """Call ``listener`` after every commit, in the ABCI thread: it must only hand over. Before the start only."""

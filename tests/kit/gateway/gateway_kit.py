@@ -15,6 +15,7 @@ from typing import Any
 
 import grpc
 
+from abci_app.gateway.engine import CometBftEngine
 from abci_app.gateway.server import Gateway
 from abci_app.machine.observation.stream import Event
 from abci_app.machine.results import CheckResult
@@ -71,6 +72,9 @@ class FakeNode:
             return self.signer.address, self.signer.sequencer_signature(self._committed.view, decision)
         except SignatureRefused:
             return None
+
+    def has_seen(self, transfer_id: TransferId) -> bool:
+        return transfer_id in self.seen
 
     def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
         self._listeners.append(listener)
@@ -196,7 +200,7 @@ def serve(node: FakeNode, engine_url: str | None = None) -> Iterator[Served]:
     engine = FakeEngine(node)
     with serving(engine.answer) as url:
         address = f"127.0.0.1:{find_free_port()}"
-        gateway = Gateway(node, address, engine_url or url)
+        gateway = Gateway(node, address, CometBftEngine(engine_url or url))
         gateway.start()
         try:
             with grpc.insecure_channel(address, options=(("grpc.enable_http_proxy", 0),)) as channel:

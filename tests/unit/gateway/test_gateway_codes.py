@@ -3,7 +3,7 @@
 import pytest
 
 from abci_app.gateway.codes import AnswerCode
-from abci_app.gateway.tx import name_code
+from abci_app.gateway.core.submission import name_code
 from abci_app.machine.codes import Code
 
 GATEWAY_RANGE = range(60, 70)

@@ -14,10 +14,11 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from hypothesis import given
 from hypothesis import strategies as st
 
+from abci_app.gateway.core.scan import NUMBER_MAX, list_prefixes, scan_from
+from abci_app.gateway.core.waiters import REMEMBERED_MAX, CommitWaiters
+from abci_app.gateway.engine import CometBftEngine
 from abci_app.gateway.query import RUNNING_MAX
-from abci_app.gateway.scan import NUMBER_MAX, list_prefixes, scan_from
 from abci_app.gateway.server import CALLS_MAX, REFLECTIONS_MAX, REQUEST_BYTES_MAX, Gateway
-from abci_app.gateway.waiters import REMEMBERED_MAX, CommitWaiters
 from abci_app.machine.codes import Code
 from abci_app.machine.results import TxResult
 from abci_app.machine.state.codec import encode
@@ -60,7 +61,7 @@ def test_health_of_an_unknown_service(served: Served) -> None:
 
 
 def test_an_address_in_use_is_an_os_error(served: Served) -> None:
-    second = Gateway(FakeNode(), served.address, "http://127.0.0.1:1")
+    second = Gateway(FakeNode(), served.address, CometBftEngine("http://127.0.0.1:1"))
     with pytest.raises(OSError, match=served.address):
         second.start()
     second.stop()
@@ -153,7 +154,7 @@ def test_a_walk_that_cannot_be_finds_nothing(start: int, end: int) -> None:
 
 
 def test_a_walk_looks_at_a_bounded_number_of_records(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("abci_app.gateway.scan.SCAN_MAX", 3)
+    monkeypatch.setattr("abci_app.gateway.core.scan.SCAN_MAX", 3)
     state = StateDelta(MemoryState({b"batch/%020d" % number: encode(HeightEntry(number)) for number in range(9)}))
     assert [mark.height for mark in scan_from(state, b"batch/", 2, 8, HeightEntry)] == [2, 3, 4]
 

@@ -10,9 +10,9 @@ from hashlib import sha256
 import grpc
 import pytest
 
-from abci_app.gateway import bundler, tx
 from abci_app.gateway.codes import AnswerCode
-from abci_app.gateway.engine import Engine
+from abci_app.gateway.core import bundler, submission
+from abci_app.gateway.engine import CometBftEngine
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.state.codec import TransferId
 from abci_app.machine.transactions.tx import decode_tx, encode_bundle
@@ -228,7 +228,7 @@ def test_a_bundle_holds_at_most_64_bids(served: Served) -> None:
     assert sizes == [4, 64]
 
 
-@pytest.mark.parametrize("count", [0, tx.BIDS_PER_CALL_MAX + 1])
+@pytest.mark.parametrize("count", [0, submission.BIDS_PER_CALL_MAX + 1])
 def test_a_wrong_number_of_bids_is_refused(served: Served, count: int) -> None:
     expected = (grpc.StatusCode.INVALID_ARGUMENT, "ARGUMENT_INVALID")
     assert refused(lambda: submit_bids(served, [tx_pb2.Bid()] * count)) == expected
@@ -287,7 +287,7 @@ def test_an_engine_that_hangs_has_a_deadline() -> None:
     with serving(hang) as url:
         started = time.monotonic()
         with pytest.raises(Exception, match="ENGINE_UNAVAILABLE"):
-            Engine(url, timeout_s=0.2).broadcast(b"\1")
+            CometBftEngine(url, timeout_s=0.2).broadcast(b"\1")
         assert time.monotonic() - started < 10
         released.set()
 
@@ -296,10 +296,10 @@ def test_questions_are_answered_while_submissions_hang(served: Served) -> None:
     transfer_id = accept(served)
     served.engine.hang = threading.Event()
     # More callers than the service takes, each with a transaction of its own.
-    with ThreadPoolExecutor(tx.SUBMITTING_MAX + 8) as callers:
+    with ThreadPoolExecutor(submission.SUBMITTING_MAX + 8) as callers:
         calls = [
             callers.submit(lambda: refused(lambda: submit(served, bundle(transfer_id, FIRST), pb.WAIT_COMMITTED, 1)))
-            for _ in range(tx.SUBMITTING_MAX + 8)
+            for _ in range(submission.SUBMITTING_MAX + 8)
         ]
         full = (grpc.StatusCode.RESOURCE_EXHAUSTED, "MEMPOOL_FULL")
         wait_until(lambda: sum(call.done() and call.result() == full for call in calls) == 8)
@@ -309,7 +309,7 @@ def test_questions_are_answered_while_submissions_hang(served: Served) -> None:
         served.engine.junk = b"{}"
         served.engine.hang.set()
         late = (grpc.StatusCode.UNAVAILABLE, "ENGINE_UNAVAILABLE")
-        assert [call.result(CALL_S) for call in calls].count(late) == tx.SUBMITTING_MAX
+        assert [call.result(CALL_S) for call in calls].count(late) == submission.SUBMITTING_MAX
 
 
 def test_bids_that_nobody_waits_for_are_bounded_too(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,10 +340,34 @@ def test_stopping_lets_everybody_go(served: Served) -> None:
         assert waiting.result(CALL_S).code_name == "TIMED_OUT"
 
 
+def test_a_call_that_its_client_gives_up_frees_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submission, "WAITING_MAX", 1)
+    node = FakeNode()
+    node.publish()
+    with serve(node) as running:
+        transfer_id = accept(running)
+        request = pb.SubmitRequest(tx=bundle(transfer_id, FIRST), wait=pb.WAIT_COMMITTED, timeout_ms=60_000)
+        call = running.tx.Submit.future(request, timeout=CALL_S)
+        wait_until(lambda: len(node.mempool) == 1)
+        full = (grpc.StatusCode.RESOURCE_EXHAUSTED, "MEMPOOL_FULL")
+        assert refused(lambda: submit(running, bundle(transfer_id, SECOND), pb.WAIT_COMMITTED)) == full
+        call.cancel()
+        with committing(running):
+            wait_until(lambda: is_committed(running, bundle(transfer_id, SECOND)))
+
+
+def is_committed(served: Served, raw: bytes) -> bool:
+    """Whether a submission is taken and committed; False while every place to wait is held."""
+    try:
+        return submit(served, raw, pb.WAIT_COMMITTED).height > 0
+    except grpc.RpcError:
+        return False
+
+
 def test_a_bundler_that_is_closed_answers_at_once() -> None:
-    closed = bundler.Bundler(Engine("http://127.0.0.1:1"))
+    closed = bundler.Bundler(CometBftEngine("http://127.0.0.1:1"), lambda _: None)
     closed.close()
-    assert [future.result(1).code for future in closed.add([tx_pb2.Bid()])] == [AnswerCode.ENGINE_UNAVAILABLE]
+    assert [future.result(1).code for future in closed.add([valid_bid(UNKNOWN)])] == [AnswerCode.ENGINE_UNAVAILABLE]
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 20.0) -> None:

@@ -1,14 +1,18 @@
-"""Waiting for commits: the consensus thread passes results, gRPC threads wait for them."""
+"""Waiting for commits: the consensus thread passes results, the threads of calls wait for them."""
 
 import threading
+import time
 from collections import OrderedDict
+from collections.abc import Callable
 from hashlib import sha256
 
-from abci_app.gateway.reads import CommittedBlock
+from abci_app.gateway.core.reads import CommittedBlock
 from abci_app.machine.results import TxResult
 
 REMEMBERED_MAX = 20_000
 """Results kept, so that a transaction committed before its submitter came to wait is still found."""
+GLANCE_S = 0.25
+"""How often a wait looks whether its caller is still there."""
 
 
 class CommitWaiters:
@@ -29,12 +33,21 @@ class CommitWaiters:
                 self._results.popitem(last=False)
             self._condition.notify_all()
 
-    def wait(self, tx: bytes, timeout_s: float) -> tuple[int, TxResult] | None:
-        """Return (height, result) of ``tx``; None when ``timeout_s`` passed without it, or the node stops."""
-        tx_hash = sha256(tx).digest()
-        with self._condition:
-            self._condition.wait_for(lambda: self._closed or tx_hash in self._results, timeout_s)
-            return self._results.get(tx_hash)
+    def wait(
+        self, tx: bytes, timeout_s: float, is_wanted: Callable[[], bool] = lambda: True
+    ) -> tuple[int, TxResult] | None:
+        """Return (height, result) of ``tx``; None when ``timeout_s`` passed without it, the node stops, or nobody
+        wants it any more.
+        """
+        tx_hash, deadline = sha256(tx).digest(), time.monotonic() + timeout_s
+        while True:
+            rest_s = min(deadline - time.monotonic(), GLANCE_S)
+            with self._condition:
+                done = self._condition.wait_for(lambda: self._closed or tx_hash in self._results, rest_s)
+                if done or rest_s <= 0:
+                    return self._results.get(tx_hash)
+            if not is_wanted():
+                return None
 
     def close(self) -> None:
         """End all waiting."""

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.codes import Code
+from abci_app.machine.state.codec import TransferId
 from abci_app.machine.state.records import Decision
 from abci_app.machine.state.view import StateView
 from abci_app.node.view import CommittedBlock
@@ -43,6 +44,9 @@ class NodeReads(Protocol):
 
     def sequencer_signature(self, decision: Decision) -> tuple[bytes, bytes] | None:
         """Return (sequencer address, signature) for a decision that is attested and not expired; None without a key."""
+
+    def has_seen(self, transfer_id: TransferId) -> bool:
+        """Tell whether the node's own observer saw a transfer: bids for it may come before its acceptance (BID-6)."""
 
     def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
         """Call ``listener`` after every commit, from the consensus thread: it must only hand over."""
