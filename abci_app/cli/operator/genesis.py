@@ -105,7 +105,6 @@ def show(checked: Checked, domains: Sequence[dict[str, Any]], as_json: bool) -> 
         ("chain id", checked.chain_id), ("app hash", f"0x{checked.app_hash.hex()}"), ("assets", checked.assets),
         ("routers", checked.routers), ("validators", f"{checked.validators}, power {checked.power}"),
     ))
-    print_table("domains", ("domain", "chain id", "block", "block hash"), (
-        (domain["domain"], domain["chain_id"], domain["cursor"]["block"], domain["cursor"]["block_hash"])
-        for domain in domains
+    print_table("domains", ("domain", "chain id", "block", "connext"), (
+        (domain["domain"], domain["chain_id"], domain["cursor"]["block"], domain["connext"]) for domain in domains
     ))

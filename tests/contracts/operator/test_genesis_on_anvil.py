@@ -62,5 +62,6 @@ def test_build_makes_the_genesis_of_the_testnet(
     assert len(expected["routers"]) == len(bridge.deployment.routers) * len(bridge.rpcs)
     for router in expected["routers"]:
         assert router["approved"] is True
-        assert {one["local"]: int(one["amount"]) for one in router["balances"]}.items() <= units.items()
+        balances = {one["local"]: int(one["amount"]) for one in router["balances"]}
+        assert balances.items() <= units.items() and len(balances) == len(expected["assets"])
     assert cli.run(("genesis", "check", str(out), "--chain-id", CHAIN_ID)) == 0
