@@ -12,10 +12,11 @@ from abci_app.machine.assignment.prune import process_removals
 from abci_app.machine.block_events import EventKind
 from abci_app.machine.block_parts import BlockParts, split_block
 from abci_app.machine.codes import Code, Rejected
+from abci_app.machine.commit import process_commit
 from abci_app.machine.decisions.batches import close_batch
 from abci_app.machine.events.dispatch import process_event
 from abci_app.machine.observation.extension import INJECTED_COMMIT, INJECTED_SEGMENT, decode_commit
-from abci_app.machine.observation.reports import list_agreed_segments, process_commit
+from abci_app.machine.observation.reports import list_agreed_segments
 from abci_app.machine.observation.segments import ChainedSegment
 from abci_app.machine.params import RECENT_PROPOSERS_MAX
 from abci_app.machine.results import Block, BlockResult, TxResult
@@ -24,7 +25,7 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.records import ChainState, Domain
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import StateDelta, StateView
-from abci_app.machine.transactions.bids import process_tx
+from abci_app.machine.transactions.dispatch import process_tx
 
 
 def apply_block(view: StateView, tree: Tree, block: Block) -> BlockResult:

@@ -11,8 +11,9 @@ from abci_app.abci import messages as pb
 from abci_app.abci import tx_bytes_in_block, txs_within
 from abci_app.machine.block_parts import check_placement, is_injected, split_block
 from abci_app.machine.codes import Code, Rejected
+from abci_app.machine.commit import process_commit
 from abci_app.machine.observation.extension import INJECTED_SEGMENT, InjectedCommit, encode_commit
-from abci_app.machine.observation.reports import check_segments, process_commit
+from abci_app.machine.observation.reports import check_segments
 from abci_app.machine.params import BLOCK_SIGNATURES_MAX, BLOCK_TXS_MAX
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import TransferId

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 
 from abci_app.machine.block_parts import BlockParts, split_block
 from abci_app.machine.codes import Rejected
+from abci_app.machine.commit import process_commit
 from abci_app.machine.decisions.batches import list_owed
 from abci_app.machine.observation.extension import DomainReport, SignedBatch, decode_commit, encode_extension
-from abci_app.machine.observation.reports import process_commit
 from abci_app.machine.params import EXTENSION_BYTES_MAX, EXTENSION_SEGMENTS_MAX, EXTENSION_SIGNATURES_MAX
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, DomainId, Hash

@@ -1,11 +1,10 @@
 """Decision batches: their leaves, roots, digests and signatures as gates verify them (docs/protocol.md section 7).
 
 The upper half computes; the lower half closes a block's batch, knows which batches are live and who still owes one a
-signature. Signatures come in through ``reports.py``.
+signature. Signatures come in through ``signatures.py``.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 
 from abci_app.machine.block_events import EventKind
@@ -19,7 +18,6 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.machine.state.records import (
     EMPTY_HASH,
-    BatchSignature,
     ChainState,
     Decision,
     DecisionBatch,
@@ -184,19 +182,6 @@ def _count_call_data(delta: StateDelta, decision: Decision) -> int:
     if not delta.must(keys.transfer(decision.transfer_id), Transfer).has_call_data:
         return 0
     return len(delta.must(keys.transfer_info(decision.transfer_id), TransferInfo).call_data)
-
-
-def put_signatures(scope: Scope, batch: DecisionBatch, signatures: Mapping[int, BatchSignature]) -> None:
-    """Store a batch's signatures by member; it is attested once their power exceeds two thirds (BAT-5)."""
-    members = scope.delta.must(keys.epoch(batch.epoch), ValidatorSet).members
-    signed = sum(members[member].power for member in sorted(signatures))
-    quorum = 3 * signed > 2 * sum(member.power for member in members)
-    ordered = tuple(signatures[member] for member in sorted(signatures))
-    height = scope.block.height if quorum else 0
-    scope.delta.write(keys.batch(batch.height), replace(batch, signatures=ordered, attested_height=height))
-    if quorum:
-        scope.delta.delete(keys.unattested(batch.height))
-        scope.emit(EventKind.ATTESTED, height=batch.height, epoch=batch.epoch, signatures=len(ordered))
 
 
 def is_live(state: StateReader, batch: DecisionBatch) -> bool:

@@ -1,4 +1,4 @@
-"""Tallies of segment reports and batch signatures; segments a block may carry (REP, SEG-4, BAT-5).
+"""Tallies of segment reports; segments a block may carry (REP, SEG-4).
 
 PrepareProposal, ProcessProposal and FinalizeBlock call the same functions over state and the block's own commit.
 """
@@ -7,20 +7,14 @@ from collections.abc import Sequence
 
 from abci_app.machine.block_events import Alarm
 from abci_app.machine.codes import Code, Rejected, require
-from abci_app.machine.connext import recover_address
-from abci_app.machine.decisions.batches import compute_digest, put_signatures
-from abci_app.machine.observation.extension import DomainReport, InjectedCommit, SignedBatch, VoteFlag, parse_extension
+from abci_app.machine.observation.extension import DomainReport
 from abci_app.machine.observation.segments import ChainedSegment, chain_segments
 from abci_app.machine.params import EXTENSION_SEGMENTS_MAX, Params
-from abci_app.machine.results import Block, BlockEvent
 from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, Hash
 from abci_app.machine.state.records import (
-    EMPTY_ADDRESS,
-    BatchSignature,
     ChainState,
-    DecisionBatch,
     Domain,
     DomainStatus,
     Member,
@@ -28,35 +22,13 @@ from abci_app.machine.state.records import (
     Reports,
     ValidatorSet,
 )
-from abci_app.machine.state.view import StateDelta, StateReader
+from abci_app.machine.state.view import StateReader
 
 Tally = dict[int, dict[Hash, int]]
 """Segment number → digest → bitmap of the executing set's members that report it."""
 
 
-# --- the injected commit --------------------------------------------------------------------------------------------
-
-
-def process_commit(delta: StateDelta, commit: InjectedCommit) -> tuple[BlockEvent, ...]:
-    """Count reports, then signatures, of the vote extensions in the injected commit (ORD-1).
-
-    ``Rejected(COMMIT_MALFORMED)``, before anything is written, unless there is one entry per validator of V(H-1).
-    Consensus signatures were verified by ProcessProposal; what an extension holds never makes a commit invalid.
-    """
-    chain = delta.must(keys.CHAIN, ChainState)
-    voters = delta.must(keys.epoch(chain.epoch_last), ValidatorSet).members
-    if len(commit.entries) != len(voters):
-        raise Rejected(Code.COMMIT_MALFORMED, f"{len(commit.entries)} entries for {len(voters)} validators")
-
-    scope = Scope.open(delta, Block(chain.height + 1, chain.time_s, EMPTY_ADDRESS, ()))
-    extensions = [
-        (voter, extension)
-        for voter, entry in zip(voters, commit.entries, strict=True)
-        if entry.flag is VoteFlag.COMMIT and (extension := parse_extension(entry.extension)) is not None
-    ]
-    count_reports(scope, [(voter, extension.reports) for voter, extension in extensions])
-    count_signatures(scope, [(voter, extension.signatures) for voter, extension in extensions])
-    return tuple(scope.events)
+# --- the tally -------------------------------------------------------------------------------------------------------
 
 
 def count_reports(scope: Scope, extensions: Sequence[tuple[Member, tuple[DomainReport, ...]]]) -> None:
@@ -126,39 +98,6 @@ def alarm_if_quorum_unreachable(
         powers = [compute_power(members, bits) for _, bits in sorted(after[number].items())]
         if 3 * (total - sum(powers) + max(powers)) <= 2 * total:
             scope.alarm(Alarm.QUORUM_UNREACHABLE, domain=domain.domain, segment=number)
-
-
-def count_signatures(scope: Scope, extensions: Sequence[tuple[Member, tuple[SignedBatch, ...]]]) -> None:
-    """Record batch signatures, the first valid one per member (BAT-5)."""
-    by_height: dict[int, list[tuple[Member, SignedBatch]]] = {}
-    for voter, signatures in extensions:
-        for signed in signatures:
-            by_height.setdefault(signed.height, []).append((voter, signed))
-    chain_id = scope.delta.must(keys.CHAIN, ChainState).chain_id
-    for height in sorted(by_height):
-        batch = scope.delta.read(keys.batch(height), DecisionBatch)
-        if batch is None or batch.attested_height:
-            continue
-        members = scope.delta.must(keys.epoch(batch.epoch), ValidatorSet).members
-        places = {member.consensus_key: index for index, member in enumerate(members)}
-        digest = compute_digest(chain_id, batch)
-        known = {signature.member: signature for signature in batch.signatures}
-        for voter, signed in by_height[height]:
-            place = places.get(voter.consensus_key)
-            if place is not None and place not in known and signed.epoch == batch.epoch and is_signed_by(
-                members[place], digest, signed
-            ):
-                known[place] = BatchSignature(place, signed.signature)
-        if len(known) > len(batch.signatures):
-            put_signatures(scope, batch, known)
-
-
-def is_signed_by(member: Member, digest: Hash, signed: SignedBatch) -> bool:
-    """Tell whether the signature is the member's; a wrong one counts as none (EXT-3)."""
-    try:
-        return recover_address(digest, signed.signature) == member.attestation
-    except Rejected:
-        return False
 
 
 # --- agreement ------------------------------------------------------------------------------------------------------

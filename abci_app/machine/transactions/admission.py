@@ -13,7 +13,8 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, TransferId
 from abci_app.machine.state.records import Asset, Bid, ChainState, Domain, Transfer
 from abci_app.machine.state.view import StateDelta, StateReader, StateView
-from abci_app.machine.transactions.bids import authenticate, authenticate_bid, execute, process_bid
+from abci_app.machine.transactions.bids import authenticate_bid, process_bid
+from abci_app.machine.transactions.dispatch import authenticate, execute
 from abci_app.machine.transactions.tx import BidBundle, SubmittedBid, Transaction, Withdraw, decode_tx
 
 Seen = Callable[[TransferId], bool]

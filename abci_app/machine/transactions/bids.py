@@ -9,21 +9,17 @@ from abci_app.machine.connext import compute_bid_digest, compute_share, hash_per
 from abci_app.machine.ledger.liquidity import get_liquidity, get_router, is_approved
 from abci_app.machine.ledger.transfers import FINISHED, ON_SLOW_PATH, put_bidder
 from abci_app.machine.params import Params
-from abci_app.machine.results import Block, BlockEvent, TxResult
-from abci_app.machine.scope import Scope
+from abci_app.machine.results import BlockEvent, TxResult
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, DomainId, Hash, Signature, TransferId
 from abci_app.machine.state.records import (
-    EMPTY_ADDRESS,
     Bid,
-    ChainState,
     Domain,
     PathSignature,
     Transfer,
 )
 from abci_app.machine.state.view import StateDelta, StateReader
-from abci_app.machine.transactions.transfer_infos import process_transfer_info
-from abci_app.machine.transactions.tx import BidBundle, SubmittedBid, Transaction, Withdraw, decode_tx
+from abci_app.machine.transactions.tx import BidBundle, SubmittedBid, Withdraw
 
 RECOVERED_MAX = 1 << 16
 """Remembered recoveries, ≈ 25 MB: the bids of many blocks, so that a block's execution finds CheckTx's work done."""
@@ -67,36 +63,6 @@ def _require_signer(signer: Address, router: Address) -> None:
 
 
 # --- what the state takes -------------------------------------------------------------------------------------------
-
-
-def process_tx(delta: StateDelta, raw: bytes, height: int, time_s: int) -> TxResult:
-    """Apply one user transaction in the block of ``height``; a rejected one leaves no trace (ORD-5)."""
-    scratch = delta.fork()
-    try:
-        transaction = decode_tx(raw)
-        authenticate(scratch, transaction)
-        result = execute(scratch, transaction, height, time_s)
-    except Rejected as rejection:
-        return TxResult.refused(rejection)
-    delta.absorb(scratch)
-    return result
-
-
-def authenticate(state: StateReader, transaction: Transaction) -> None:
-    """Reject a transaction with a signature of another account; a TransferInfo needs none, its hash is its id."""
-    if isinstance(transaction, BidBundle):
-        authenticate_bundle(transaction)
-    elif isinstance(transaction, Withdraw):
-        authenticate_withdraw(state.must(keys.CHAIN, ChainState).chain_id, transaction)
-
-
-def execute(delta: StateDelta, transaction: Transaction, height: int, time_s: int) -> TxResult:
-    """Apply a transaction whose signatures are checked; ``Rejected`` may leave partial writes in ``delta``."""
-    if isinstance(transaction, BidBundle):
-        return process_bundle(delta, transaction, height)
-    if isinstance(transaction, Withdraw):
-        return process_withdraw(delta, transaction, height)
-    return process_transfer_info(Scope.open(delta, Block(height, time_s, EMPTY_ADDRESS, ())), transaction)
 
 
 def process_bundle(delta: StateDelta, bundle: BidBundle, height: int) -> TxResult:

@@ -4,6 +4,7 @@ import coincurve
 import pytest
 from coincurve._libsecp256k1 import ffi
 
+from abci_app.machine.commit import process_commit
 from abci_app.machine.connext import recover_address, sign_digest
 from abci_app.machine.decisions.batches import list_owed
 from abci_app.machine.observation.extension import (
@@ -14,7 +15,7 @@ from abci_app.machine.observation.extension import (
     is_acceptable,
     parse_extension,
 )
-from abci_app.machine.observation.reports import compute_agreed, process_commit
+from abci_app.machine.observation.reports import compute_agreed
 from abci_app.machine.params import EXTENSION_BYTES_MAX
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, Signature

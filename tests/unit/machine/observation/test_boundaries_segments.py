@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from abci_app.machine.codes import Code, Rejected
+from abci_app.machine.commit import process_commit
 from abci_app.machine.connext import keccak
-from abci_app.machine.observation.reports import check_segments, process_commit
+from abci_app.machine.observation.reports import check_segments
 from abci_app.machine.observation.segments import check_fit, is_end_allowed
 from abci_app.machine.observation.stream import (
     AssetAdded,

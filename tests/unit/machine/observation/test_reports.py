@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from abci_app.machine.codes import Code, Rejected
+from abci_app.machine.commit import process_commit
 from abci_app.machine.connext import sign_digest
 from abci_app.machine.decisions.batches import list_live_unattested, list_owed
 from abci_app.machine.observation.extension import (
@@ -25,7 +26,6 @@ from abci_app.machine.observation.reports import (
     check_segments,
     compute_agreed,
     compute_agreement,
-    process_commit,
     record_report,
 )
 from abci_app.machine.observation.segments import check_fit, is_end_allowed

@@ -21,7 +21,8 @@ from abci_app.machine.transactions.admission import (
     list_unknown_bids,
     parse_tx,
 )
-from abci_app.machine.transactions.bids import compute_withdraw_digest, process_tx
+from abci_app.machine.transactions.bids import compute_withdraw_digest
+from abci_app.machine.transactions.dispatch import process_tx
 from abci_app.machine.transactions.tx import (
     SubmittedBid,
     Withdraw,

@@ -15,7 +15,8 @@ from abci_app.machine.state.records import Bid, Liquidity, PathSignature, Transf
 from abci_app.machine.state.view import MemoryState, StateDelta
 from abci_app.machine.transactions import bids
 from abci_app.machine.transactions.admission import check_tx
-from abci_app.machine.transactions.bids import compute_withdraw_digest, merge_signatures, process_tx
+from abci_app.machine.transactions.bids import compute_withdraw_digest, merge_signatures
+from abci_app.machine.transactions.dispatch import process_tx
 from abci_app.machine.transactions.tx import (
     SubmittedBid,
     Withdraw,

@@ -14,7 +14,8 @@ from abci_app.machine.params import TX_BYTES_MAX, Params
 from abci_app.machine.state.codec import Address, Signature, TransferId
 from abci_app.machine.state.records import PathSignature, TransferStatus
 from abci_app.machine.state.view import MemoryState, StateDelta
-from abci_app.machine.transactions.bids import compute_withdraw_digest, process_tx
+from abci_app.machine.transactions.bids import compute_withdraw_digest
+from abci_app.machine.transactions.dispatch import process_tx
 from abci_app.machine.transactions.tx import SubmittedBid, Withdraw, encode_bundle, encode_withdraw
 from abci_app.pb import tx_pb2 as pb
 from tests.kit.machine.bid_world import GOOD, HEIGHT, ID, RAW, TIME_S, UNKNOWN, world

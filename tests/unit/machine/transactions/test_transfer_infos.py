@@ -22,7 +22,7 @@ from abci_app.machine.state.records import (
     TransferStatus,
 )
 from abci_app.machine.state.view import MemoryState, StateDelta
-from abci_app.machine.transactions.bids import process_tx
+from abci_app.machine.transactions.dispatch import process_tx
 from abci_app.machine.transactions.tx import encode_info_submission
 from tests.kit.machine.small_world import (
     DESTINATION,
