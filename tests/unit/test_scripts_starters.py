@@ -13,6 +13,7 @@ case "$0" in *"/$FAILS") exit 1 ;; esac
 """
 EVERYTHING = "--numprocesses 2 --dist loadscope --no-loadscope-reorder --durations 10 --cov --cov-report term"
 STUBS = ["scripts/setup", "scripts/lint", "scripts/proto", ".venv/bin/python", ".venv/bin/routerd"]
+STUBS += ["scripts/check-commits"]
 
 
 @pytest.fixture
@@ -40,12 +41,17 @@ def run(checkout: Path, script: str, *arguments: str, fails: str = "nothing") ->
     return status, [line.strip() for line in (checkout / "calls").read_text().splitlines()]
 
 
-@pytest.mark.parametrize("script", ["scripts/test", ".ci/run"])
-def test_without_arguments_everything_runs_in_order_and_pytest_comes_last(checkout: Path, script: str) -> None:
-    assert run(checkout, script) == (
-        0,
-        ["scripts/setup", "scripts/lint", "scripts/proto --check", f".venv/bin/python -m pytest {EVERYTHING}"],
-    )
+@pytest.mark.parametrize(("script", "before"), [("scripts/test", []), (".ci/run", ["scripts/check-commits"])])
+def test_without_arguments_everything_runs_in_order_and_pytest_comes_last(
+    checkout: Path, script: str, before: list[str]
+) -> None:
+    calls = ["scripts/setup", "scripts/lint", "scripts/proto --check", f".venv/bin/python -m pytest {EVERYTHING}"]
+    assert run(checkout, script) == (0, [*before, *calls])
+
+
+def test_a_refused_commit_ends_the_run_of_ci(checkout: Path) -> None:
+    status, calls = run(checkout, ".ci/run", fails="scripts/check-commits")
+    assert status != 0 and len(calls) == 1
 
 
 def test_arguments_go_to_pytest_and_skip_the_static_checks(checkout: Path) -> None:
