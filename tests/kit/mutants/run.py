@@ -130,7 +130,9 @@ def main(arguments: Sequence[str] | None = None, root: Path = ROOT, listed: Path
     copy = root / "build" / "mutants"
     copy_tree(root, copy)
     verdicts = try_mutants(copy, mutants)
-    table = Table("mutant", "file", "verdict")
+    table = Table()
+    for column in ("mutant", "file", "verdict"):
+        table.add_column(column, overflow="fold")
     for one in verdicts:
         table.add_row(one.name, one.file, one.verdict)
     Console().print(table)
