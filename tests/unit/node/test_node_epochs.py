@@ -14,7 +14,7 @@ from abci_app.machine.state.codec import Address, Hash, decode
 from abci_app.machine.state.records import ChainState, ValidatorSet
 from abci_app.machine.state.view import StateDelta
 from abci_app.node.injected_commit import get_last_set
-from abci_app.node.segments import choose_segments, take_agreed
+from abci_app.node.segment_proposal import choose_segments, take_agreed
 from abci_app.node.signer import Signer
 from abci_app.node.vote_extension import find_member, record_commit, sign_owed
 from abci_app.observer.snapshot import ObservedSegment

@@ -12,12 +12,12 @@ from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_share, compute_transfer_id, encode_transfer_info
 from abci_app.machine.state.codec import TransferId
 from abci_app.pb import query_pb2 as pb
+from abci_app.router.bid_reconciler import BidReconciler
 from abci_app.router.bidder import Bidder
 from abci_app.router.checks import Offer
-from abci_app.router.keeper import Keeper
 from abci_app.router.ledger import BidState, Ledger, SignedBid
-from abci_app.router.origin import Claims
-from abci_app.router.pending import Order, Pending
+from abci_app.router.order_queue import Order, OrderQueue
+from abci_app.router.origin import OrderClaims
 from tests.kit.machine.small_world import DESTINATION, LOCALS, ORIGIN, ROUTER_KEYS, valid_info
 
 INFO = valid_info()
@@ -113,13 +113,13 @@ class Looker:
         )
 
 
-def sweep(ledger: Ledger, looker: Looker, times: int = 1) -> Claims:
+def sweep(ledger: Ledger, looker: Looker, times: int = 1) -> OrderClaims:
     """Sweeps of a keeper; what it wants looked up on the origin."""
-    claims = Claims()
+    claims = OrderClaims()
     network: Any = SimpleNamespace(reload=lambda client: None)
     node: Any = looker
-    keeper = Keeper(
-        HOME, network, node, node, ledger, {DESTINATION: Pending()}, {ORIGIN: claims}, lambda event, **fields: None
+    keeper = BidReconciler(
+        HOME, network, node, node, ledger, {DESTINATION: OrderQueue()}, {ORIGIN: claims}, lambda event, **fields: None
     )
     for _ in range(times):
         keeper.sweep(lambda: False)
