@@ -76,17 +76,18 @@ def unsorted(voice: Voice, view: StateView, honest: bytes) -> bytes:
     return encode(Extension(EXTENSION_VERSION, (), reports))
 
 
+LARGE_EXTENSION = "half a megabyte"
 EXTENSION_FAULTS: dict[str, Said] = {
     # Refused by every peer: the whole precommit is dropped.
     "random bytes": lambda voice, view, honest: os.urandom(EXTENSION_BYTES_MAX),
     "a trailing byte": lambda voice, view, honest: say_absurd(voice, view, honest) + b"\0",
     "unsorted reports": unsorted,
     "2 KiB and a byte": lambda voice, view, honest: bytes(EXTENSION_BYTES_MAX + 1),
-    "half a megabyte": lambda voice, view, honest: os.urandom(500_000),
+    LARGE_EXTENSION: lambda voice, view, honest: os.urandom(500_000),
     # Taken by every peer, and counted as nothing.
     "absurd content": say_absurd,
     "batches signed by a stranger": sign_wrongly,
     "another digest signed": sign_something_else,
     "nothing": lambda voice, view, honest: b"",
 }
-REFUSED_EXTENSIONS = ("random bytes", "a trailing byte", "unsorted reports", "2 KiB and a byte", "half a megabyte")
+REFUSED_EXTENSIONS = ("random bytes", "a trailing byte", "unsorted reports", "2 KiB and a byte", LARGE_EXTENSION)

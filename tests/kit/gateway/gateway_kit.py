@@ -51,6 +51,8 @@ class FakeNode:
         self.mempool: list[bytes] = []
         self.seen: set[TransferId] = set()
         """Transfers that this node's observer saw."""
+        self.asked_unseen = 0
+        """How often a bid was checked whose transfer this node's observer has not seen."""
         self._lock = threading.Lock()
         self._listeners: list[Callable[[CommittedBlock], None]] = []
         self._committed: Committed | None = None
@@ -74,7 +76,9 @@ class FakeNode:
             return None
 
     def has_seen(self, transfer_id: TransferId) -> bool:
-        return transfer_id in self.seen
+        is_seen = transfer_id in self.seen
+        self.asked_unseen += not is_seen
+        return is_seen
 
     def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
         self._listeners.append(listener)

@@ -75,8 +75,8 @@ def test_an_early_bid_is_repeated_until_the_node_has_seen_the_transfer(world: Wo
         wait_watching(log, world)
         info = world.info()
         [transfer_id] = world.order(info, is_seen=False)
-        wait_until(lambda: len(world.served.engine.broadcast) >= 2, log.lines)
-        assert world.bids() == []
+        wait_until(lambda: world.node.asked_unseen >= 2, log.lines)
+        assert world.bids() == [] and not world.served.engine.broadcast  # refused before the engine hears of it
         world.node.seen.add(transfer_id)
         wait_until(lambda: log.of("bid"), log.lines)
         assert len(world.bids()) == len(log.of("bid")) == 1 and not log.of("waiting")
