@@ -20,7 +20,6 @@ CONNEXT = load_interface("connext")
 XCALL = "xcall(uint32,address,address,address,uint256,uint256,bytes)"
 """The overload whose relayer fee is the transaction's native value."""
 
-SLOT_APPROVED_RELAYERS = 11
 SLOT_ROUTER_BALANCES = 10
 SLOT_ROUTER_CONFIGS = 21
 SLOT_APPROVED_SEQUENCERS = 31
@@ -54,14 +53,6 @@ class ExecuteArgs:
     router_signatures: tuple[bytes, ...]
     sequencer: Address
     sequencer_signature: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Facet:
-    """One facet of the diamond."""
-
-    address: Address
-    selectors: tuple[bytes, ...]
 
 
 # -- calldata ---------------------------------------------------------------------------------------------------------
@@ -107,19 +98,9 @@ def encode_add_router_liquidity_for(amount: int, local: Address, router: Address
     return CONNEXT.encode("addRouterLiquidityFor", amount, local, router)
 
 
-def encode_remove_router_liquidity(canonical: tuple[bytes, int], amount: int, to: Address) -> bytes:
-    """Return the calldata of `removeRouterLiquidity`, sent by the router itself; canonical is (id, domain)."""
-    return CONNEXT.encode("removeRouterLiquidity", (canonical[1], canonical[0]), amount, to)
-
-
 def encode_admin(name: str, *arguments: Any) -> bytes:
     """Return the calldata of any other function of the diamond: approveRouter, addSequencer, addRelayer, pause …"""
     return CONNEXT.encode(name, *arguments)
-
-
-def compute_canonical_key(canonical_id: bytes, canonical_domain: int) -> bytes:
-    """Return the key of an asset inside Connext: keccak of its ABI-encoded canonical id and domain."""
-    return keccak(canonical_id + canonical_domain.to_bytes(32, "big"))
 
 
 def transfer_info_from_args(fields: dict[str, Any]) -> TransferInfo:
@@ -158,11 +139,6 @@ def execute_args_from_args(fields: dict[str, Any]) -> ExecuteArgs:
 def sequencer_override(connext: Address, sequencer: Address) -> dict[str, dict[str, Any]]:
     """Return the state override for `Rpc.call` under which `sequencer` is an approved sequencer."""
     return _approval_override(connext, sequencer, SLOT_APPROVED_SEQUENCERS)
-
-
-def relayer_override(connext: Address, relayer: Address) -> dict[str, dict[str, Any]]:
-    """Return the state override for `Rpc.call` under which `relayer` is an approved relayer."""
-    return _approval_override(connext, relayer, SLOT_APPROVED_RELAYERS)
 
 
 def router_override(connext: Address, router: Address) -> dict[str, dict[str, Any]]:
@@ -220,11 +196,6 @@ class Connext:
     def transfer_status(self, transfer_id: bytes, tag: BlockTag = "latest") -> DestinationStatus:
         return _member(DestinationStatus, self.read("transferStatus", transfer_id, tag=tag))
 
-    def routed_transfers(self, transfer_id: bytes, tag: BlockTag = "latest") -> tuple[Address, ...]:
-        """Return the routers that fronted a transfer, in order; empty when not executed fast."""
-        routers: tuple[Address, ...] = self.read("routedTransfers", transfer_id, tag=tag)
-        return routers
-
     def router_balance(self, router: Address, local: Address, tag: BlockTag = "latest") -> int:
         return int(self.read("routerBalances", router, local, tag=tag))
 
@@ -256,29 +227,7 @@ class Connext:
     def role(self, account: Address, tag: BlockTag = "latest") -> Role:
         return _member(Role, self.read("queryRole", account, tag=tag))
 
-    def remote(self, domain: int, tag: BlockTag = "latest") -> Address:
-        """Return the Connext contract on the other domain; zero where none is enrolled."""
-        return Address(self.read("remote", domain, tag=tag))
-
     def local_asset(self, canonical_id: bytes, canonical_domain: int, tag: BlockTag = "latest") -> Address:
         """Return the asset that routers hold for this canonical one on this chain."""
         local, _adopted = self.read("getLocalAndAdoptedToken", canonical_id, canonical_domain, tag=tag)
         return Address(local)
-
-    def token_id(self, asset: Address, tag: BlockTag = "latest") -> tuple[bytes, int]:
-        """Return (canonical id, canonical domain) of an asset on this chain; (zero, 0) where it is unknown."""
-        token = self.read("getTokenId", asset, tag=tag)
-        return token["id"], token["domain"]
-
-    def is_asset_approved(self, canonical_key: bytes, tag: BlockTag = "latest") -> bool:
-        return bool(self.read("approvedAssets(bytes32)", canonical_key, tag=tag))
-
-    def custodied(self, canonical_key: bytes, tag: BlockTag = "latest") -> int:
-        return int(self.read("getCustodiedAmount", canonical_key, tag=tag))
-
-    def facets(self, tag: BlockTag = "latest") -> tuple[Facet, ...]:
-        """Return all facets with their selectors; their code hashes say which version of Connext this is."""
-        return tuple(
-            Facet(Address(facet["facetAddress"]), tuple(facet["functionSelectors"]))
-            for facet in self.read("facets", tag=tag)
-        )

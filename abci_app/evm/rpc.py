@@ -127,13 +127,6 @@ class Rpc:
     def code(self, address: Address, tag: BlockTag = "latest") -> bytes:
         return parse.data(self.request("eth_getCode", [to_hex(address), parse.tag(tag)]))
 
-    def storage(self, address: Address, slot: int, tag: BlockTag = "latest") -> bytes:
-        """Return one storage word, 32 bytes."""
-        word = parse.data(self.request("eth_getStorageAt", [to_hex(address), hex(slot), parse.tag(tag)]))
-        if len(word) > 32:
-            raise RpcMalformed(f"storage word of {len(word)} bytes")
-        return word.rjust(32, b"\x00")
-
     def balance(self, address: Address, tag: BlockTag = "latest") -> int:
         """Return the native balance in wei."""
         return parse.quantity(self.request("eth_getBalance", [to_hex(address), parse.tag(tag)]))

@@ -65,30 +65,22 @@ class Published:
 
     def __init__(self) -> None:
         self._states: deque[Committed] = deque(maxlen=STATES_KEPT)
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
 
     def publish(self, committed: Committed) -> None:
         """Make ``committed`` the latest; the oldest beyond STATES_KEPT is forgotten."""
-        with self._changed:
+        with self._lock:
             self._states.append(committed)
-            self._changed.notify_all()
 
     def latest(self) -> Committed | None:
         """Return the last committed state; None before the first block."""
-        with self._changed:
+        with self._lock:
             return self._states[-1] if self._states else None
 
     def at(self, height: int) -> Committed | None:
         """Return the state after ``height``; None where it is not kept (any more, or yet)."""
-        with self._changed:
+        with self._lock:
             return next((state for state in self._states if state.height == height), None)
-
-    def wait_above(self, height: int, timeout_s: float) -> Committed | None:
-        """Return the latest state once it is above ``height``; None when ``timeout_s`` seconds pass before."""
-        with self._changed:
-            if not self._changed.wait_for(lambda: bool(self._states) and self._states[-1].height > height, timeout_s):
-                return None
-            return self._states[-1]
 
     def read_domains(self) -> Mapping[DomainId, Domain]:
         """Return every domain with its committed cursor; none before the first block. What the observer follows."""

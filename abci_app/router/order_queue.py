@@ -45,11 +45,6 @@ class OrderQueue:
         with self._changed:
             return transfer_id in self._orders
 
-    def has_room(self) -> bool:
-        """Tell whether one more order would be taken."""
-        with self._changed:
-            return len(self._orders) < self._orders_max
-
     def add(self, order: Order) -> bool:
         """Queue an order; False where there is no room. One that is queued already stays as it is."""
         with self._changed:

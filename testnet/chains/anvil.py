@@ -162,12 +162,6 @@ def wait_ready(chain: Anvil) -> None:
                 raise ChainFailed(f"port {chain.config.port}: {error}") from error
 
 
-def use_automine(rpc: Rpc) -> None:
-    """A block for each transaction, none otherwise: time stands still without transactions."""
-    rpc.request("evm_setIntervalMining", [0])
-    rpc.request("evm_setAutomine", [True])
-
-
 def use_interval_mining(rpc: Rpc, seconds: int) -> None:
     """A block every so many seconds, as real chains do."""
     rpc.request("evm_setAutomine", [False])

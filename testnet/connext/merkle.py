@@ -45,14 +45,6 @@ class MerkleTree:
         return tuple(siblings)
 
 
-def branch_root(leaf: bytes, path: Sequence[bytes], index: int) -> bytes:
-    """Root that a leaf's path leads to; what the contracts compute from a proof."""
-    node = leaf
-    for level, sibling in enumerate(path):
-        node = keccak(sibling + node) if index >> level & 1 else keccak(node + sibling)
-    return node
-
-
 def keccak(data: bytes) -> bytes:
     """keccak256, 32 bytes."""
     digest: bytes = keccak_256(data).digest()

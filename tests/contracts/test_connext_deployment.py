@@ -16,9 +16,7 @@ from abci_app.evm.connext import (
     DestinationStatus,
     ExecuteArgs,
     Role,
-    compute_canonical_key,
     encode_execute,
-    relayer_override,
     sequencer_override,
 )
 from abci_app.evm.connext_events import decode_event
@@ -33,6 +31,14 @@ from testnet.connext.deploy import add_sequencers, connect, default_params, hand
 from testnet.connext.deployment import dev_account, from_json, to_json
 from testnet.connext.supply import TOKEN
 from testnet.processes.ports import find_free_port
+from tests.kit.contracts.connext_reads import (
+    compute_canonical_key,
+    read_facets,
+    read_routed_transfers,
+    read_storage,
+    read_token_id,
+    relayer_override,
+)
 from tests.kit.evm.local_chains import HUB, ROOT, SPOKE, Bridge, events_of, sign_execute, slow_execute
 
 SEQUENCER, STRANGER = Account(b"\x51" * 32), Account(b"\x52" * 32)
@@ -52,7 +58,7 @@ def read(bridge: Bridge, domain: int, contract: Address | None, interface: Any, 
 
 @pytest.mark.parametrize("domain", [HUB, SPOKE])
 def test_every_facet_runs_the_published_bytecode(bridge: Bridge, domain: int) -> None:
-    facets = {facet.selectors: facet.address for facet in bridge.connext(domain).facets()}
+    facets = {facet.selectors: facet.address for facet in read_facets(bridge.connext(domain))}
     published = {}
     for name in FACETS:
         artifact = load_connext_artifact(ROOT, f"core/connext/facets/{name}Facet")
@@ -85,8 +91,8 @@ def test_every_other_contract_runs_the_published_bytecode(bridge: Bridge, domain
 def test_domains_are_no_chain_ids_and_know_each_other(bridge: Bridge, domain: int, chain_id: int, other: int) -> None:
     connext = bridge.connext(domain)
     assert connext.domain() == domain
-    assert connext.remote(other) == bridge.connext(other).address
-    assert connext.remote(chain_id) == ZERO_ADDRESS
+    assert connext.read("remote", other) == bridge.connext(other).address
+    assert connext.read("remote", chain_id) == ZERO_ADDRESS
     bridge.rpc(domain).require_chain(chain_id)
     with pytest.raises(ChainMismatch):
         bridge.rpc(domain).require_chain(domain)
@@ -139,9 +145,9 @@ def test_tokens(bridge: Bridge, domain: int, symbol: str, decimals: int, canonic
     assert (token.decimals, token.canonical_domain) == (decimals, canonical_domain)
     for name, value in (("decimals", decimals), ("symbol", symbol)):
         assert read(bridge, domain, token.address, TOKEN, name) == value
-    assert connext.token_id(token.address) == (token.canonical_id, canonical_domain)
+    assert read_token_id(connext, token.address) == (token.canonical_id, canonical_domain)
     assert connext.local_asset(token.canonical_id, canonical_domain) == token.address
-    assert connext.is_asset_approved(compute_canonical_key(token.canonical_id, canonical_domain))
+    assert connext.read("approvedAssets(bytes32)", compute_canonical_key(token.canonical_id, canonical_domain))
     for router in bridge.deployment.routers:
         assert connext.router_balance(router, token.address) == 20_000 * token.unit
     for index in range(bridge.deployment.users):
@@ -186,7 +192,7 @@ def test_a_fast_transfer_is_paid_out(bridge: Bridge, origin: int, destination: i
     left = [connext.router_balance(router.address, local.address) for router in ROUTERS[:count]]
     assert left == [20_000 * local.unit - debit for debit in debits]
     assert connext.transfer_status(transfer_id) is DestinationStatus.EXECUTED
-    assert connext.routed_transfers(transfer_id) == tuple(router.address for router in ROUTERS[:count])
+    assert read_routed_transfers(connext, transfer_id) == tuple(router.address for router in ROUTERS[:count])
     [event] = events_of(receipt, connext.address, "Executed")
     assert event.arguments["transferId"] == transfer_id
     assert event.arguments["args"] == sign_execute(info, ROUTERS[:count], SEQUENCER)
@@ -330,7 +336,7 @@ def test_the_slots_of_the_overrides_are_those_of_the_diamond(bridge: Bridge, dom
     for override in (sequencer_override(connext, SEQUENCER.address), relayer_override(connext, relayer)):
         [state] = override.values()
         [(slot, value)] = state["stateDiff"].items()
-        assert bridge.rpc(domain).storage(connext, int(slot, 16)) == bytes.fromhex(value[2:])
+        assert read_storage(bridge.rpc(domain), connext, int(slot, 16)) == bytes.fromhex(value[2:])
 
 
 def test_an_estimate_is_enough_and_a_revert_is_named(bridge: Bridge) -> None:

@@ -14,12 +14,12 @@ from abci_app.evm.errors import TransactionFailed
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.state.records import TransferInfo
-from testnet.chains.anvil import mine_until, use_automine, use_interval_mining, wait_until
+from testnet.chains.anvil import mine_until, use_interval_mining, wait_until
 from testnet.connext.deploy import add_sequencers
 from testnet.connext.deployment import dev_account
 from testnet.connext.merkle import MerkleTree
 from testnet.connext.message_layer import BATCH_MESSAGES, SNAPSHOT_S, read_messages, settle
-from tests.kit.evm.local_chains import HUB, ROOT, SPOKE, Bridge, sign_execute, slow_execute
+from tests.kit.evm.local_chains import HUB, ROOT, SPOKE, Bridge, sign_execute, slow_execute, use_automine
 
 SEQUENCER = Account(b"\x51" * 32)
 ROUTERS = [dev_account(f"router-{index}") for index in range(3)]

@@ -24,6 +24,7 @@ from abci_app.router.watch import ChainWatch, SeenTransfer
 from testnet.chains.anvil import mine_until
 from testnet.connext.deploy import add_sequencers
 from testnet.connext.deployment import dev_account
+from tests.kit.contracts.connext_reads import read_storage, read_token_id
 from tests.kit.evm.local_chains import HUB, ROOT, SPOKE, Bridge, sign_execute
 
 ROUTERS = tuple(dev_account(f"router-{index}") for index in range(2))
@@ -39,7 +40,7 @@ class Desk:
         deployed, token = bridge.deployment.domain(SPOKE), bridge.token(SPOKE, "USDC")
         self.local = token.address
         connext = bridge.connext(SPOKE)
-        self.canonical = connext.token_id(self.local)
+        self.canonical = read_token_id(connext, self.local)
         self.destination = Destination(
             SPOKE, connext, bridge.deployment.relayer, {(self.canonical[1], self.canonical[0]): self.local},
             connext.max_routers(),
@@ -89,7 +90,7 @@ def test_the_balance_that_a_simulation_lends_is_where_the_diamond_keeps_it(desk:
     override = router_balance_override(connext.address, ROUTERS[0].address, desk.local, 1)
     [state] = override.values()
     [(slot, value)] = state["stateDiff"].items()
-    assert int.from_bytes(connext.rpc.storage(connext.address, int(slot, 16)), "big") == desk.balance > 0
+    assert int.from_bytes(read_storage(connext.rpc, connext.address, int(slot, 16)), "big") == desk.balance > 0
     assert int(value, 16) == 1
     calldata = CONNEXT.encode("routerBalances", ROUTERS[0].address, desk.local)
     lent = connext.rpc.call(connext.address, calldata, overrides=override)

@@ -61,11 +61,6 @@ def liquidity(domain_id: DomainId, local: Address, address: Address) -> bytes:
     return b"liquidity/%010d/%s/%s" % (domain_id, local.hex().encode(), address.hex().encode())
 
 
-def liquidities(domain_id: DomainId) -> bytes:
-    """Prefix of ``liquidity`` on one domain."""
-    return b"liquidity/%010d/" % domain_id
-
-
 def queue(domain_id: DomainId, local: Address) -> bytes:
     """Queue of one (destination, local asset); absent: 0. Written by its first assignment."""
     return b"queue/%010d/%s" % (domain_id, local.hex().encode())

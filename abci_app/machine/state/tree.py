@@ -102,11 +102,6 @@ def hash_leaf(path: bytes, value: bytes) -> Hash:
     return Hash(sha256(_LEAF_HEAD + path + _PATH_LENGTH + sha256(value).digest()).digest())
 
 
-def hash_inner(left: bytes, right: bytes) -> Hash:
-    """Return sha256(0x01 ‖ left ‖ right)."""
-    return Hash(sha256(INNER_PREFIX + left + right).digest())
-
-
 def _make_change(key: bytes, value: bytes | None) -> tuple[int, _Node | None]:
     """Return a key's path and its new leaf, None where it goes."""
     digest = sha256(key).digest()

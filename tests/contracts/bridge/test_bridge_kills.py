@@ -16,9 +16,10 @@ import pytest
 
 from abci_app.bridge.journal import Journal
 from abci_app.evm.rpc import Rpc
-from testnet.chains.anvil import use_automine, use_interval_mining
+from testnet.chains.anvil import use_interval_mining
 from tests.kit.contracts.bridge_kit import Crossing, submit_as_stranger, wait_for
 from tests.kit.contracts.gate_kit import ROOT
+from tests.kit.evm.local_chains import use_automine
 
 KILLED = -signal.SIGKILL
 RELAYER_S = 60.0

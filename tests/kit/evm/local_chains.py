@@ -155,3 +155,9 @@ def taken_back(bridge: Bridge) -> Iterator[Bridge]:
         for domain, rpc in bridge.rpcs.items():
             assert rpc.request("evm_revert", [snapshots[domain]]) is True
             rpc.request("evm_setTime", [int(time.time())])  # anvil's clock goes back too, as far as the state is old
+
+
+def use_automine(rpc: Rpc) -> None:
+    """A block for each transaction, none otherwise: time stands still without transactions."""
+    rpc.request("evm_setIntervalMining", [0])
+    rpc.request("evm_setAutomine", [True])

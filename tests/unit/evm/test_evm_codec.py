@@ -12,10 +12,8 @@ from abci_app.evm.connext import (
     CONNEXT,
     Connext,
     ExecuteArgs,
-    compute_canonical_key,
     encode_execute,
     encode_xcall,
-    relayer_override,
     router_balance_override,
     sequencer_override,
     transfer_info_from_args,
@@ -26,6 +24,7 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import ZERO_ADDRESS, Log
 from abci_app.machine.connext import compute_transfer_id, keccak
 from abci_app.machine.state.records import TransferInfo
+from tests.kit.contracts.connext_reads import compute_canonical_key, relayer_override
 
 ROOT = Path(__file__).parents[3]
 VECTORS = json.loads((ROOT / "tests/vectors/connext_vectors.json").read_text())

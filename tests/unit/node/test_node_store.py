@@ -220,22 +220,9 @@ def test_kill_9_in_the_middle_of_writes_leaves_whole_blocks(tmp_path: Path) -> N
 def test_published_states_are_kept_for_some_heights() -> None:
     published = Published()
     assert published.latest() is None and published.at(1) is None and published.read_domains() == {}
-    assert published.wait_above(0, timeout_s=0.0) is None
     states = [Committed(height, Tree().root, Store(Path(), CHAIN).view(), Tree()) for height in range(1, 40)]
     for state in states:
         published.publish(state)
     assert published.latest() is states[-1]
     assert published.at(39) is states[-1] and published.at(40 - STATES_KEPT) is states[-STATES_KEPT]
     assert published.at(39 - STATES_KEPT) is None
-    assert published.wait_above(38, timeout_s=0.0) is states[-1]
-
-
-def test_a_waiter_wakes_with_the_state() -> None:
-    published = Published()
-    got: list[Committed | None] = []
-    waiter = threading.Thread(target=lambda: got.append(published.wait_above(0, timeout_s=20.0)))
-    waiter.start()
-    state = Committed(1, Tree().root, Store(Path(), CHAIN).view(), Tree())
-    published.publish(state)
-    waiter.join(20)
-    assert got == [state]

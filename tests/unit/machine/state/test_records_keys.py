@@ -33,7 +33,6 @@ PREFIXES = [
     (keys.lanes(), keys.lane(D1, D2)),
     (keys.assets(), keys.asset(D1, H1)),
     (keys.routers(D1), keys.router(D1, A1)),
-    (keys.liquidities(D1), keys.liquidity(D1, A1, A2)),
     (keys.transfers(), keys.transfer(T1)),
     (keys.bids(T1), keys.bid(T1, A1)),
     (keys.auctions(T1), keys.auction(T1, 1)),
@@ -50,7 +49,7 @@ PREFIXES = [
 ]
 OTHERS = [
     keys.CHAIN, keys.PARAMS, keys.epoch(1), keys.queue(D1, A1), keys.queue_tag(D1, A1, A2),
-    keys.transfer_info(T1), keys.stub(T1), keys.tombstone(T1),
+    keys.transfer_info(T1), keys.stub(T1), keys.tombstone(T1), keys.liquidity(D1, A1, A2),
 ]
 
 
