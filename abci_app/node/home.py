@@ -4,16 +4,13 @@
 nothing on disk.
 """
 
-import fcntl
-import json
-import os
 import secrets
-import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from abci_app.daemon.home import create_home, held
+from abci_app.daemon.keys import KeyKind, load_key, render_key
 from abci_app.machine.state.codec import Address
 from abci_app.node.config import Config, check_config, parse_config, render_config, resolve_abci_address
 from abci_app.node.errors import HomeError
@@ -21,8 +18,11 @@ from abci_app.node.signer import KEY_BYTES, Signer
 
 CONFIG_FILE = "config.toml"
 KEY_FILE = Path("keys") / "attestation.json"
-FILE_MODE, FOLDER_MODE = 0o600, 0o700
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
+KEY_KIND = KeyKind(
+    Signer, ValueError, HomeError,
+    missing=" is missing: the node has no attestation key",
+    wrong="is not an attestation key file",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,14 +62,8 @@ def init_home(path: Path, config: Config) -> Address:
     kept = load_signer(path / KEY_FILE) if (path / KEY_FILE).exists() else None
 
     signer = kept or Signer(new_private_key())
-    try:
-        (path / KEY_FILE).parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        (path / KEY_FILE).parent.chmod(FOLDER_MODE)
-        if kept is None:
-            create_file(path / KEY_FILE, render_key(signer))
-        create_file(path / CONFIG_FILE, render_config(config))
-    except OSError as error:
-        raise HomeError(f"{error.filename or path}: {error.strerror or error}") from error
+    key = {} if kept else {KEY_FILE: render_key(signer.export_private_key(), signer.address)}
+    create_home(path, {**key, Path(CONFIG_FILE): render_config(config)}, HomeError)
     return signer.address
 
 
@@ -88,46 +82,12 @@ def load_home(path: Path) -> Home:
 
 def load_signer(path: Path) -> Signer:
     """Read an attestation key that only its owner can read. Raises HomeError."""
-    try:
-        mode = path.stat().st_mode
-        if mode & OTHERS:
-            raise HomeError(f"{path} is readable by others (mode {mode & 0o777:04o}): run chmod 600 {path}")
-        document = json.loads(path.read_text())
-        private_key = bytes.fromhex(document["private_key"].removeprefix("0x"))
-        address = bytes.fromhex(document["address"].removeprefix("0x"))
-    except FileNotFoundError as error:
-        raise HomeError(f"{path} is missing: the node has no attestation key") from error
-    except OSError as error:
-        raise HomeError(f"{path}: {error.strerror or error}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise HomeError(f"{path} is not an attestation key file") from error
-    try:
-        signer = Signer(private_key)
-    except ValueError as error:
-        raise HomeError(f"{path}: {error}") from error
-    if signer.address != address:
-        raise HomeError(f"{path}: the private key is not that of address 0x{address.hex()}")
-    return signer
+    return load_key(path, KEY_KIND)
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the home for this process. Raises HomeError while another one holds it.
-
-    The folder itself is locked: no file is made for it, and the kernel lets go when the process ends, however it does.
-    """
-    try:
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise HomeError(f"{path}: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise HomeError(f"{path} is in use by another routerd") from error
-        yield
-    finally:
-        os.close(folder)
+def locked(path: Path) -> AbstractContextManager[None]:
+    """Hold the home for this process. Raises HomeError while another one holds it."""
+    return held(path, "routerd", HomeError)
 
 
 def new_private_key() -> bytes:
@@ -139,23 +99,3 @@ def new_private_key() -> bytes:
         except ValueError:  # zero or above the group's order: once in 2^128
             continue
         return key
-
-
-def render_key(signer: Signer) -> str:
-    """Return the text of a key file."""
-    document = {"address": f"0x{signer.address.hex()}", "private_key": f"0x{signer.export_private_key().hex()}"}
-    return json.dumps(document, indent=2) + "\n"
-
-
-def create_file(path: Path, text: str) -> None:
-    """Make a file of mode 0600, whole and durable, or not at all; never over another one (FileExistsError)."""
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.link(scratch, path)
-    finally:
-        scratch.unlink()

@@ -6,7 +6,6 @@ UNDO_HEIGHTS of them), so that one height can be rolled back. Nothing is created
 """
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any, NoReturn
 
 import plyvel
 
+from abci_app.daemon.files import replace_file
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import U64, Hash, Malformed, decode, encode
 from abci_app.machine.state.records import ChainState
@@ -159,7 +159,7 @@ class Store:
         """Make folder, identity and an empty database, in this order: a crash in between leaves what open accepts."""
         self._path.mkdir(parents=True, exist_ok=True)
         if not (self._path / IDENTITY).exists():
-            write_file(self._path / IDENTITY, json.dumps({"layout": LAYOUT, "chain_id": self._chain_id}) + "\n")
+            replace_file(self._path / IDENTITY, json.dumps({"layout": LAYOUT, "chain_id": self._chain_id}) + "\n")
         self._open_database()
 
     def _open_database(self) -> None:
@@ -207,16 +207,6 @@ def check_identity(path: Path, chain_id: str) -> None:
         )
     if own != chain_id:
         raise StoreError(f"{path}: holds chain {own!r}, not {chain_id!r}")
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write a file whole and durable, or not at all."""
-    scratch = path.with_suffix(".new")
-    with scratch.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(scratch, path)
 
 
 def undo_key(height: int) -> bytes:

@@ -3,19 +3,18 @@
 Everything is checked before anything is opened, so that a wrong home changes nothing on disk.
 """
 
-import fcntl
 import json
-import os
 import secrets
-import stat
 import tomllib
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from abci_app.daemon.home import create_home, held
+from abci_app.daemon.keys import KeyKind, load_key, render_key
 from abci_app.evm.account import Account
 from abci_app.evm.errors import KeyInvalid
 from abci_app.evm.types import parse_address
@@ -25,8 +24,12 @@ from abci_app.router.errors import ConfigInvalid
 CONFIG_FILE = "config.toml"
 KEY_FILE = Path("keys") / "router.json"
 LEDGER_FILE = "ledger.sqlite"
-FILE_MODE, FOLDER_MODE = 0o600, 0o700
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
+KEY_KIND = KeyKind(
+    Account, KeyInvalid, ConfigInvalid,
+    missing=": No such file or directory",
+    wrong="holds no key",
+    is_bare_allowed=True,
+)
 NODES_MAX, CHAINS_MAX = 32, 256
 POLL_MS = 150
 POLL_MS_MIN, POLL_MS_MAX = 20, 60_000
@@ -75,25 +78,8 @@ class RouterHome:
 def save_home(path: Path, config: RouterConfig, account: Account) -> None:
     """Make a folder. Raises ConfigInvalid where there is one already or ``config`` is wrong, with nothing changed."""
     parse_config(tomllib.loads(render_config(config)))
-    for existing in (path / CONFIG_FILE, path / KEY_FILE):
-        if existing.exists():
-            raise ConfigInvalid(f"{existing} exists: this home is initialized already")
-    key = {"address": "0x" + account.address.hex(), "private_key": "0x" + account.private_key.hex()}
-    try:
-        path.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)
-        (path / KEY_FILE).parent.mkdir(mode=FOLDER_MODE, exist_ok=True)
-        _create_file(path / KEY_FILE, json.dumps(key, indent=2) + "\n")
-        _create_file(path / CONFIG_FILE, render_config(config))
-    except OSError as error:
-        raise ConfigInvalid(f"{error.filename}: {error.strerror}") from error
-
-
-def _create_file(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, FILE_MODE)
-    with os.fdopen(descriptor, "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    key = render_key(account.private_key, account.address)
+    create_home(path, {KEY_FILE: key, Path(CONFIG_FILE): render_config(config)}, ConfigInvalid)
 
 
 def render_config(config: RouterConfig) -> str:
@@ -125,24 +111,9 @@ def load_home(path: Path) -> RouterHome:
     return RouterHome(path, parse_config(top), load_account(path / KEY_FILE))
 
 
-@contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the home for this process. Raises ConfigInvalid while another one holds it.
-
-    The folder itself is locked: no file is made for it, and the kernel lets go when the process ends, however it does.
-    """
-    try:
-        folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        raise ConfigInvalid(f"{path}: {error.strerror}") from error
-    try:
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise ConfigInvalid(f"{path} is in use by another router") from error
-        yield
-    finally:
-        os.close(folder)
+def locked(path: Path) -> AbstractContextManager[None]:
+    """Hold the home for this process. Raises ConfigInvalid while another one holds it."""
+    return held(path, "router", ConfigInvalid)
 
 
 def parse_config(top: Mapping[str, Any]) -> RouterConfig:
@@ -199,21 +170,7 @@ def load_account(path: Path) -> Account:
 
     Raises ConfigInvalid; the key appears in no message.
     """
-    try:
-        mode = path.stat().st_mode
-        if mode & OTHERS:
-            raise ConfigInvalid(f"{path} is readable by others (mode {mode & 0o777:04o}): run chmod 600 {path}")
-        text = path.read_text().strip()
-        fields = json.loads(text) if text.startswith("{") else {"private_key": text}
-        account = Account(bytes.fromhex(fields["private_key"].removeprefix("0x")))
-        named = fields.get("address", "0x" + account.address.hex()).lower()
-    except OSError as error:
-        raise ConfigInvalid(f"{path}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, KeyInvalid):
-        raise ConfigInvalid(f"{path} holds no key") from None
-    if named != "0x" + account.address.hex():
-        raise ConfigInvalid(f"{path}: the private key is not that of the address beside it")
-    return account
+    return load_key(path, KEY_KIND)
 
 
 def _names(table: Mapping[str, Any], needed: set[str], optional: set[str], place: str) -> None:

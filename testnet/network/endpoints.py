@@ -7,6 +7,7 @@ from typing import Any
 
 import grpc
 
+from abci_app.daemon.files import replace_file
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.state.codec import Address
 from abci_app.pb import query_pb2, query_pb2_grpc
@@ -16,7 +17,7 @@ from testnet.network import parties
 from testnet.network.layout import CHAIN_DOMAINS, Layout, NetworkError, NodePlace
 from testnet.processes.logs import last_words
 from testnet.processes.pids import locked
-from testnet.processes.spawn import is_running, load_identities, write_atomically
+from testnet.processes.spawn import is_running, load_identities
 
 CALL_S = 2.0
 POLL_S = 0.1
@@ -25,7 +26,7 @@ POLL_S = 0.1
 def save_gates(layout: Layout, gates: Mapping[int, Address]) -> None:
     """Remember the gates' addresses."""
     text = json.dumps({str(domain): "0x" + gate.hex() for domain, gate in gates.items()})
-    write_atomically(layout.home / "gates.json", text)
+    replace_file(layout.home / "gates.json", text)
 
 
 def load_gates(layout: Layout) -> dict[int, bytes]:
@@ -40,14 +41,14 @@ def load_gates(layout: Layout) -> dict[int, bytes]:
 def refresh(layout: Layout) -> None:
     """Write ``endpoints.json`` anew, atomically."""
     with locked(layout.home):
-        write_atomically(layout.endpoints, json.dumps(_describe(layout), indent=1))
+        replace_file(layout.endpoints, json.dumps(_describe(layout), indent=1))
 
 
 def renew(layout: Layout) -> None:
     """Write ``endpoints.json`` anew where it is there: a part more or less changes PIDs, not whether it is ready."""
     with locked(layout.home):
         if layout.endpoints.exists():
-            write_atomically(layout.endpoints, json.dumps(_describe(layout), indent=1))
+            replace_file(layout.endpoints, json.dumps(_describe(layout), indent=1))
 
 
 def _describe(layout: Layout) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Whose folder a home is: one command at a time works in it, and only what a network made is ever removed again."""
 
-import fcntl
 import os
 import shutil
 import time
@@ -8,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from abci_app.daemon.home import lock_folder
 from testnet.hints import show
 from testnet.network.layout import Layout, NetworkError, load_layout
 
@@ -69,17 +69,18 @@ def _lock(home: Path) -> int:
     """Return an open descriptor that holds the lock of a folder. Raises NetworkError when another keeps it."""
     deadline = time.monotonic() + LOCK_S
     while True:
-        descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(descriptor).st_ino == home.stat().st_ino:  # else it was removed and made again meanwhile
+        descriptor = lock_folder(home)
+        if descriptor is not None:
+            if _is_same(descriptor, home):  # else it was removed and made again meanwhile
                 return descriptor
-        except BlockingIOError:
-            pass
-        except BaseException:
             os.close(descriptor)
-            raise
-        os.close(descriptor)
         if time.monotonic() > deadline:
             raise NetworkError(f"another command works on {show(home)}: try again when it is done")
         time.sleep(POLL_S)
+
+
+def _is_same(descriptor: int, path: Path) -> bool:
+    try:
+        return os.fstat(descriptor).st_ino == path.stat().st_ino
+    except FileNotFoundError:
+        return False

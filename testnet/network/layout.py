@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from abci_app.daemon.files import replace_file
 from testnet.connext.connext_contracts import CHAIN_IDS
 from testnet.hints import routerd
-from testnet.processes.spawn import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 """The checkout."""
@@ -183,7 +183,7 @@ def make_manifest(base_port: int | None, validators: int | None) -> Manifest:
 def save_manifest(home: Path, manifest: Manifest) -> None:
     """Write the manifest, atomically."""
     home.mkdir(parents=True, exist_ok=True)
-    write_atomically(home / "manifest.json", json.dumps(asdict(manifest), indent=1))
+    replace_file(home / "manifest.json", json.dumps(asdict(manifest), indent=1))
 
 
 def load_layout(home: Path) -> Layout:

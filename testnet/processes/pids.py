@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testnet.processes.spawn import write_atomically
+from abci_app.daemon.files import replace_file
 
 
 @contextmanager
@@ -27,4 +27,4 @@ def renew_pid(home: Path, validator: str, part: str, pid: int | None) -> None:
         for entry in described["validators"]:
             if entry["name"] == validator:
                 entry["pids"][part] = pid
-        write_atomically(path, json.dumps(described, indent=1))
+        replace_file(path, json.dumps(described, indent=1))

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from abci_app.daemon.files import replace_file
 from testnet.processes.logs import error_file
 
 TERM_GRACE_S = 6.0
@@ -132,7 +133,7 @@ def is_running(identity: Identity) -> bool:
 def save_identity(folder: Path, identity: Identity) -> None:
     """Write ``<folder>/<name>.json`` atomically."""
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(folder / f"{identity.name}.json", json.dumps(asdict(identity)))
+    replace_file(folder / f"{identity.name}.json", json.dumps(asdict(identity)))
 
 
 def load_identities(folder: Path) -> dict[str, Identity]:
@@ -166,10 +167,3 @@ def _send(identity: Identity, number: int) -> None:
             os.kill(identity.pid, number)
     except ProcessLookupError:
         pass
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace ``path`` by ``text`` in one step: a reader sees the old or the new, never half."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text)
-    os.replace(temporary, path)

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from abci_app.abci import messages as pb
 from abci_app.cli.start import make_gateway
+from abci_app.daemon.files import replace_file
 from abci_app.machine.block_parts import split_block
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Hash, decode
@@ -25,7 +26,6 @@ from abci_app.node.errors import NodeError
 from abci_app.node.run import run_node
 from abci_app.node.view import list_domains
 from testnet.processes.cometbft import consensus_key
-from testnet.processes.spawn import write_atomically
 from tests.kit.byzantine.accepted_faults import ACCEPTED_FAULTS, overfill, read_tx
 from tests.kit.byzantine.commit_faults import COMMIT_FAULTS, TX_FAULTS
 from tests.kit.byzantine.extension_faults import EXTENSION_FAULTS, Voice
@@ -57,7 +57,7 @@ class Orders:
 
 def give_orders(home: Path, orders: Orders) -> None:
     """Tell the faulty node of a home what to do from now on."""
-    write_atomically(home / ORDERS, json.dumps(asdict(orders)))
+    replace_file(home / ORDERS, json.dumps(asdict(orders)))
 
 
 def read_done(home: Path) -> list[dict[str, object]]:

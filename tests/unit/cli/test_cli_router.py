@@ -1,6 +1,7 @@
 """``routerd router`` where it cannot run: one line on standard error, a status, nothing changed on disk."""
 
 import json
+import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -83,7 +84,7 @@ def test_a_second_router_on_the_same_home_is_refused(world: World, capsys: pytes
     with locked(world.home):
         assert cli.run(["router", "--home", str(world.home)]) == 1
     out, err = capsys.readouterr()
-    assert (out, err) == ("", f"routerd: {world.home} is in use by another router\n")
+    assert (out, err) == ("", f"routerd: {world.home} is in use by another router (PID {os.getpid()})\n")
     assert tree(world.home) == before
 
 

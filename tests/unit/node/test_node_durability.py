@@ -8,11 +8,12 @@ from typing import Any
 import plyvel
 import pytest
 
+from abci_app.daemon.files import replace_file
 from abci_app.machine.state.codec import encode
 from abci_app.machine.state.tree import Tree
 from abci_app.node import store as store_module
 from abci_app.node.errors import StoreError
-from abci_app.node.store import Head, Store, pack_values, undo_key, write_file
+from abci_app.node.store import Head, Store, pack_values, undo_key
 from tests.kit.node.store_writer import CHAIN, write_block
 
 
@@ -98,10 +99,11 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     replace: Callable[..., None] = os.replace
 
     def fsync(descriptor: int) -> None:
-        noted.append("fsync " + Path(f"/proc/self/fd/{descriptor}").read_text())
+        path = Path(f"/proc/self/fd/{descriptor}")
+        noted.append("fsync " + ("folder" if path.is_dir() else path.read_text()))
 
     def replacing(old: Path, new: Path) -> None:
-        noted.append(f"replace {old.name} {new.name}")
+        noted.append(f"replace {new.name}")
         replace(old, new)
 
     monkeypatch.setattr(os, "fsync", fsync)
@@ -110,8 +112,8 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_a_file_is_synced_whole_before_it_gets_its_name(tmp_path: Path, calls: list[str]) -> None:
-    write_file(tmp_path / "identity.json", "all of it")
-    assert calls == ["fsync all of it", "replace identity.new identity.json"]
+    replace_file(tmp_path / "identity.json", "all of it")
+    assert calls == ["fsync all of it", "replace identity.json", "fsync folder"]
     assert (tmp_path / "identity.json").read_text() == "all of it"
 
 
@@ -122,5 +124,5 @@ def test_a_file_that_cannot_be_synced_gets_no_name(tmp_path: Path, monkeypatch: 
     (tmp_path / "identity.json").write_text("before")
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="disk is gone"):
-        write_file(tmp_path / "identity.json", "after")
+        replace_file(tmp_path / "identity.json", "after")
     assert (tmp_path / "identity.json").read_text() == "before"

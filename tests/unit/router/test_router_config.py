@@ -125,7 +125,7 @@ def test_a_key_is_read(tmp_path: Path, content: Any) -> None:
     ("ff" * 32, 0o600, "holds no key"), (KEY.hex()[2:], 0o600, "holds no key"), ("{", 0o600, "holds no key"),
     ({"key": KEY.hex()}, 0o600, "holds no key"), ({"private_key": 7}, 0o600, "holds no key"),
     ({"private_key": KEY.hex(), "address": 7}, 0o600, "holds no key"),
-    ({"private_key": KEY.hex(), "address": "0x" + "11" * 20}, 0o600, "not that of the address"),
+    ({"private_key": KEY.hex(), "address": "0x" + "11" * 20}, 0o600, "not that of address 0x1111"),
 ])
 def test_a_wrong_key_is_named_and_never_shown(tmp_path: Path, content: Any, mode: int, reason: str) -> None:
     with pytest.raises(ConfigInvalid, match=reason) as caught:

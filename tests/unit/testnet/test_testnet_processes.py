@@ -1,12 +1,10 @@
 """Our processes and nobody else's: identity by PID and start time, ended in order, never twice."""
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -22,7 +20,6 @@ from testnet.processes.spawn import (
     spawn_known,
     start_ticks,
     uninterrupted,
-    write_atomically,
 )
 
 SLEEP = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -94,14 +91,6 @@ def test_a_child_dies_with_its_killed_parent(tmp_path):
     parent.wait()
     parent.stdout.close()
     wait_for(lambda: not is_running(child))
-
-
-def test_atomic_writes_leave_nothing_beside(tmp_path):
-    path: Path = tmp_path / "endpoints.json"
-    write_atomically(path, json.dumps({"a": 1}))
-    write_atomically(path, json.dumps({"a": 2}))
-    assert json.loads(path.read_text()) == {"a": 2}
-    assert [entry.name for entry in tmp_path.iterdir()] == ["endpoints.json"]
 
 
 def test_an_interruption_waits_for_the_end_of_what_must_not_be_interrupted():
