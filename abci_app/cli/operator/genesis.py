@@ -1,4 +1,4 @@
-"""``routerd genesis build`` and ``check``: the first state, from the chains, and whether a node will take it."""
+"""``routerd genesis``: the first state, from the chains; CometBFT's genesis with it; whether a node will take both."""
 
 import json
 from collections.abc import Sequence
@@ -15,6 +15,8 @@ from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Block
 from abci_app.operator.description import DescribedNetwork, by_domain, load_network
 from abci_app.operator.errors import Cause, OperatorError
+from abci_app.operator.genesis_assemble import BLOCK_BYTES_MAX, load_template
+from abci_app.operator.genesis_assemble import assemble as assemble_genesis
 from abci_app.operator.genesis_build import find_block, read_app_state
 from abci_app.operator.genesis_check import (
     Checked,
@@ -22,6 +24,7 @@ from abci_app.operator.genesis_check import (
     check_together,
     load_app_state,
     load_cometbft_genesis,
+    parse_cometbft_genesis,
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object.")]
@@ -32,6 +35,7 @@ def register(app: typer.Typer, summary: str) -> None:
     group = typer.Typer(help=summary)
     group.callback()(lambda: None)
     group.command("build")(build)
+    group.command("assemble")(assemble)
     group.command("check")(check)
     app.add_typer(group, name="genesis")
 
@@ -47,6 +51,31 @@ def build(
         app_state = read(network)
         checked = check_app_state(app_state, network.chain_id)
         save(out, app_state)
+    except OperatorError as error:
+        raise Failure(str(error)) from error
+    show(checked, app_state["domains"], as_json)
+
+
+def assemble(
+    file: Annotated[Path, typer.Argument(help="File with app_state, as build writes it.")],
+    cometbft_genesis: Annotated[Path, typer.Option(
+        help="genesis.json as cometbft init makes it; other consensus parameters are taken from it.",
+    )],
+    chain_id: Annotated[str, typer.Option(help="Chain id of the network.")],
+    out: Annotated[Path, typer.Option(help="File to write the whole genesis to; one that is there is left alone.")],
+    block_max_bytes: Annotated[int, typer.Option(help="Largest block, in bytes.")] = BLOCK_BYTES_MAX,
+    genesis_time: Annotated[str, typer.Option(help="RFC 3339 in UTC; now, if not given.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Put app_state, chain id, validators and consensus parameters into CometBFT's genesis: one file for all."""
+    try:
+        app_state = load_app_state(file)
+        genesis = assemble_genesis(
+            app_state, load_template(cometbft_genesis), chain_id,
+            block_bytes_max=block_max_bytes, genesis_time=genesis_time,
+        )
+        checked = check_together(app_state, parse_cometbft_genesis(genesis))
+        save(out, genesis)
     except OperatorError as error:
         raise Failure(str(error)) from error
     show(checked, app_state["domains"], as_json)
@@ -84,11 +113,11 @@ def read(network: DescribedNetwork) -> dict[str, Any]:
         return read_app_state(network.chain_id, network.description, rpcs, blocks)
 
 
-def save(path: Path, app_state: dict[str, Any]) -> None:
-    """Write a new file. Raises OperatorError where there is one already."""
+def save(path: Path, fields: dict[str, Any]) -> None:
+    """Write a new file of JSON. Raises OperatorError where there is one already."""
     try:
         with path.open("x") as file:
-            file.write(json.dumps(app_state, indent=2) + "\n")
+            file.write(json.dumps(fields, indent=2) + "\n")
     except OSError as error:
         raise OperatorError(Cause.FILE_INVALID, f"{path}: {error.strerror}") from error
 
