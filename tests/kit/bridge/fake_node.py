@@ -15,7 +15,8 @@ import grpc
 
 from abci_app.bridge.leaves import GateTarget
 from abci_app.evm.connext import ExecuteArgs
-from abci_app.gateway.answers import build_decision
+from abci_app.gateway.core.builders import build_decision
+from abci_app.gateway.messages import fill_message
 from abci_app.machine.connext import compute_transfer_id, encode_transfer_info
 from abci_app.machine.decisions import batches
 from abci_app.machine.decisions.merkle import compute_root
@@ -195,7 +196,8 @@ class FakeNode(query_pb2_grpc.QueryServicer):
     def _entry(self, stored: Stored, sequence: int) -> pb.ExecutionEntry:
         args = stored.offers[sequence].args
         return pb.ExecutionEntry(
-            decision=build_decision(stored.decisions[sequence]), transfer_info=encode_transfer_info(args.params),
+            decision=fill_message(pb.Decision(), build_decision(stored.decisions[sequence])),
+            transfer_info=encode_transfer_info(args.params),
             router_signatures=args.router_signatures, sequencer=args.sequencer if args.routers else b"",
             sequencer_signature=args.sequencer_signature,
         )

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from abci_app.gateway.core.execution import find_signature
 from abci_app.gateway.core.reads import QueryError
-from abci_app.gateway.execution import find_signature
 from abci_app.machine.connext import compute_bid_digest, recover_address
 from abci_app.machine.state import keys
 from abci_app.machine.state.records import Bid, Decision

@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from abci_app.gateway import answers
 from abci_app.gateway.codes import AnswerCode
+from abci_app.gateway.core import answers, builders
 from abci_app.gateway.core.reads import Committed, QueryError
 from abci_app.machine.assignment.auction import judge_bids
 from abci_app.machine.assignment.holds import is_held
@@ -12,14 +12,13 @@ from abci_app.machine.results import Block
 from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys, records
 from abci_app.machine.state.view import StateDelta
-from abci_app.pb import query_pb2 as pb
 
 NOBODY_FEASIBLE = "no path length has enough feasible routers"
 
 
 def build_answer(
     committed: Committed, state: StateDelta, transfer: records.Transfer, attempt: int
-) -> pb.AuctionResponse:
+) -> answers.AuctionAnswer:
     """Return the auction of ``attempt``; 0 asks for the undecided one or, where there is none, the newest that
     somebody won, or else the one that says why nobody could (path length 0).
 
@@ -36,20 +35,16 @@ def build_answer(
     if not held:
         reason = f"no auction was held for attempt {number}: it renewed another, was slow, or nobody bid in time"
         raise QueryError(AnswerCode.NOT_FOUND, reason)
-    answer = answers.build_auction(held[-1], recorded=True)
-    if not held[-1].path_length:
-        answer.reason = NOBODY_FEASIBLE
-    return answer
+    return builders.build_auction(held[-1], recorded=True, reason="" if held[-1].path_length else NOBODY_FEASIBLE)
 
 
-def _judge_now(committed: Committed, state: StateDelta, transfer: records.Transfer) -> pb.AuctionResponse:
+def _judge_now(committed: Committed, state: StateDelta, transfer: records.Transfer) -> answers.AuctionAnswer:
     """Apply the rule to committed state: what an auction at the next height would say if nothing else came in."""
     chain = state.must(keys.CHAIN, records.ChainState)
     scope = Scope.open(state, Block(committed.height + 1, chain.time_s, records.EMPTY_ADDRESS, ()))
     _, record = judge_bids(scope, transfer)
-    answer = answers.build_auction(replace(record, height=committed.height + 1), recorded=False)
-    answer.reason = explain_delay(scope, transfer, record)
-    return answer
+    reason = explain_delay(scope, transfer, record)
+    return builders.build_auction(replace(record, height=committed.height + 1), recorded=False, reason=reason)
 
 
 def explain_delay(scope: Scope, transfer: records.Transfer, record: records.Auction) -> str:

@@ -5,15 +5,14 @@ Refusals: NOT_FOUND, NOT_ATTESTED, EXPIRED (nothing in the leaf can execute any 
 
 from collections.abc import Callable
 
-from abci_app.gateway import answers
 from abci_app.gateway.codes import AnswerCode
+from abci_app.gateway.core import batch_answers, builders
 from abci_app.gateway.core.reads import Committed, QueryError
 from abci_app.machine.connext import encode_transfer_info
 from abci_app.machine.decisions import batches
 from abci_app.machine.state import keys, records
 from abci_app.machine.state.codec import Address
 from abci_app.machine.state.view import StateDelta
-from abci_app.pb import query_pb2 as pb
 
 SequencerSignature = Callable[[records.Decision], tuple[bytes, bytes] | None]
 """Decision → (sequencer address, 65-byte signature), None without a key."""
@@ -29,7 +28,7 @@ def find_batch(state: StateDelta, height: int) -> records.DecisionBatch:
 
 def build_execution(
     committed: Committed, state: StateDelta, height: int, leaf_index: int, sign: SequencerSignature
-) -> pb.ExecutionResponse:
+) -> batch_answers.ExecutionAnswer:
     """Return leaf, proof, attestations, router signatures and this node's sequencer signatures."""
     batch = find_batch(state, height)
     if leaf_index >= len(batch.leaves):
@@ -45,40 +44,40 @@ def build_execution(
         raise QueryError(AnswerCode.EXPIRED, "every decision of this leaf is past its lease")
     siblings, path_bits = batches.prove_leaf(batch, by_sequence, leaf_index)
     members = state.must(keys.epoch(batch.epoch), records.ValidatorSet).members
-    return pb.ExecutionResponse(
+    return batch_answers.ExecutionAnswer(
         height=committed.height, batch_height=batch.height, epoch=batch.epoch, root=batch.root,
-        leaf=answers.build_leaf(state, batch, leaf), proof=siblings, path_bits=path_bits,
-        attestations=answers.build_attestations(state, batch), total_power=sum(member.power for member in members),
-        entries=[
+        leaf=builders.build_leaf(state, batch, leaf), proof=tuple(siblings), path_bits=path_bits,
+        attestations=builders.build_attestations(state, batch), total_power=sum(member.power for member in members),
+        entries=tuple(
             build_entry(state, decision, sign if decision.valid_until_s >= domain.cursor.timestamp_s else None)
             for decision in decisions
-        ],
+        ),
     )
 
 
 def map_decisions(state: StateDelta, batch: records.DecisionBatch) -> dict[int, records.Decision]:
     """Return all decisions of a batch by sequence; refuse the question where one is pruned."""
-    found = {decision.sequence: decision for leaf in batch.leaves for decision in answers.list_decisions(state, leaf)}
+    found = {decision.sequence: decision for leaf in batch.leaves for decision in builders.list_decisions(state, leaf)}
     if len(found) < sum(len(leaf.sequences) for leaf in batch.leaves):
         raise QueryError(AnswerCode.EXPIRED, "decisions of this batch are pruned")
     return found
 
 
-def build_entry(state: StateDelta, decision: records.Decision, sign: SequencerSignature | None) -> pb.ExecutionEntry:
+def build_entry(
+    state: StateDelta, decision: records.Decision, sign: SequencerSignature | None
+) -> batch_answers.ExecutionEntry:
     """Return one decision with its terms and signatures; one past its lease (``sign`` None) gets no sequencer's."""
     info = state.read(keys.transfer_info(decision.transfer_id), records.TransferInfo)
     if info is None:
         raise QueryError(AnswerCode.EXPIRED, f"transfer 0x{decision.transfer_id.hex()} is pruned")
-    entry = pb.ExecutionEntry(decision=answers.build_decision(decision), transfer_info=encode_transfer_info(info))
+    terms = encode_transfer_info(info)
     if decision.kind is records.DecisionKind.SLOW:
-        return entry
-    entry.router_signatures.extend(find_signature(state, decision, router) for router in decision.routers)
-    if sign is not None:
-        signed = sign(decision)
-        if signed is None:
-            raise QueryError(AnswerCode.NO_KEY, "this node has no attestation key to sign as sequencer")
-        entry.sequencer, entry.sequencer_signature = signed
-    return entry
+        return batch_answers.ExecutionEntry(builders.build_decision(decision), terms)
+    signatures = tuple(find_signature(state, decision, router) for router in decision.routers)
+    signed = (b"", b"") if sign is None else sign(decision)
+    if signed is None:
+        raise QueryError(AnswerCode.NO_KEY, "this node has no attestation key to sign as sequencer")
+    return batch_answers.ExecutionEntry(builders.build_decision(decision), terms, signatures, *signed)
 
 
 def find_signature(state: StateDelta, decision: records.Decision, router: bytes) -> bytes:
