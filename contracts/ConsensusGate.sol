@@ -43,6 +43,13 @@ contract ConsensusGate is IConsensusGate {
         _entered = false;
     }
 
+    /// @dev BAT-7. Both halves are needed: a contract under construction has no code, and an account with an EIP-7702
+    /// delegation is the origin of its own transaction.
+    modifier onlyPlainCaller() {
+        if (msg.sender != tx.origin || msg.sender.code.length != 0) revert CallerNotPlain(msg.sender);
+        _;
+    }
+
     /// @param salt keccak256 of the consensus chain id.
     /// @param epoch Epoch of the first set.
     /// @param members Attestation addresses, ascending.
@@ -70,7 +77,11 @@ contract ConsensusGate is IConsensusGate {
     }
 
     /// @inheritdoc IConsensusGate
-    function executeBatch(Batch calldata batch, Entry[] calldata entries, bool skipExecuted) external nonReentrant {
+    function executeBatch(Batch calldata batch, Entry[] calldata entries, bool skipExecuted)
+        external
+        nonReentrant
+        onlyPlainCaller
+    {
         if (batch.lane != 0) revert LaneNotOpen(batch.lane);
         if (batch.laneFloor != 0) revert LaneFloorNotZero(batch.laneFloor);
         if (entries.length == 0) revert NoEntries();
@@ -85,7 +96,7 @@ contract ConsensusGate is IConsensusGate {
     }
 
     /// @inheritdoc IConsensusGate
-    function executeReconciled(TransferInfo[] calldata transfers) external nonReentrant {
+    function executeReconciled(TransferInfo[] calldata transfers) external nonReentrant onlyPlainCaller {
         if (transfers.length == 0) revert NoEntries();
         for (uint256 i = 0; i < transfers.length; ++i) {
             if (transfers[i].callData.length != 0) revert CallDataNotEmpty(i);

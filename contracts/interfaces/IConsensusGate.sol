@@ -5,7 +5,9 @@ import {ExecuteArgs, IConnext, TransferInfo} from "./IConnext.sol";
 
 /// @title The only approved relayer of a Connext diamond
 /// @notice Lets `execute` through for what more than two thirds of the validators' power have decided, and for nothing
-/// else. Anyone may submit. It holds no funds and owns nothing; what routers pay is bound by their own signatures.
+/// else. Any plain account may submit: one without code, EIP-7702 delegations included, in a transaction of its own. A
+/// contract could swap before and after the execution and take the whole slippage tolerance of a transfer, or give up
+/// where that does not pay. The gate holds no funds and owns nothing; what routers pay is bound by their own signatures.
 /// Bytes of decisions, leaves, root and digest: docs/protocol.md section 7.
 interface IConsensusGate {
     /// @notice What a quorum signed, as far as it concerns one leaf. Times are Unix seconds.
@@ -74,6 +76,8 @@ interface IConsensusGate {
 
     /// @notice The gate is already at work.
     error Reentered();
+    /// @notice The caller has code, or was called itself in this transaction.
+    error CallerNotPlain(address caller);
     /// @notice Ordered lanes are not open on this gate.
     error LaneNotOpen(uint64 lane);
     /// @notice Lane 0 has no floor.
@@ -105,12 +109,12 @@ interface IConsensusGate {
 
     /// @notice Executes a leaf of decisions. One that fails, or is expired, never blocks the others.
     /// @param skipExecuted Ask Connext first, and pass over what it would refuse by its status.
-    /// @dev Reverts as a whole, with nothing executed, unless a quorum of the current epoch signed exactly this leaf; and
-    /// when gas is short or Connext refuses everything.
+    /// @dev Reverts as a whole, with nothing executed, unless a plain account calls it and a quorum of the current epoch
+    /// signed exactly this leaf; and when gas is short or Connext refuses everything.
     function executeBatch(Batch calldata batch, Entry[] calldata entries, bool skipExecuted) external;
 
     /// @notice Executes transfers that the message layer has reconciled and that carry no callData; needs no decision,
-    /// because nobody's liquidity and nobody's code is at stake.
+    /// because nobody's liquidity and nobody's code is at stake. Only plain accounts may call it: swaps are at stake.
     function executeReconciled(TransferInfo[] calldata transfers) external;
 
     /// @notice The diamond behind this gate.

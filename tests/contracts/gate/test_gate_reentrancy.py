@@ -1,9 +1,10 @@
 """Receivers that call back: into the gate, or from inside somebody else's `execute`."""
 
-
+import pytest
 
 from abci_app.evm.codec import encode_arguments, known_errors
 from abci_app.evm.connext import CONNEXT, DestinationStatus, ExecuteArgs, encode_execute
+from abci_app.evm.errors import TransactionFailed
 from abci_app.evm.gate import GateBatch, encode_execute_batch, encode_execute_reconciled
 from abci_app.evm.types import Address
 from tests.kit.contracts.gate_kit import Scene
@@ -46,27 +47,27 @@ def test_a_receiver_cannot_enter_the_gate_again(scene: Scene) -> None:
     assert scene.submit(scene.decide(inner)).executed == 1
 
 
-def test_the_lock_opens_again_in_the_same_transaction(scene: Scene) -> None:
-    """Two batches one after the other from one contract: the lock is of the call, not of the transaction."""
+def test_two_batches_in_one_transaction_are_refused(scene: Scene) -> None:
+    """It takes a contract to make two calls, and a contract is no plain account."""
     pair = scene.create("Twice")
-    batches = [encode_batch(scene.decide(scene.execution())) for _ in range(2)]
-    interface = scene.interface("Twice")
-    receipt = scene.wallet("user-5").transact(pair, interface.encode("callAll", scene.gate, batches))
-    executed = [log for log in receipt.logs if log.topics[0] == CONNEXT.event("Executed").topic0]
-    assert len(executed) == 2
+    executions = [scene.execution() for _ in range(2)]
+    calldata = scene.interface("Twice").encode(
+        "callAll", scene.gate, [encode_batch(scene.decide(execution)) for execution in executions]
+    )
+    with pytest.raises(TransactionFailed):
+        scene.wallet("user-5").transact(pair, calldata)
+    assert [scene.status(execution) for execution in executions] == [DestinationStatus.NONE] * 2
 
 
 def test_from_inside_a_foreign_execute_the_whole_batch_reverts(scene: Scene) -> None:
     """A transfer's delegate may call `execute` itself. Its receiver then finds Connext locked: were that taken for the
-    transfers' own failure, a stranger could make every one of them fail."""
+    transfers' own failure, a stranger could make every one of them fail. The receiver is refused before."""
     victims = [scene.execution(), scene.execution()]
     batch = scene.decide(*victims)
     caller, delegate = scene.create("Caller"), scene.wallet("user-3")
     foreign = calling_back(scene, caller, encode_batch(batch), delegate=delegate.address)
     receipt = delegate.transact(scene.connext.address, encode_execute(foreign))
-    success, returned = inner_result(scene, caller)
-    reentrant = selector("BaseConnextFacet__nonReentrant_reentrantCall")
-    assert (success, returned) == (False, selector("Systemic") + reentrant.ljust(32, b"\0"))
+    assert inner_result(scene, caller) == (False, selector("CallerNotPlain") + caller.rjust(32, b"\0"))
     assert [log for log in receipt.logs if log.address == scene.gate] == []
     assert [scene.status(victim) for victim in victims] == [DestinationStatus.NONE] * 2
     assert scene.submit(batch).executed == 2
@@ -77,8 +78,7 @@ def test_reconciled_ones_are_not_burnt_from_inside_either(scene: Scene) -> None:
     calldata = encode_execute_reconciled([scene.transfer()])
     foreign = calling_back(scene, caller, calldata, delegate=delegate.address)
     delegate.transact(scene.connext.address, encode_execute(foreign), gas=4_000_000)
-    reentrant = selector("BaseConnextFacet__nonReentrant_reentrantCall")
-    assert inner_result(scene, caller) == (False, selector("Systemic") + reentrant.ljust(32, b"\0"))
+    assert inner_result(scene, caller) == (False, selector("CallerNotPlain") + caller.rjust(32, b"\0"))
 
 
 def test_the_delegate_gets_past_the_gate_only_with_the_signatures(scene: Scene) -> None:

@@ -316,6 +316,10 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "decisions/test_batches.py::test_vectors_are_signed_in_the_gates_order",
         _MACHINE + "decisions/test_batches.py::test_signers_stand_by_address",
     ),
+    "BAT-7": (
+        "tests/contracts/gate/test_gate_callers.py::test_a_plain_account_is_let_in",
+        "tests/contracts/gate/test_gate_callers.py::test_a_contract_is_refused",
+    ),
     "GEN-1": (
         _MACHINE + "genesis/test_genesis.py::test_gen_1_takes_the_bounds",
         _MACHINE + "genesis/test_genesis.py::test_gen_1_refuses_values_out_of_range",
