@@ -14,6 +14,7 @@ from abci_app.bridge.journal import Journal, OpenNonce, SignedVariant
 from abci_app.bridge.leaves import LeafKey
 from abci_app.bridge.notices import Notices
 from abci_app.bridge.submitter import Sender, Submitter, sign_variant
+from abci_app.evm.errors import TransactionUnderpriced
 from abci_app.evm.gate import Outcome, parse_outcome
 from abci_app.evm.types import Block, Fees, Receipt
 
@@ -164,8 +165,8 @@ class Inclusion:
             self._refused_s.pop(variant.hash, None)
             return True
         self._refused_s[variant.hash] = self._clock()
-        self._notices.say("transaction-refused", f"nonce {variant.nonce}: {refusal}")
-        if "underpriced" in refusal.lower():
+        self._notices.say("transaction-refused", f"nonce {variant.nonce}: {refusal.message}")
+        if isinstance(refusal, TransactionUnderpriced):
             self._submitter.handed.add(variant.hash)  # there is another one of this nonce: outbid it when due
         return False
 

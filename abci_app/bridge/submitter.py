@@ -92,6 +92,8 @@ class Submitter:
         except CallReverted as reverted:
             is_payload = reverted.name in PAYLOAD_REVERTS
             return Submitted(SubmitOutcome.REFUSED if is_payload else SubmitOutcome.WAIT, f"executeBatch {reverted}")
+        except RpcRefused as refused:  # of this call, not of the chain: other leaves go on
+            return Submitted(SubmitOutcome.WAIT, f"executeBatch not simulated: {refused}")
         reasons = []
         for entry in submission.executable:
             try:
@@ -100,6 +102,8 @@ class Submitter:
             except CallReverted as reverted:
                 if reverted.name not in BENIGN_REVERTS:
                     reasons.append(f"transfer 0x{entry.transfer_id.hex()} {reverted}")
+            except RpcRefused as refused:
+                reasons.append(f"transfer 0x{entry.transfer_id.hex()} not simulated: {refused}")
         return Submitted(SubmitOutcome.WAIT, "; ".join(reasons[:3]) or "executed by somebody else just now")
 
     def _sign(self, submission: Submission, nonce: int, fees: Fees, head_number: int) -> SignedVariant:
@@ -109,7 +113,7 @@ class Submitter:
             head_number=head_number,
         )
 
-    def hand_over(self, variant: SignedVariant) -> str | None:
+    def hand_over(self, variant: SignedVariant) -> RpcRefused | None:
         """Give a signed transaction to the endpoint; why it does not want it, None where it does.
 
         Raises EvmError where it does not answer: then nobody knows, and the next look finds out.
@@ -119,7 +123,7 @@ class Submitter:
         except NonceUsed:
             pass  # mined in the meantime, ours or another: receipts will say
         except RpcRefused as refused:
-            return refused.message
+            return refused
         self.handed.add(variant.hash)
         return None
 

@@ -9,7 +9,8 @@ EvmError
 │   └── RpcRefused              the endpoint's JSON-RPC error object, with code, message and data
 │       ├── CallReverted        the EVM reverted: selector, name and arguments of the contract's error
 │       ├── NonceUsed           "nonce too low": another transaction of this account has this nonce
-│       └── TransactionKnown    the endpoint has this very transaction already
+│       ├── TransactionKnown    the endpoint has this very transaction already
+│       └── TransactionUnderpriced  too little is offered: for the pool, or to replace another of this nonce
 ├── ChainMismatch               the endpoint serves another chain than configured
 ├── DeadlineExceeded            waiting for a receipt or a block took longer than the caller allowed
 ├── TransactionFailed           mined with status 0; carries the receipt and, where it can be had, the revert
@@ -96,6 +97,10 @@ class NonceUsed(RpcRefused):
 
 class TransactionKnown(RpcRefused):
     """The endpoint has this transaction already, which is as good as having sent it."""
+
+
+class TransactionUnderpriced(RpcRefused):
+    """The pool wants more for a transaction, or for one that replaces another of the same nonce."""
 
 
 class ChainMismatch(EvmError):

@@ -14,21 +14,17 @@ from eth_utils.crypto import keccak
 from web3.types import RPCEndpoint
 
 from abci_app.evm import parse
-from abci_app.evm.codec import decode_revert
 from abci_app.evm.errors import (
-    CallReverted,
     ChainMismatch,
     DeadlineExceeded,
-    EvmError,
-    NonceUsed,
     RpcError,
     RpcMalformed,
     RpcNotFound,
-    RpcRefused,
     RpcUnavailable,
     TransactionKnown,
     foreign_mapped,
 )
+from abci_app.evm.refusals import map_refusal
 from abci_app.evm.transport import BoundedProvider
 from abci_app.evm.types import Address, Block, BlockTag, Fees, Log, Receipt, to_hex
 
@@ -222,7 +218,7 @@ class Rpc:
         if not isinstance(answer, dict):
             raise RpcMalformed(f"answer to {method} is no object")
         if answer.get("error") is not None:
-            raise _refusal(answer["error"])
+            raise map_refusal(answer["error"])
         if "result" not in answer:
             raise RpcMalformed(f"answer to {method} has neither result nor error")
         return answer["result"]
@@ -262,22 +258,3 @@ def _call_object(
     if gas is not None:
         fields["gas"] = hex(gas)
     return fields
-
-
-def _refusal(error: Any) -> EvmError:
-    """Our exception for a JSON-RPC error object."""
-    if not isinstance(error, dict) or type(error.get("code")) is not int:
-        return RpcMalformed(f"error without a code: {str(error)[:200]}")
-    code, message = error["code"], str(error.get("message", ""))[:500]
-    data = parse.revert_data(error.get("data"))
-    lower = message.lower()
-    if code == 3 or "revert" in lower:
-        name, arguments = decode_revert(data)
-        return CallReverted(code, message, data, name, arguments)
-    if "already known" in lower or "already imported" in lower or "known transaction" in lower:
-        return TransactionKnown(code, message)
-    if "nonce too low" in lower or "nonce is too low" in lower:
-        return NonceUsed(code, message)
-    if code in (429, -32005):
-        return RpcUnavailable(f"rate limit: {message}")
-    return RpcRefused(code, message, data)

@@ -300,7 +300,7 @@ def test_a_range_backwards_is_refused(serve: Any, first: int, last: int) -> None
     ("error", "kind", "name"),
     [
         ({"code": 3, "message": "execution reverted", "data": "0x7c32a2b3"}, CallReverted, "unapprovedSender"),
-        ({"code": -32015, "message": "VM execution error.", "data": "Reverted 0x7c32a2b3"}, RpcRefused, None),
+        ({"code": -32015, "message": "VM execution error.", "data": "Reverted 0x7c32a2b3"}, CallReverted, "unapproved"),
         ({"code": -32000, "message": "execution reverted", "data": {"data": "0x7c32a2b3"}}, CallReverted, "unapproved"),
         ({"code": 3, "message": "execution reverted"}, CallReverted, None),
         ({"code": 3, "message": "execution reverted", "data": "zz"}, CallReverted, None),
