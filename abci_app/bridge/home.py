@@ -9,13 +9,13 @@ from pathlib import Path
 
 from abci_app.bridge.config import RelayConfig, check_config, load_config, render_config
 from abci_app.bridge.errors import Fatal
+from abci_app.daemon.config import CONFIG_FILE
 from abci_app.daemon.home import create_home, held
 from abci_app.daemon.keys import KeyKind, load_key, render_key
 from abci_app.evm.account import Account
 from abci_app.evm.errors import KeyInvalid
 from abci_app.machine.state.codec import DomainId
 
-CONFIG_FILE = "config.toml"
 KEY_KIND = KeyKind(
     Account, KeyInvalid, Fatal, missing=" is missing: the relayer has no key", wrong="is not a key file"
 )

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
+from abci_app.daemon.addresses import ABCI_ADDRESS, COMETBFT_RPC_URL, GRPC_ADDRESS
 from abci_app.machine.state.codec import DomainId
-from abci_app.node.config import ABCI_ADDRESS, COMETBFT_RPC_URL, GRPC_ADDRESS, Config, ObservedChain
+from abci_app.node.config import Config, ObservedChain
 from abci_app.node.errors import HomeError
 from abci_app.node.home import init_home
 

@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 
 from abci_app.cli.failure import Failure
 from abci_app.cli.tables import print_json
-from abci_app.node.config import GRPC_ADDRESS
+from abci_app.daemon.addresses import GRPC_ADDRESS
 
 if TYPE_CHECKING:
     from abci_app.router.client import NodeClient

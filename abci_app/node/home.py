@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from abci_app.daemon.config import CONFIG_FILE
 from abci_app.daemon.home import create_home, held
 from abci_app.daemon.keys import KeyKind, load_key, render_key
 from abci_app.machine.state.codec import Address
@@ -16,7 +17,6 @@ from abci_app.node.config import Config, check_config, parse_config, render_conf
 from abci_app.node.errors import HomeError
 from abci_app.node.signer import KEY_BYTES, Signer
 
-CONFIG_FILE = "config.toml"
 KEY_FILE = Path("keys") / "attestation.json"
 KEY_KIND = KeyKind(
     Signer, ValueError, HomeError,
@@ -75,7 +75,7 @@ def load_home(path: Path) -> Home:
         raise HomeError(f"{path / CONFIG_FILE} is missing: make a home with routerd init --home {path}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise HomeError(f"{path / CONFIG_FILE} cannot be read: {error}") from error
-    config = parse_config(text)
+    config = parse_config(text, str(path / CONFIG_FILE))
     resolve_abci_address(config.abci_address, path)
     return Home(path, config, load_signer(path / KEY_FILE))
 

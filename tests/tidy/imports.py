@@ -47,6 +47,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "eth_": ("abci_app.evm",),
     "hexbytes": ("abci_app.evm",),
     "plyvel": ("abci_app.node",),
+    "pydantic": ("abci_app.daemon",),
     "typer": ("abci_app.cli",),
     "grpc": (
         *("abci_app.gateway.server", "abci_app.gateway.query", "abci_app.gateway.tx", "abci_app.pb"),

@@ -61,7 +61,8 @@ def change_config(**changes: int) -> Callable[[World], None]:
 
 
 @pytest.mark.parametrize(("spoil", "message"), [
-    (spoil_config, "config.toml: chains is missing"), (spoil_key, "is readable by others"), (lose_key, "No such file"),
+    (spoil_config, "config.toml:1: chains is missing"),
+    (spoil_key, "is readable by others"), (lose_key, "No such file"),
     (change_chain, "config.toml: domain 2222: the endpoint serves chain id 1, configured is 32222"),
     (change_config(domain=77), "config.toml: the network has no domain 77"),
     (change_config(chain_id=5), "config.toml: domain 1111 has chain id 31111, not 5"),

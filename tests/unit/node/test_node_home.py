@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from abci_app.daemon.config import CONFIG_FILE
 from abci_app.machine.state.codec import DomainId
 from abci_app.node.config import Config, ObservedChain, parse_config, render_config, resolve_abci_address
 from abci_app.node.errors import HomeError
-from abci_app.node.home import CONFIG_FILE, KEY_FILE, init_home, load_home, locked
+from abci_app.node.home import KEY_FILE, init_home, load_home, locked
 
 CONFIG = Config("routing-1", chains=(ObservedChain(DomainId(1111), ("http://127.0.0.1:8545",), 1),))
 
