@@ -73,6 +73,7 @@ CHECKS: list[tuple[str, Check, dict[str, str]]] = [
     ("no test tree imports another", imports.check_test_trees, TESTS),
     ("machine is pure", purity.check_purity, MACHINE),
     ("machine sorts sets", purity.check_sorted_sets, MACHINE),
+    ("machine takes the scope", purity.check_scope, MACHINE),
     ("no assert", purity.check_no_assert, PRODUCT),
     ("nothing between fork and exec", purity.check_no_preexec, PYTHON),
     ("verbs of the machine", shape.check_verbs, MACHINE),
@@ -285,6 +286,22 @@ def test_purity_passes_integers_and_named_errors() -> None:
     assert purity.check_purity("x.py", source) == []
 
 
+@pytest.mark.parametrize(
+    ("path", "source", "refused"),
+    [
+        ("abci_app/machine/transactions/bids.py", "limit = state.must(keys.PARAMS, Params).bids_per_transfer", 1),
+        ("abci_app/machine/block.py", "from ..state.keys import PARAMS\nx = state.read(PARAMS, Params)", 2),
+        ("abci_app/machine/commit.py", "scope = Scope.open(delta, Block(height, 0, b'', ()))", 1),
+        ("abci_app/machine/commit.py", "block = results.Block(height, 0, b'', ())", 1),
+        ("abci_app/machine/scope.py", "params = delta.must(keys.PARAMS, Params)", 0),
+        ("abci_app/machine/genesis/build.py", "records = {keys.PARAMS: genesis.params}", 0),
+        ("abci_app/machine/block.py", "def apply_block(block: Block):\n    return scope.params, block.height", 0),
+    ],
+)
+def test_rules_take_the_scope(path: str, source: str, refused: int) -> None:
+    assert len(purity.check_scope(path, source)) == refused
+
+
 def test_assert_is_refused() -> None:
     assert purity.check_no_assert("x.py", "assert x") != []
     assert purity.check_no_assert("x.py", "invariant(x)") == []
@@ -395,7 +412,7 @@ def test_docstrings(source: str, refused: int) -> None:
         ("def put_bid(state: StateDelta):\n    require(x, Code.OK)", 1),
         ("def put_bid(state: StateDelta):\n    raise Rejected(Code.OK)", 1),
         ("def compute_shares(bids: Sequence[Bid]): ...\ndef get_router(state: StateView): ...", 0),
-        ("def put_bid(state: StateDelta):\n    state.set(1)\ndef process_bid(state: StateDelta):\n    require(x)", 0),
+        ("def put_bid(state: StateDelta):\n    state.set(1)\ndef process_bid(scope: Scope):\n    require(x)", 0),
     ],
 )
 def test_verbs(source: str, refused: int) -> None:

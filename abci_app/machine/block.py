@@ -31,19 +31,19 @@ from abci_app.machine.transactions.dispatch import process_tx
 def apply_block(view: StateView, tree: Tree, block: Block) -> BlockResult:
     """Execute ``block`` over the committed state and return the result; store nothing, raise for bugs only."""
     delta = StateDelta(view)
-    scope = Scope.open(delta, block)
+    scope = Scope.open(delta, block.height, block.time_s)
     first_sequence = delta.must(keys.CHAIN, ChainState).next_sequence
     parts = split_block(block.txs)
 
     results = [*apply_commit(scope, parts), *apply_segments(scope, parts)]
     update_holds(scope)
     process_due(scope)
-    results += [apply_tx(delta, raw, block) for raw in parts.rest]
-    run_auctions(scope)
+    results += [apply_tx(scope, raw) for raw in parts.rest]
+    run_auctions(scope, block.proposer)
     process_deadlines(scope)
     process_removals(scope)
     batch = close_batch(scope, first_sequence)
-    advance_chain(scope)
+    advance_chain(delta, block)
 
     changes = delta.changes()
     after = tree.update(changes)
@@ -54,17 +54,18 @@ def apply_commit(scope: Scope, parts: BlockParts) -> list[TxResult]:
     """Apply step 1, reports and signatures; an invalid commit has no effect but its code."""
     if parts.commit is None:
         return []
+    own = scope.for_tx()
     try:
-        events = process_commit(scope.delta, decode_commit(parts.commit))
+        process_commit(own, decode_commit(parts.commit))
     except Rejected as rejection:
         return [TxResult.refused(rejection)]
-    return [TxResult(Code.OK, events=events)]
+    return [TxResult(Code.OK, events=tuple(own.events))]
 
 
 def apply_segments(scope: Scope, parts: BlockParts) -> list[TxResult]:
     """Apply step 2, segments by domain and number: all of them or, where one is invalid, none."""
     try:
-        chained = list_agreed_segments(scope.delta, parts.segments)
+        chained = list_agreed_segments(scope, parts.segments)
     except Rejected as rejection:
         return [TxResult.refused(rejection)] * len(parts.segments)
     return [apply_segment(scope, each) for each in chained]
@@ -73,7 +74,7 @@ def apply_segments(scope: Scope, parts: BlockParts) -> list[TxResult]:
 def apply_segment(scope: Scope, chained: ChainedSegment) -> TxResult:
     """Apply a segment's events in stream order, advance the domain's cursor, delete the segment's reports (REP-4)."""
     segment = chained.segment
-    own = Scope(scope.delta, scope.block, scope.params)
+    own = scope.for_tx()
     for positioned in segment.events:
         process_event(own, segment.domain, positioned.event)
     # The domain is read after its events: they change it too.
@@ -84,18 +85,18 @@ def apply_segment(scope: Scope, chained: ChainedSegment) -> TxResult:
     return TxResult(Code.OK, events=tuple(own.events))
 
 
-def apply_tx(delta: StateDelta, raw: bytes, block: Block) -> TxResult:
+def apply_tx(scope: Scope, raw: bytes) -> TxResult:
     """Apply one transaction of step 4; injected kinds are rejected here (COM-3)."""
     if raw.startswith((INJECTED_COMMIT, INJECTED_SEGMENT)):
         return TxResult.refused(Rejected(Code.INJECTED_MISPLACED, "an injected kind out of its place"))
-    return process_tx(delta, raw, block.height, block.time_s)
+    return process_tx(scope, raw)
 
 
-def advance_chain(scope: Scope) -> None:
+def advance_chain(delta: StateDelta, block: Block) -> None:
     """Apply step 7: record what the next block needs of this one."""
-    chain = scope.delta.must(keys.CHAIN, ChainState)
-    proposers = (*chain.recent_proposers, scope.block.proposer)[-RECENT_PROPOSERS_MAX:]
-    scope.delta.write(keys.CHAIN, replace(
-        chain, height=scope.block.height, time_s=scope.block.time_s, recent_proposers=proposers,
+    chain = delta.must(keys.CHAIN, ChainState)
+    proposers = (*chain.recent_proposers, block.proposer)[-RECENT_PROPOSERS_MAX:]
+    delta.write(keys.CHAIN, replace(
+        chain, height=block.height, time_s=block.time_s, recent_proposers=proposers,
         epoch_last=chain.epoch_executing, epoch_executing=chain.epoch_next,
     ))

@@ -1,12 +1,13 @@
-"""Execution context of one block: state overlay, header, parameters and emitted events."""
+"""Execution context of the rules: state overlay, height, block time, parameters and emitted events."""
 
 from dataclasses import dataclass, field
 from enum import IntEnum
 
 from abci_app.machine.block_events import Alarm, EventKind
 from abci_app.machine.params import Params
-from abci_app.machine.results import Block, BlockEvent
+from abci_app.machine.results import BlockEvent
 from abci_app.machine.state import keys
+from abci_app.machine.state.records import ChainState
 from abci_app.machine.state.view import StateDelta
 
 U64_MAX = (1 << 64) - 1
@@ -15,17 +16,36 @@ U64_MAX = (1 << 64) - 1
 
 @dataclass(slots=True)
 class Scope:
-    """Execution context of a block, or a fork of it for one transaction."""
+    """Execution context of a block or of one of its transactions, or of the block that would come next."""
 
     delta: StateDelta
-    block: Block
+    height: int
+    time_s: int
+    """Block time, rounded down to seconds."""
     params: Params
     events: list[BlockEvent] = field(default_factory=list)
 
     @classmethod
-    def open(cls, delta: StateDelta, block: Block) -> "Scope":
-        """Return the scope of ``block`` over ``delta``."""
-        return cls(delta, block, delta.must(keys.PARAMS, Params))
+    def open(cls, delta: StateDelta, height: int, time_s: int) -> "Scope":
+        """Return the scope of the block of ``height`` and ``time_s`` over ``delta``."""
+        return cls(delta, height, time_s, delta.must(keys.PARAMS, Params))
+
+    @classmethod
+    def open_next(cls, delta: StateDelta) -> "Scope":
+        """Return the scope of the block after the one that ``delta`` is at, with that one's time.
+
+        For callers that have no block: CheckTx, proposals, vote extensions and queries.
+        """
+        chain = delta.must(keys.CHAIN, ChainState)
+        return cls.open(delta, chain.height + 1, chain.time_s)
+
+    def fork(self) -> "Scope":
+        """Return a scope over a fork of the state, without events: forget it to undo, absorb its delta to keep."""
+        return Scope(self.delta.fork(), self.height, self.time_s, self.params)
+
+    def for_tx(self) -> "Scope":
+        """Return a scope over the same state that collects the events of one transaction."""
+        return Scope(self.delta, self.height, self.time_s, self.params)
 
     def emit(self, kind: EventKind, **attributes: bytes | int | str | tuple[bytes, ...]) -> None:
         """Emit a block event with its attributes in the order given."""

@@ -15,6 +15,7 @@ from abci_app.machine.commit import process_commit
 from abci_app.machine.observation.extension import INJECTED_SEGMENT, InjectedCommit, encode_commit
 from abci_app.machine.observation.reports import check_segments
 from abci_app.machine.params import BLOCK_SIGNATURES_MAX, BLOCK_TXS_MAX
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import TransferId
 from abci_app.machine.state.records import ChainState
@@ -35,7 +36,7 @@ def prepare_block(
 ) -> list[bytes]:
     """Return the transactions of this validator's proposal, within ``max_tx_bytes`` (COM-3, COM-4)."""
     committed = StateDelta(view)
-    counted = committed.fork()
+    counted = Scope.open_next(committed.fork())
     block: list[bytes] = []
     room = int(request.max_tx_bytes)
     if is_commit_due(committed, request.height):
@@ -46,7 +47,7 @@ def prepare_block(
         room -= tx_bytes_in_block(block[0])
         process_commit(counted, commit)
 
-    segments = choose_segments(counted, observation, request.height, room)
+    segments = choose_segments(counted, observation, room)
     block += [INJECTED_SEGMENT + raw for raw in segments]
     room -= sum(map(tx_bytes_in_block, block[-len(segments):] if segments else []))
     return (block + txs_within(order_txs(committed, request.txs, segments), room))[:BLOCK_TXS_MAX]
@@ -75,7 +76,7 @@ def check_block(view: StateView, request: pb.RequestProcessProposal) -> None:
     if len(request.txs) > BLOCK_TXS_MAX:
         raise Rejected(Code.BLOCK_TOO_MANY_TXS, f"{len(request.txs)} transactions, at most {BLOCK_TXS_MAX}")
     committed = StateDelta(view)
-    counted = committed.fork()
+    counted = Scope.open_next(committed.fork())
     parts = split_block(request.txs)
     if not is_commit_due(committed, request.height):
         if parts.commit is not None:

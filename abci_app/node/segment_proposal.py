@@ -9,7 +9,7 @@ from abci_app.machine.codes import Rejected
 from abci_app.machine.observation.extension import INJECTED_SEGMENT
 from abci_app.machine.observation.reports import check_segments, compute_agreed
 from abci_app.machine.observation.stream import Segment, XCalled, compute_digest, decode_segment
-from abci_app.machine.params import Params
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, Hash, Malformed, TransferId
 from abci_app.machine.state.records import Domain
@@ -49,22 +49,22 @@ def follow(place: StreamPosition, segments: Sequence[ObservedSegment]) -> list[O
     return followed
 
 
-def choose_segments(state: StateDelta, observation: Observation, height: int, bytes_max: int) -> list[bytes]:
+def choose_segments(scope: Scope, observation: Observation, bytes_max: int) -> list[bytes]:
     """Return the raw segments to propose, by domain and number, within ``segments_bytes`` and ``bytes_max`` of a block.
 
-    ``state`` counts the block's injected commit already. Of each domain: what was observed up to the last segment that
+    ``scope`` counts the block's injected commit already. Of each domain: what was observed up to the last segment that
     is agreed on the very digest observed, as far as it fits.
     """
-    room = min(state.must(keys.PARAMS, Params).segments_bytes, bytes_max)
+    room = min(scope.params.segments_bytes, bytes_max)
     chosen: dict[DomainId, list[bytes]] = {}
-    for domain in rotate_domains(state, height):
+    for domain in rotate_domains(scope.delta, scope.height):
         observed = observation.domains.get(domain.domain)
         if observed is None:
             continue
-        agreed = compute_agreed(state, domain.domain)
+        agreed = compute_agreed(scope.delta, domain.domain)
         taken, left = take_agreed(follow(get_place(domain), observed.segments), agreed, room)
         try:
-            check_segments(state, taken)
+            check_segments(scope, taken)
         except Rejected as refusal:  # agreed, and still against a rule: others would refuse the whole block
             log.warning("segments withheld", extra={
                 "domain": domain.domain, "code": refusal.code.name, "reason": refusal.reason,

@@ -12,6 +12,7 @@ from abci_app.machine.commit import process_commit
 from abci_app.machine.decisions.batches import list_owed
 from abci_app.machine.observation.extension import DomainReport, SignedBatch, decode_commit, encode_extension
 from abci_app.machine.params import EXTENSION_BYTES_MAX, EXTENSION_SEGMENTS_MAX, EXTENSION_SIGNATURES_MAX
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.machine.state.records import ChainState, DomainStatus, Reports, ValidatorSet
@@ -66,7 +67,7 @@ def record_commit(state: StateDelta, parts: BlockParts) -> StateDelta:
         return state
     scratch = state.fork()
     try:
-        process_commit(scratch, decode_commit(parts.commit))
+        process_commit(Scope.open_next(scratch), decode_commit(parts.commit))
     except Rejected:
         return state
     return scratch

@@ -41,6 +41,23 @@ def check_purity(path: str, source: str) -> list[str]:
     return problems
 
 
+PARAMS_READERS = ("abci_app/machine/scope.py", "abci_app/machine/genesis/", "abci_app/machine/state/keys.py")
+"""Who may name the parameters' key: the scope reads them, genesis makes them, and the key is defined."""
+
+
+def check_scope(path: str, source: str) -> list[str]:
+    """Refuses rules that read the parameters or make a block of their own instead of taking the Scope."""
+    problems = []
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Attribute(attr="PARAMS") | ast.Name(id="PARAMS") | ast.alias(name="PARAMS"):
+                if not path.startswith(PARAMS_READERS):
+                    problems.append(f"{path}:{node.lineno}: parameters come from scope.params")
+            case ast.Call(func=ast.Name(id="Block") | ast.Attribute(attr="Block")):
+                problems.append(f"{path}:{node.lineno}: a block comes from the engine; who has none opens a Scope")
+    return problems
+
+
 def check_no_assert(path: str, source: str) -> list[str]:
     """Refuses `assert`, which vanishes under -O; bugs raise through invariant()."""
     return [

@@ -1,14 +1,11 @@
 """Explanation of auctions: the recorded one of an attempt or, for an undecided transfer, its state now."""
 
-from dataclasses import replace
-
 from abci_app.gateway.codes import AnswerCode
 from abci_app.gateway.core import answers, builders
-from abci_app.gateway.core.reads import Committed, QueryError
+from abci_app.gateway.core.reads import QueryError
 from abci_app.machine.assignment.auction import judge_bids
 from abci_app.machine.assignment.holds import is_held
 from abci_app.machine.ledger.transfers import UNDECIDED, is_fee_there
-from abci_app.machine.results import Block
 from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys, records
 from abci_app.machine.state.view import StateDelta
@@ -16,9 +13,7 @@ from abci_app.machine.state.view import StateDelta
 NOBODY_FEASIBLE = "no path length has enough feasible routers"
 
 
-def build_answer(
-    committed: Committed, state: StateDelta, transfer: records.Transfer, attempt: int
-) -> answers.AuctionAnswer:
+def build_answer(state: StateDelta, transfer: records.Transfer, attempt: int) -> answers.AuctionAnswer:
     """Return the auction of ``attempt``; 0 asks for the undecided one or, where there is none, the newest that
     somebody won, or else the one that says why nobody could (path length 0).
 
@@ -28,7 +23,7 @@ def build_answer(
     undecided = transfer.status in UNDECIDED
     number = attempt or len(transfer.attempts) + undecided
     if undecided and number == len(transfer.attempts) + 1:
-        return _judge_now(committed, state, transfer)
+        return _judge_now(state, transfer)
     found = [record for _, record in state.scan(keys.auctions(transfer.transfer_id), records.Auction)]
     asked = [record for record in found if not attempt or record.attempt == attempt]
     held = [record for record in asked if record.path_length] or asked
@@ -38,13 +33,12 @@ def build_answer(
     return builders.build_auction(held[-1], recorded=True, reason="" if held[-1].path_length else NOBODY_FEASIBLE)
 
 
-def _judge_now(committed: Committed, state: StateDelta, transfer: records.Transfer) -> answers.AuctionAnswer:
+def _judge_now(state: StateDelta, transfer: records.Transfer) -> answers.AuctionAnswer:
     """Apply the rule to committed state: what an auction at the next height would say if nothing else came in."""
-    chain = state.must(keys.CHAIN, records.ChainState)
-    scope = Scope.open(state, Block(committed.height + 1, chain.time_s, records.EMPTY_ADDRESS, ()))
+    scope = Scope.open_next(state)
     _, record = judge_bids(scope, transfer)
     reason = explain_delay(scope, transfer, record)
-    return builders.build_auction(replace(record, height=committed.height + 1), recorded=False, reason=reason)
+    return builders.build_auction(record, recorded=False, reason=reason)
 
 
 def explain_delay(scope: Scope, transfer: records.Transfer, record: records.Auction) -> str:

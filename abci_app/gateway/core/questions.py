@@ -86,7 +86,7 @@ def get_transfers(
 def get_auction(committed: Committed, transfer_id: bytes, attempt: int = 0) -> answers.AuctionAnswer:
     """Return why each router won or lost."""
     state = StateDelta(committed.view)
-    return auctions.build_answer(committed, state, find_transfer(state, transfer_id), attempt)
+    return auctions.build_answer(state, find_transfer(state, transfer_id), attempt)
 
 
 def get_router(committed: Committed, router: bytes) -> answers.RouterAnswer:

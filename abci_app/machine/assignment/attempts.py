@@ -43,9 +43,9 @@ def make_attempt(
     lane = delta.must(keys.lane(transfer.origin, transfer.destination), Lane)
     cursor = delta.must(keys.domain(transfer.destination), Domain).cursor
     # LSE-1: never shorter than a lease on either clock; a timestamp at the end of time stays encodable.
-    valid_until_s = min(max(scope.block.time_s, cursor.timestamp_s) + scope.params.lease_s, U64_MAX)
+    valid_until_s = min(max(scope.time_s, cursor.timestamp_s) + scope.params.lease_s, U64_MAX)
     decision = Decision(
-        sequence=chain.next_sequence, height=scope.block.height, origin=transfer.origin,
+        sequence=chain.next_sequence, height=scope.height, origin=transfer.origin,
         destination=transfer.destination, lane_sequence=lane.next_sequence, transfer_id=transfer.transfer_id,
         attempt=number, kind=kind, routers=routers, valid_until_s=valid_until_s,
         gas_limit=compute_gas_limit(scope.params, transfer.has_call_data, kind, number, len(routers)),
@@ -55,7 +55,7 @@ def make_attempt(
     delta.write(keys.decision(decision.sequence), decision)
     attempt = Attempt(
         number=number, kind=kind, sequence=decision.sequence, routers=routers, share=share,
-        valid_until_s=valid_until_s, charges=charges, decided_height=scope.block.height, end=AttemptEnd.OPEN,
+        valid_until_s=valid_until_s, charges=charges, decided_height=scope.height, end=AttemptEnd.OPEN,
         ended_height=0,
     )
     return replace(transfer, attempts=(*transfer.attempts, attempt))
@@ -86,7 +86,7 @@ def end_attempt(scope: Scope, transfer: Transfer, end: AttemptEnd, named: Sequen
         if charge.router not in named and not has_withdrawn(scope, transfer, charge.router):
             return_charge(scope, transfer, charge)
             returned[charge.router] = charge
-    ended = replace(attempt, charges=(), end=end, ended_height=scope.block.height)
+    ended = replace(attempt, charges=(), end=end, ended_height=scope.height)
     return replace(
         with_last_attempt(transfer, ended), returned=tuple(returned[router] for router in sorted(returned))
     )
@@ -95,7 +95,7 @@ def end_attempt(scope: Scope, transfer: Transfer, end: AttemptEnd, named: Sequen
 def renew_attempt(scope: Scope, transfer: Transfer) -> Transfer:
     """Return the transfer with its open fast attempt renewed: same routers, order, reservation and charges (LSE-3)."""
     attempt = transfer.attempts[-1]
-    ended = replace(attempt, charges=(), end=AttemptEnd.RENEWED, ended_height=scope.block.height)
+    ended = replace(attempt, charges=(), end=AttemptEnd.RENEWED, ended_height=scope.height)
     renewed = with_last_attempt(transfer, ended)
     return make_attempt(scope, renewed, DecisionKind.FAST, attempt.routers, attempt.share, attempt.charges)
 

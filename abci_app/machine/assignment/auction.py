@@ -110,19 +110,19 @@ def is_auction_due(params: Params, height: int, transfer: Transfer, proposers: S
 # --- the auctions step of a block -----------------------------------------------------------------------------------
 
 
-def run_auctions(scope: Scope) -> None:
+def run_auctions(scope: Scope, proposer: Address) -> None:
     """Run the auction of every undecided transfer that is due, by acceptance number; earlier reservations count.
 
     Those of held lanes are not among them (LSE-6).
     """
     chain = scope.delta.must(keys.CHAIN, ChainState)
     members = scope.delta.must(keys.epoch(chain.epoch_executing), ValidatorSet).members
-    proposers = (*chain.recent_proposers, scope.block.proposer)
+    proposers = (*chain.recent_proposers, proposer)
     for transfer_id in list_undecided(scope.delta):
         transfer = scope.delta.must(keys.transfer(transfer_id), Transfer)
         if (
             transfer.bidders
-            and is_auction_due(scope.params, scope.block.height, transfer, proposers, len(members) == 1)
+            and is_auction_due(scope.params, scope.height, transfer, proposers, len(members) == 1)
             and is_fee_there(scope.params, transfer, len(transfer.attempts) + 1)
         ):
             try_assign(scope, transfer)
@@ -143,12 +143,12 @@ def judge_bids(scope: Scope, transfer: Transfer) -> tuple[Assignment, Auction]:
     domain = delta.must(keys.domain(transfer.destination), Domain)
     candidates = list_candidates(scope, domain, transfer)
     virtual = get_virtual(delta, transfer.destination, transfer.local)
-    assignment = compute_assignment(scope.block.height, transfer, domain.max_routers, virtual, candidates)
+    assignment = compute_assignment(scope.height, transfer, domain.max_routers, virtual, candidates)
     judged = tuple(
         replace(candidate, code=code) for candidate, code in zip(candidates, assignment.codes, strict=True)
     )
     return assignment, Auction(
-        transfer_id=transfer.transfer_id, attempt=len(transfer.attempts) + 1, height=scope.block.height,
+        transfer_id=transfer.transfer_id, attempt=len(transfer.attempts) + 1, height=scope.height,
         amount=transfer.amount, max_routers=domain.max_routers, path_length=assignment.path_length,
         share=assignment.share, virtual_before=virtual,
         virtual_after=min((winner.start for winner in assignment.winners), default=virtual), candidates=judged,

@@ -20,16 +20,16 @@ def update_holds(scope: Scope) -> None:
     for key, lane in list(delta.scan(keys.lanes(), Lane)):
         held = congested or is_blocked(scope, lane, domains[lane.origin], domains[lane.destination])
         if held and not lane.held:
-            delta.write(key, replace(lane, held=True, held_since=scope.block.height))
+            delta.write(key, replace(lane, held=True, held_since=scope.height))
         elif lane.held and not held:
-            blocks = scope.block.height - lane.held_since
+            blocks = scope.height - lane.held_since
             delta.write(key, replace(lane, held=False, held_since=0, held_blocks=lane.held_blocks + blocks))
 
 
 def is_blocked(scope: Scope, lane: Lane, origin: Domain, destination: Domain) -> bool:
     """Tell whether a lane, its domains or a stale destination cursor forbids decisions on the lane."""
     is_open = lane.status is origin.status is destination.status is DomainStatus.OPEN
-    is_stale = scope.block.time_s - destination.cursor.timestamp_s > scope.params.stale_after_s
+    is_stale = scope.time_s - destination.cursor.timestamp_s > scope.params.stale_after_s
     return not is_open or is_stale or destination.connext_paused
 
 

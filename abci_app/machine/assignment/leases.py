@@ -33,7 +33,7 @@ def process_due(scope: Scope) -> None:
         transfer = scope.delta.must(keys.transfer(due[acceptance]), Transfer)
         if is_over(scope, transfer):
             transfer = process_over(scope, transfer)
-        if transfer.slow_next_s and transfer.slow_next_s <= scope.block.time_s:
+        if transfer.slow_next_s and transfer.slow_next_s <= scope.time_s:
             process_slow_due(scope, transfer)
 
 
@@ -55,7 +55,7 @@ def list_slow_due(scope: Scope) -> dict[int, TransferId]:
     for lane in list_free_lanes(scope.delta):
         for key, reference in scope.delta.scan(keys.slow_dues(lane.origin, lane.destination), Reference):
             time_s, acceptance = (int(part) for part in key.split(b"/")[3:])
-            if time_s > scope.block.time_s:
+            if time_s > scope.time_s:
                 break
             found[acceptance] = reference.transfer_id
     return found
@@ -117,7 +117,7 @@ def is_renewable(scope: Scope, transfer: Transfer) -> bool:
 
 def make_waiting(scope: Scope, transfer: Transfer) -> Transfer:
     """Return the transfer as WAITING, eligible for this block's auctions already (LSE-4)."""
-    clock = get_lane_clock(scope.delta, transfer.origin, transfer.destination, scope.block.height)
+    clock = get_lane_clock(scope.delta, transfer.origin, transfer.destination, scope.height)
     return replace(transfer, status=TransferStatus.WAITING, deadline_clock=clock + scope.params.waiting_blocks)
 
 
@@ -130,7 +130,7 @@ def make_slow(scope: Scope, transfer: Transfer) -> Transfer:
 
 def compute_drop_time(scope: Scope) -> int:
     """Return the block time after which a SLOW or RECONCILED transfer without further events is dropped (SLW-4)."""
-    return min(scope.block.time_s + scope.params.slow_ttl_s, U64_MAX)
+    return min(scope.time_s + scope.params.slow_ttl_s, U64_MAX)
 
 
 def process_slow_due(scope: Scope, transfer: Transfer) -> None:
@@ -147,7 +147,7 @@ def process_slow_due(scope: Scope, transfer: Transfer) -> None:
     )
     count = transfer.slow_decisions + 1
     again = count < scope.params.slow_attempts
-    next_s = min(scope.block.time_s + (scope.params.slow_spacing_s << (count - 1)), U64_MAX) if again else 0
+    next_s = min(scope.time_s + (scope.params.slow_spacing_s << (count - 1)), U64_MAX) if again else 0
     put_transfer(scope.delta, transfer, replace(
         decided, slow_decisions=count, slow_next_s=next_s, drop_after_s=compute_drop_time(scope)
     ))
@@ -161,7 +161,7 @@ def process_deadlines(scope: Scope) -> None:
     """Make transfers SLOW that are undecided at their deadline, unless their lane is held (LSE-5)."""
     for transfer_id in list_undecided(scope.delta):
         transfer = scope.delta.must(keys.transfer(transfer_id), Transfer)
-        clock = get_lane_clock(scope.delta, transfer.origin, transfer.destination, scope.block.height)
+        clock = get_lane_clock(scope.delta, transfer.origin, transfer.destination, scope.height)
         if clock >= transfer.deadline_clock:
             put_transfer(scope.delta, transfer, make_slow(scope, transfer))
             scope.emit(EventKind.SLOW, transfer_id=transfer.transfer_id, reason="undecided at its deadline")

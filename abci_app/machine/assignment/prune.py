@@ -25,11 +25,11 @@ PRUNED_PER_BLOCK_MAX = 64
 
 def process_removals(scope: Scope) -> None:
     """Drop, expire and prune what is due, in this order, at most 64 of each a block."""
-    for transfer_id in list_due(scope, keys.drops(), scope.block.time_s):
+    for transfer_id in list_due(scope, keys.drops(), scope.time_s):
         scope.emit(EventKind.DROPPED, transfer_id=transfer_id)
         remove_transfer(scope, transfer_id)
     expire_stubs(scope)
-    finished_before = scope.block.height - scope.params.retention_blocks + 1
+    finished_before = scope.height - scope.params.retention_blocks + 1
     for transfer_id in list_due(scope, keys.finished_transfers(), finished_before):
         remove_transfer(scope, transfer_id)
 
@@ -49,7 +49,7 @@ def expire_stubs(scope: Scope) -> None:
     due: list[TransferId] = []
     for key, _ in scope.delta.scan(keys.stub_expiries(), HeightEntry):
         _, time_s, transfer_id = key.split(b"/")
-        if int(time_s) >= scope.block.time_s or len(due) == PRUNED_PER_BLOCK_MAX:
+        if int(time_s) >= scope.time_s or len(due) == PRUNED_PER_BLOCK_MAX:
             break
         due.append(TransferId(bytes.fromhex(transfer_id.decode())))
     for expired in due:

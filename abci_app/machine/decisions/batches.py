@@ -170,7 +170,7 @@ def close_batch(scope: Scope, first_sequence: int) -> DecisionBatch | None:
         return None
     domains = {domain.domain: domain for _, domain in delta.scan(keys.domains(), Domain)}
     lengths = {decision.sequence: _count_call_data(delta, decision) for decision in decisions}
-    batch = build_batch(scope.block.height, chain.epoch_next, decisions, domains, lengths)
+    batch = build_batch(scope.height, chain.epoch_next, decisions, domains, lengths)
     delta.write(keys.batch(batch.height), batch)
     delta.write(keys.unattested(batch.height), HeightEntry(batch.height))
     digest = compute_digest(chain.chain_id, batch)

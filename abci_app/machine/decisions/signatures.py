@@ -53,7 +53,7 @@ def put_signatures(scope: Scope, batch: DecisionBatch, signatures: Mapping[int, 
     signed = sum(members[member].power for member in sorted(signatures))
     quorum = 3 * signed > 2 * sum(member.power for member in members)
     ordered = tuple(signatures[member] for member in sorted(signatures))
-    height = scope.block.height if quorum else 0
+    height = scope.height if quorum else 0
     scope.delta.write(keys.batch(batch.height), replace(batch, signatures=ordered, attested_height=height))
     if quorum:
         scope.delta.delete(keys.unattested(batch.height))

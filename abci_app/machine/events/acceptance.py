@@ -80,7 +80,7 @@ def accept_transfer(scope: Scope, event: XCalled) -> None:
     elif not info_known or is_slow_by_limits(scope, info, transfer):
         transfer = replace(transfer, status=TransferStatus.SLOW, drop_after_s=compute_drop_time(scope))
     else:
-        clock = get_lane_clock(delta, transfer.origin, transfer.destination, scope.block.height)
+        clock = get_lane_clock(delta, transfer.origin, transfer.destination, scope.height)
         transfer = replace(transfer, deadline_clock=clock + scope.params.decision_deadline_blocks)
     if info_known:
         delta.write(keys.transfer_info(event.transfer_id), info)
@@ -101,7 +101,7 @@ def make_transfer(
         transfer_id=transfer_id, status=TransferStatus.ACCEPTED, acceptance=chain.next_acceptance,
         origin=info.origin_domain, destination=info.destination_domain, nonce=info.nonce, amount=info.bridged_amt,
         local=get_local(scope.delta, info), has_call_data=has_call_data, info_known=info_known, origin_tx=EMPTY_HASH,
-        accepted_height=scope.block.height, accepted_time_s=scope.block.time_s, deadline_clock=0, fees=(), attempts=(),
+        accepted_height=scope.height, accepted_time_s=scope.time_s, deadline_clock=0, fees=(), attempts=(),
         returned=(), slow_decisions=0, slow_next_s=0, drop_after_s=0, executed_by=(), executed_tx=EMPTY_HASH,
         reconciled_tx=EMPTY_HASH, finished_height=0,
     )
@@ -145,10 +145,10 @@ def with_stub(scope: Scope, transfer: Transfer, stub: Stub) -> Transfer:
         transfer, executed_by=stub.executed_by, executed_tx=stub.executed_tx, reconciled_tx=stub.reconciled_tx
     )
     if stub.executed and stub.reconciled:
-        return replace(transfer, status=TransferStatus.COMPLETED, finished_height=scope.block.height)
+        return replace(transfer, status=TransferStatus.COMPLETED, finished_height=scope.height)
     if stub.executed:
         return replace(transfer, status=TransferStatus.EXECUTED)
-    due = scope.block.time_s if transfer.info_known else 0
+    due = scope.time_s if transfer.info_known else 0
     return replace(
         transfer, status=TransferStatus.RECONCILED, slow_next_s=due, drop_after_s=compute_drop_time(scope)
     )

@@ -73,7 +73,7 @@ def put_completed(scope: Scope, ended: Transfer, before: Transfer, event: Execut
     else:
         ended = replace(ended, reconciled_tx=event.tx_hash)
     put_transfer(scope.delta, before, replace(
-        ended, status=TransferStatus.COMPLETED, slow_next_s=0, drop_after_s=0, finished_height=scope.block.height,
+        ended, status=TransferStatus.COMPLETED, slow_next_s=0, drop_after_s=0, finished_height=scope.height,
     ))
     scope.emit(EventKind.COMPLETED, transfer_id=before.transfer_id, tx_hash=event.tx_hash)
 
@@ -114,7 +114,7 @@ def put_reconciled(scope: Scope, transfer: Transfer, event: Reconciled) -> None:
     ended = end_attempt(scope, transfer, AttemptEnd.RECONCILED)
     put_transfer(scope.delta, transfer, replace(
         ended, status=TransferStatus.RECONCILED, deadline_clock=0, reconciled_tx=event.tx_hash,
-        slow_next_s=scope.block.time_s if transfer.info_known else 0, drop_after_s=compute_drop_time(scope),
+        slow_next_s=scope.time_s if transfer.info_known else 0, drop_after_s=compute_drop_time(scope),
     ))
     scope.emit(EventKind.RECONCILED, transfer_id=transfer.transfer_id, tx_hash=event.tx_hash)
 
@@ -157,5 +157,5 @@ def start_again(scope: Scope, transfer: Transfer) -> Transfer:
         return transfer
     kept = replace(transfer, drop_after_s=compute_drop_time(scope))
     if transfer.status is TransferStatus.RECONCILED and transfer.info_known:
-        return replace(kept, slow_decisions=0, slow_next_s=scope.block.time_s)
+        return replace(kept, slow_decisions=0, slow_next_s=scope.time_s)
     return kept

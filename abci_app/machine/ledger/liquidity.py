@@ -131,13 +131,13 @@ def count_fault(scope: Scope, domain_id: DomainId, router: Address, reason: str)
     record = get_router(scope.delta, domain_id, router)
     # While it cools down it is charged for nothing new, so what it was charged is kept already: no second scan. Else
     # a router could make every node scan all leases 128 times a segment by moving a token in and out.
-    is_charged = scope.block.height >= record.cool_down_until
+    is_charged = scope.height >= record.cool_down_until
     for transfer in list_attempts_of(scope.delta, domain_id, router) if is_charged else ():
         attempt = transfer.attempts[-1]
         kept = replace(attempt, charges=tuple(charge for charge in attempt.charges if charge.router != router))
         put_transfer(scope.delta, transfer, with_last_attempt(transfer, kept))
     faults = min(record.faults + 1, FAULTS_MAX)
-    until = scope.block.height + (scope.params.cool_down_blocks << (faults - 1))
+    until = scope.height + (scope.params.cool_down_blocks << (faults - 1))
     scope.delta.write(keys.router(domain_id, router), replace(record, faults=faults, cool_down_until=until))
     scope.emit(EventKind.FAULT, domain=domain_id, router=router, reason=reason, faults=faults, cool_down_until=until)
 

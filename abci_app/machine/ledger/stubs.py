@@ -59,7 +59,7 @@ def delete_stub(delta: StateDelta, transfer_id: TransferId, stub: Stub) -> None:
 def _put(scope: Scope, transfer_id: TransferId, stub: Stub) -> None:
     if stub.expires_s:
         scope.delta.delete(keys.stub_expiry(stub.expires_s, transfer_id))
-    expires_s = min(scope.block.time_s + scope.params.stub_ttl_s, U64_MAX)
+    expires_s = min(scope.time_s + scope.params.stub_ttl_s, U64_MAX)
     scope.delta.write(keys.stub(transfer_id), replace(stub, expires_s=expires_s))
-    scope.delta.write(keys.stub_expiry(expires_s, transfer_id), HeightEntry(scope.block.height))
+    scope.delta.write(keys.stub_expiry(expires_s, transfer_id), HeightEntry(scope.height))
     scope.emit(EventKind.STUB, transfer_id=transfer_id, executed=int(stub.executed), reconciled=int(stub.reconciled))

@@ -9,7 +9,7 @@ from abci_app.machine.block_events import Alarm
 from abci_app.machine.codes import Code, Rejected, require
 from abci_app.machine.observation.extension import DomainReport
 from abci_app.machine.observation.segments import ChainedSegment, chain_segments
-from abci_app.machine.params import EXTENSION_SEGMENTS_MAX, Params
+from abci_app.machine.params import EXTENSION_SEGMENTS_MAX
 from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, Hash
@@ -143,28 +143,28 @@ def get_executing_members(state: StateReader) -> tuple[Member, ...]:
 # --- a block's segments ---------------------------------------------------------------------------------------------
 
 
-def check_segments(state: StateReader, raws: Sequence[bytes]) -> None:
+def check_segments(scope: Scope, raws: Sequence[bytes]) -> None:
     """Refuse a block's segments (canonical bytes, in block order) unless all fit and are agreed (SEG-3, REP-4).
 
-    ``state``: after the block's injected commit was counted. ``Rejected`` with SEGMENTS_TOO_LARGE or a SEGMENT_* code.
+    ``scope``: after the block's injected commit was counted. ``Rejected`` with SEGMENTS_TOO_LARGE or a SEGMENT_* code.
     """
-    list_agreed_segments(state, raws)
+    list_agreed_segments(scope, raws)
 
 
-def list_agreed_segments(state: StateReader, raws: Sequence[bytes]) -> tuple[ChainedSegment, ...]:
+def list_agreed_segments(scope: Scope, raws: Sequence[bytes]) -> tuple[ChainedSegment, ...]:
     """Return the block's segments decoded and chained; ``Rejected`` like ``check_segments``.
 
     The last one of each domain must be agreed; the running digest binds those before it.
     """
-    limit = state.must(keys.PARAMS, Params).segments_bytes
+    limit = scope.params.segments_bytes
     if sum(map(len, raws)) > limit:
         raise Rejected(Code.SEGMENTS_TOO_LARGE, f"{sum(map(len, raws))} bytes, at most {limit}")
-    domains = {domain.domain: domain for _, domain in state.scan(keys.domains(), Domain)}
+    domains = {domain.domain: domain for _, domain in scope.delta.scan(keys.domains(), Domain)}
     chained = chain_segments(domains, raws)
     last = {each.segment.domain: each.after for each in chained}
     for domain_id in sorted(last):
         agreed = require(
-            compute_agreed(state, domain_id).get(last[domain_id].number), Code.SEGMENT_NOT_AGREED,
+            compute_agreed(scope.delta, domain_id).get(last[domain_id].number), Code.SEGMENT_NOT_AGREED,
             f"number {last[domain_id].number} of domain {domain_id}",
         )
         if agreed != last[domain_id].digest:

@@ -9,9 +9,10 @@ from collections.abc import Callable, Container
 from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.ledger.liquidity import get_liquidity, get_router
 from abci_app.machine.results import BidSubject, CheckResult
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, TransferId
-from abci_app.machine.state.records import Asset, Bid, ChainState, Domain, Transfer
+from abci_app.machine.state.records import Asset, Bid, Domain, Transfer
 from abci_app.machine.state.view import StateDelta, StateReader, StateView
 from abci_app.machine.transactions.bids import authenticate_bid, process_bid
 from abci_app.machine.transactions.dispatch import authenticate, execute
@@ -30,60 +31,59 @@ def check_tx(view: StateView | StateDelta, raw: bytes, seen: Seen, again: bool =
     Early bids are for seen transfers that the state does not know; the caller bounds them. ``again``: admitted before,
     so its signatures hold, and a bundle stays while any of its bids would be taken.
     """
-    delta = StateDelta(view)
-    chain = delta.must(keys.CHAIN, ChainState)
+    scope = Scope.open_next(StateDelta(view))
     early: set[bytes] = set()
     try:
         transaction = decode_tx(raw)
         if isinstance(transaction, BidBundle):
             check = _check_bundle_again if again else _check_bundle
-            early = check(delta, transaction, chain.height + 1, seen)
+            early = check(scope, transaction, seen)
         elif again:
-            execute(delta, transaction, chain.height + 1, chain.time_s)
+            execute(scope, transaction)
         else:
-            _check_alone(delta, transaction, chain)
+            _check_alone(scope, transaction)
     except Rejected as rejection:
         return CheckResult(rejection.code, rejection.reason)
     return CheckResult(Code.OK, subjects=_list_subjects(transaction, early))
 
 
-def _check_alone(delta: StateDelta, transaction: Transaction, chain: ChainState) -> None:
+def _check_alone(scope: Scope, transaction: Transaction) -> None:
     """Refuse what is no bundle as the next block would, and the withdraw of a stranger who never bid."""
-    authenticate(delta, transaction)
-    had_bid = isinstance(transaction, Withdraw) and delta.read(
+    authenticate(scope.delta, transaction)
+    had_bid = isinstance(transaction, Withdraw) and scope.delta.read(
         keys.bid(transaction.transfer_id, transaction.router), Bid
     ) is not None
-    execute(delta, transaction, chain.height + 1, chain.time_s)
+    execute(scope, transaction)
     if isinstance(transaction, Withdraw) and not had_bid:
-        _require_known(delta, transaction.transfer_id, transaction.router)
+        _require_known(scope.delta, transaction.transfer_id, transaction.router)
 
 
-def _check_bundle(delta: StateDelta, bundle: BidBundle, height: int, seen: Seen) -> set[bytes]:
+def _check_bundle(scope: Scope, bundle: BidBundle, seen: Seen) -> set[bytes]:
     """Refuse the bundle with the code of the first bid that would be skipped; return the subjects of its early bids."""
     early = set()
     for bid in bundle.bids:
         authenticate_bid(bid)
-        if _is_early(delta, bid, seen):
-            _require_known_somewhere(delta, bid.router)
+        if _is_early(scope.delta, bid, seen):
+            _require_known_somewhere(scope.delta, bid.router)
             early.add(_claim_of(bid))
         else:
-            process_bid(delta, bid, height)
-            _require_known(delta, bid.transfer_id, bid.router)
+            process_bid(scope, bid)
+            _require_known(scope.delta, bid.transfer_id, bid.router)
     return early
 
 
-def _check_bundle_again(delta: StateDelta, bundle: BidBundle, height: int, seen: Seen) -> set[bytes]:
+def _check_bundle_again(scope: Scope, bundle: BidBundle, seen: Seen) -> set[bytes]:
     """Refuse the bundle once none of its bids would be taken, or one can be in no block (BID-7).
 
     A bid that was committed meanwhile, in a copy that anyone can make, takes none of the others with it.
     """
     early, refused = set(), []
     for bid in bundle.bids:
-        if _is_early(delta, bid, seen):
+        if _is_early(scope.delta, bid, seen):
             early.add(_claim_of(bid))
             continue
         try:
-            process_bid(delta, bid, height)
+            process_bid(scope, bid)
         except Rejected as rejection:
             if rejection.code is Code.TRANSFER_UNKNOWN:
                 raise

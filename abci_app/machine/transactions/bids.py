@@ -8,8 +8,8 @@ from abci_app.machine.codes import Code, Rejected, require
 from abci_app.machine.connext import compute_bid_digest, compute_share, hash_personal, keccak, recover_address
 from abci_app.machine.ledger.liquidity import get_liquidity, get_router, is_approved
 from abci_app.machine.ledger.transfers import FINISHED, ON_SLOW_PATH, put_bidder
-from abci_app.machine.params import Params
 from abci_app.machine.results import BlockEvent, TxResult
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, DomainId, Hash, Signature, TransferId
 from abci_app.machine.state.records import (
@@ -18,7 +18,7 @@ from abci_app.machine.state.records import (
     PathSignature,
     Transfer,
 )
-from abci_app.machine.state.view import StateDelta, StateReader
+from abci_app.machine.state.view import StateReader
 from abci_app.machine.transactions.tx import BidBundle, SubmittedBid, Withdraw
 
 RECOVERED_MAX = 1 << 16
@@ -65,14 +65,14 @@ def _require_signer(signer: Address, router: Address) -> None:
 # --- what the state takes -------------------------------------------------------------------------------------------
 
 
-def process_bundle(delta: StateDelta, bundle: BidBundle, height: int) -> TxResult:
+def process_bundle(scope: Scope, bundle: BidBundle) -> TxResult:
     """Apply the valid bids of a bundle and skip the others, each with a code (BID-3). Signatures are checked before."""
     codes: list[Code] = []
     reasons: list[str] = []
     events: list[BlockEvent] = []
     for bid in bundle.bids:
         try:
-            events.append(process_bid(delta, bid, height))
+            events.append(process_bid(scope, bid))
             codes.append(Code.OK)
         except Rejected as rejection:
             codes.append(rejection.code)
@@ -81,8 +81,9 @@ def process_bundle(delta: StateDelta, bundle: BidBundle, height: int) -> TxResul
     return TxResult(code, bytes(codes), "; ".join(reasons[:1]), tuple(events))
 
 
-def process_bid(delta: StateDelta, bid: SubmittedBid, height: int) -> BlockEvent:
+def process_bid(scope: Scope, bid: SubmittedBid) -> BlockEvent:
     """Merge a bid into the router's record for the transfer (BID-4), or reject it (BID-3)."""
+    delta = scope.delta
     transfer = _require_unfinished(delta, bid.transfer_id)
     if transfer.status in ON_SLOW_PATH:
         raise Rejected(Code.TRANSFER_SLOW, f"{transfer.status.name}: routers are no longer needed")
@@ -94,21 +95,22 @@ def process_bid(delta: StateDelta, bid: SubmittedBid, height: int) -> BlockEvent
     if bid.signatures[-1].path_length > max_routers:
         raise Rejected(Code.PATH_LENGTH_ABOVE_MAX, f"the destination takes at most {max_routers} routers")
     if known is None:
-        _require_room(delta, transfer, can_serve(delta, transfer, bid))
+        _require_room(scope, transfer, can_serve(delta, transfer, bid))
     signatures = merge_signatures(known.signatures if known else (), bid.signatures)
     if known is not None and signatures == known.signatures:
         raise Rejected(Code.BID_DUPLICATE, "adds no path length")
 
     if known is None:
         put_bidder(delta, transfer)
-    first_height = known.height if known else height
+    first_height = known.height if known else scope.height
     delta.write(keys.bid(bid.transfer_id, bid.router), Bid(bid.router, signatures, False, first_height))
     lengths = ",".join(str(each.path_length) for each in signatures)
     return _describe(EventKind.BID, bid.transfer_id, bid.router, ("path_lengths", lengths))
 
 
-def process_withdraw(delta: StateDelta, withdraw: Withdraw, height: int) -> TxResult:
+def process_withdraw(scope: Scope, withdraw: Withdraw) -> TxResult:
     """Mark the router's bid withdrawn permanently; its current attempt goes on (BID-5). Signature is checked before."""
+    delta = scope.delta
     transfer = _require_unfinished(delta, withdraw.transfer_id)
     key = keys.bid(withdraw.transfer_id, withdraw.router)
     known = delta.read(key, Bid)
@@ -117,11 +119,11 @@ def process_withdraw(delta: StateDelta, withdraw: Withdraw, height: int) -> TxRe
     if known is None:
         # A router that lost its approval may still take back what it signed: approval can come again.
         _require_approved(delta, withdraw.router, transfer.destination)
-        _require_room(delta, transfer, False)
+        _require_room(scope, transfer, False)
 
     if known is None:
         put_bidder(delta, transfer)
-        known = Bid(withdraw.router, (), False, height)
+        known = Bid(withdraw.router, (), False, scope.height)
     delta.write(key, replace(known, withdrawn=True))
     return TxResult(Code.OK, events=(_describe(EventKind.WITHDRAWN, withdraw.transfer_id, withdraw.router),))
 
@@ -153,11 +155,11 @@ def can_serve(state: StateReader, transfer: Transfer, bid: SubmittedBid) -> bool
     return liquidity.balance - liquidity.reserved >= least
 
 
-def _require_room(state: StateReader, transfer: Transfer, serves: bool) -> None:
+def _require_room(scope: Scope, transfer: Transfer, serves: bool) -> None:
     """Refuse one bidder too many. Half of the slots are for routers that could serve: where the allowlist is off,
     otherwise accounts without liquidity could occupy every slot, and no transfer would be decided (BID-3).
     """
-    places = state.must(keys.PARAMS, Params).bids_per_transfer
+    places = scope.params.bids_per_transfer
     room = places if serves else (places + 1) // 2
     if transfer.bidders >= room:
         raise Rejected(Code.BIDS_FULL, f"{transfer.bidders} bidders, {room} places")

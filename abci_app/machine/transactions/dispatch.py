@@ -1,11 +1,11 @@
 """One user transaction of a block, by its kind: decoded, authenticated, executed; what is refused leaves no trace."""
 
 from abci_app.machine.codes import Rejected
-from abci_app.machine.results import Block, TxResult
+from abci_app.machine.results import TxResult
 from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
-from abci_app.machine.state.records import EMPTY_ADDRESS, ChainState
-from abci_app.machine.state.view import StateDelta, StateReader
+from abci_app.machine.state.records import ChainState
+from abci_app.machine.state.view import StateReader
 from abci_app.machine.transactions.bids import (
     authenticate_bundle,
     authenticate_withdraw,
@@ -16,16 +16,16 @@ from abci_app.machine.transactions.transfer_infos import process_transfer_info
 from abci_app.machine.transactions.tx import BidBundle, Transaction, Withdraw, decode_tx
 
 
-def process_tx(delta: StateDelta, raw: bytes, height: int, time_s: int) -> TxResult:
-    """Apply one user transaction in the block of ``height``; a rejected one leaves no trace (ORD-5)."""
-    scratch = delta.fork()
+def process_tx(scope: Scope, raw: bytes) -> TxResult:
+    """Apply one user transaction; a rejected one leaves no trace (ORD-5)."""
+    scratch = scope.fork()
     try:
         transaction = decode_tx(raw)
-        authenticate(scratch, transaction)
-        result = execute(scratch, transaction, height, time_s)
+        authenticate(scratch.delta, transaction)
+        result = execute(scratch, transaction)
     except Rejected as rejection:
         return TxResult.refused(rejection)
-    delta.absorb(scratch)
+    scope.delta.absorb(scratch.delta)
     return result
 
 
@@ -37,10 +37,10 @@ def authenticate(state: StateReader, transaction: Transaction) -> None:
         authenticate_withdraw(state.must(keys.CHAIN, ChainState).chain_id, transaction)
 
 
-def execute(delta: StateDelta, transaction: Transaction, height: int, time_s: int) -> TxResult:
-    """Apply a transaction whose signatures are checked; ``Rejected`` may leave partial writes in ``delta``."""
+def execute(scope: Scope, transaction: Transaction) -> TxResult:
+    """Apply a transaction whose signatures are checked; ``Rejected`` may leave partial writes in the scope."""
     if isinstance(transaction, BidBundle):
-        return process_bundle(delta, transaction, height)
+        return process_bundle(scope, transaction)
     if isinstance(transaction, Withdraw):
-        return process_withdraw(delta, transaction, height)
-    return process_transfer_info(Scope.open(delta, Block(height, time_s, EMPTY_ADDRESS, ())), transaction)
+        return process_withdraw(scope, transaction)
+    return process_transfer_info(scope, transaction)

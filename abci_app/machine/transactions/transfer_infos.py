@@ -29,7 +29,7 @@ def process_transfer_info(scope: Scope, submission: TransferInfoSubmission) -> T
         transfer = admit_stub(scope, transfer_id, info, require_waiting_stub(scope.delta, transfer_id, info))
     else:
         require_lacking(known, info)
-        due_s = scope.block.time_s if known.status is TransferStatus.RECONCILED else known.slow_next_s
+        due_s = scope.time_s if known.status is TransferStatus.RECONCILED else known.slow_next_s
         transfer = replace(known, info_known=True, slow_next_s=due_s)
 
     put_transfer(scope.delta, known, transfer)

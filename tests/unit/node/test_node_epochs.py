@@ -9,6 +9,7 @@ from abci_app.abci import tx_bytes_in_block
 from abci_app.machine.block_parts import split_block
 from abci_app.machine.connext import keccak
 from abci_app.machine.observation.extension import INJECTED_SEGMENT
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, Hash, decode
 from abci_app.machine.state.records import ChainState, ValidatorSet
@@ -89,9 +90,9 @@ def test_what_one_domain_takes_the_next_has_not(tmp_path: Path) -> None:
     both = [tx for tx in net.prepare() if tx[:2] == INJECTED_SEGMENT]
     need = sum(map(tx_bytes_in_block, both))
     state, observation = counted(net), net.validators[0].observer.observation()
-    assert [INJECTED_SEGMENT + raw for raw in choose_segments(state, observation, 2, need)] == both
+    assert [INJECTED_SEGMENT + raw for raw in choose_segments(Scope.open(state, 2, 0), observation, need)] == both
     for height in (2, 3):  # each domain is first once
-        [one] = choose_segments(state, observation, height, need - 1)
+        [one] = choose_segments(Scope.open(state, height, 0), observation, need - 1)
         assert INJECTED_SEGMENT + one in both
     net.close()
 

@@ -15,7 +15,6 @@ from abci_app.machine.ledger.liquidity import (
     reserve,
     take_balance,
 )
-from abci_app.machine.results import Block
 from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.records import Liquidity
@@ -37,7 +36,7 @@ LOCAL = LOCALS[DESTINATION]
 
 @pytest.fixture
 def scope() -> Scope:
-    return Scope.open(StateDelta(first_state()), Block(50, 1_700_000_500, R1, ()))
+    return Scope.open(StateDelta(first_state()), 50, 1_700_000_500)
 
 
 def liquidity(scope: Scope, router=R1) -> Liquidity:

@@ -17,6 +17,7 @@ from abci_app.machine.observation.extension import (
 )
 from abci_app.machine.observation.reports import compute_agreed
 from abci_app.machine.params import EXTENSION_BYTES_MAX
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, Signature
 from abci_app.machine.state.records import BatchSignature, DecisionBatch, Report, Reports
@@ -32,7 +33,8 @@ def test_digests_stand_in_order_whoever_came_first() -> None:
     for first, second in ((LOW, HIGH), (HIGH, LOW)):
         net = Network(PARAMS)
         state = net.delta
-        process_commit(state, said(net, {0: [DomainReport(A, 1, (first,))], 1: [DomainReport(A, 1, (second,))]}))
+        commit = said(net, {0: [DomainReport(A, 1, (first,))], 1: [DomainReport(A, 1, (second,))]})
+        process_commit(Scope.open_next(state), commit)
         record = state.must(keys.reports(A, 1), Reports)
         assert [report.digest for report in record.reports] == [LOW, HIGH]
 
@@ -41,11 +43,11 @@ def test_a_record_without_reports_goes() -> None:
     """REP-1: the only reporter of a later segment changes its mind about an earlier one."""
     net = Network(PARAMS)
     state = net.delta
-    process_commit(state, said(net, {0: [DomainReport(A, 1, (D1, D2))]}))
+    process_commit(Scope.open_next(state), said(net, {0: [DomainReport(A, 1, (D1, D2))]}))
     net.state.apply(state.changes())
     assert keys.reports(A, 2) in net.state.values
     state = net.delta
-    process_commit(state, said(net, {0: [DomainReport(A, 1, (D3,))]}))
+    process_commit(Scope.open_next(state), said(net, {0: [DomainReport(A, 1, (D3,))]}))
     assert state.changes()[keys.reports(A, 2)] is None
 
 
@@ -62,8 +64,8 @@ def test_only_a_different_digest_takes_later_ones_with_it(
     net = Network(PARAMS)
     state = net.delta
     others = [DomainReport(A, 1, (D4, D4, D4))]
-    process_commit(state, said(net, {0: [DomainReport(A, *before)], 1: others}))  # type: ignore[arg-type]
-    process_commit(state, said(net, {0: [DomainReport(A, *again)]}))  # type: ignore[arg-type]
+    process_commit(Scope.open_next(state), said(net, {0: [DomainReport(A, *before)], 1: others}))  # type: ignore[arg-type]
+    process_commit(Scope.open_next(state), said(net, {0: [DomainReport(A, *again)]}))  # type: ignore[arg-type]
     found = {
         number: report.digest
         for number in (2, 3) for report in state.must(keys.reports(A, number), Reports).reports if report.members & 1
@@ -97,7 +99,7 @@ def test_the_first_signature_of_a_member_stays() -> None:
     assert first != second and recover_address(digest, second) == key_address(net.key_of_member(0))
     state = net.delta
     for signature in (first, second):
-        process_commit(state, net.commit_of({0: ((SignedBatch(height, epoch, signature),), ())}))
+        process_commit(Scope.open_next(state), net.commit_of({0: ((SignedBatch(height, epoch, signature),), ())}))
     assert state.must(keys.batch(height), DecisionBatch).signatures == (BatchSignature(0, first),)
 
 
@@ -132,7 +134,7 @@ def test_two_thirds_exactly_are_not_enough(powers: tuple[int, ...], who: tuple[i
         said_by[member] = ((SignedBatch(height, epoch, sign_digest(key, digest)),), (DomainReport(A, 3, (D1,)),))
     assert net.domain(A).cursor.number == 2
     state = net.delta
-    process_commit(state, net.commit_of(said_by))
+    process_commit(Scope.open_next(state), net.commit_of(said_by))
     assert (state.must(keys.batch(2), DecisionBatch).attested_height > 0) is attested
     assert compute_agreed(state, A) == ({3: D1} if attested else {})
 

@@ -20,6 +20,7 @@ from abci_app.machine.observation.stream import (
     size_positioned,
 )
 from abci_app.machine.params import EVENT_BYTES_MAX, INDEX_WHOLE_BLOCK, SEGMENT_BYTES_MAX, SEGMENT_EVENTS_MAX
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Hash
 from abci_app.machine.state.records import Asset
@@ -101,14 +102,14 @@ def test_segments_may_take_all_the_bytes_there_are() -> None:
     segments = [net.segment(domain, [], net.time_s) for domain in (A, B)]
     raws = [encode_segment(segment) for segment in segments]
     state = net.delta
-    process_commit(state, net.commit(segments))
+    process_commit(Scope.open_next(state), net.commit(segments))
     for spare, code in ((0, None), (-1, Code.SEGMENTS_TOO_LARGE)):
         state.write(keys.PARAMS, replace(net.params, segments_bytes=sum(map(len, raws)) + spare))
         if code is None:
-            check_segments(state, raws)
+            check_segments(Scope.open_next(state), raws)
         else:
             with pytest.raises(Rejected) as refused:
-                check_segments(state, raws)
+                check_segments(Scope.open_next(state), raws)
             assert refused.value.code is code
 
 

@@ -31,6 +31,7 @@ from abci_app.machine.observation.reports import (
 from abci_app.machine.observation.segments import check_fit, is_end_allowed
 from abci_app.machine.observation.stream import PositionedEvent, Segment, Unpaused, compute_digest, encode_segment
 from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_EVENTS_MAX, Params
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, Hash, Signature
 from abci_app.machine.state.records import Domain, DomainStatus, Member, Report, Reports, ValidatorSet
@@ -71,7 +72,7 @@ def test_what_is_put_on_record(said_in_turn, recorded):
     net = Network(PARAMS)
     state = net.delta
     for first, digests in said_in_turn:
-        process_commit(state, said(net, {0: [DomainReport(A, first, tuple(digests))]}))
+        process_commit(Scope.open_next(state), said(net, {0: [DomainReport(A, first, tuple(digests))]}))
     assert {number: on_record(state, number) for number in range(1, 6)} == {
         number: recorded.get(number, {}) for number in range(1, 6)
     }
@@ -86,7 +87,7 @@ def test_members_are_bits():
     net.change(keys.CHAIN, type(net.chain), epoch_executing=2)
     state = net.delta
     report = DomainReport(A, 1, (D1,))
-    process_commit(state, said(net, {0: [report], 2: [report], 3: [report]}))
+    process_commit(Scope.open_next(state), said(net, {0: [report], 2: [report], 3: [report]}))
     assert on_record(state, 1) == {D1: 0b011}
 
 
@@ -100,7 +101,7 @@ def test_reports_of_what_domains_count(domain, status, counts):
     net.change(keys.domain(A), Domain, status=status)
     state = net.delta
     commit = said(net, {member: [DomainReport(domain, 1, (D1,))] for member in range(4)})
-    process_commit(state, commit)
+    process_commit(Scope.open_next(state), commit)
     assert (on_record(state, 1, domain) == {D1: 0b1111}) == counts
     assert compute_agreed(state, domain) == ({1: D1} if counts else {})
 
@@ -117,7 +118,7 @@ def test_what_does_not_parse_counts_as_empty(entry, counts):
     """EXT-2, COM-2: an extension's content never makes a commit invalid."""
     net = Network(PARAMS)
     state = net.delta
-    process_commit(state, InjectedCommit(0, (entry, *said(net, {}).entries[1:])))
+    process_commit(Scope.open_next(state), InjectedCommit(0, (entry, *said(net, {}).entries[1:])))
     assert on_record(state, 1) == ({D1: 1} if counts else {})
 
 
@@ -128,7 +129,7 @@ def test_a_commit_has_one_entry_per_validator(count):
     state = net.delta
     entry = CommitEntry(VoteFlag.COMMIT, encode_extension((), (DomainReport(A, 1, (D1,)),)), b"\1" * 64)
     with pytest.raises(Rejected) as refused:
-        process_commit(state, InjectedCommit(0, (entry,) * count))
+        process_commit(Scope.open_next(state), InjectedCommit(0, (entry,) * count))
     assert refused.value.code is Code.COMMIT_MALFORMED
     assert state.changes() == {}
 
@@ -187,8 +188,9 @@ def test_no_digest_can_be_agreed():
     state = net.delta
 
     def alarms(reports: dict[int, Sequence[DomainReport]]) -> list[str]:
-        events = process_commit(state, said(net, reports))
-        return [event.kind for event in events if event.kind == "alarm"]
+        scope = Scope.open_next(state)
+        process_commit(scope, said(net, reports))
+        return [event.kind for event in scope.events if event.kind == "alarm"]
 
     assert alarms({0: [DomainReport(A, 1, (D1,))], 1: [DomainReport(A, 1, (D2,))]}) == []
     assert alarms({2: [DomainReport(A, 1, (D2,))]}) == []
@@ -204,8 +206,9 @@ def test_while_the_silent_can_help_there_is_no_alarm():
     state = net.delta
 
     def alarms(*said_now: tuple[int, Hash]) -> int:
-        events = process_commit(state, said(net, {who: [DomainReport(A, 1, (digest,))] for who, digest in said_now}))
-        return sum(event.kind == "alarm" for event in events)
+        scope = Scope.open_next(state)
+        process_commit(scope, said(net, {who: [DomainReport(A, 1, (digest,))] for who, digest in said_now}))
+        return sum(event.kind == "alarm" for event in scope.events)
 
     assert alarms((0, D1), (1, D1), (2, D2), (3, D2)) == 0
     assert alarms((4, D1)) == 0
@@ -223,7 +226,8 @@ def agreed_state(net: Network, raws: Sequence[bytes]) -> StateDelta:
     for raw in raws:
         digest = compute_digest(digest, raw)
         digests.append(digest)
-    process_commit(state, said(net, {member: [DomainReport(A, 1, tuple(digests))] for member in range(4)}))
+    commit = said(net, {member: [DomainReport(A, 1, tuple(digests))] for member in range(4)})
+    process_commit(Scope.open_next(state), commit)
     return state
 
 
@@ -250,10 +254,10 @@ def test_check_segments(choose, code):
     raws = [encode_segment(segment) for segment in chain_of(net, 3)]
     state = agreed_state(net, raws)
     if code is None:
-        check_segments(state, choose(raws))
+        check_segments(Scope.open_next(state), choose(raws))
     else:
         with pytest.raises(Rejected) as refused:
-            check_segments(state, choose(raws))
+            check_segments(Scope.open_next(state), choose(raws))
         assert refused.value.code is code
 
 
@@ -263,9 +267,9 @@ def test_segments_between_need_no_agreement_of_their_own():
     raws = [encode_segment(segment) for segment in chain_of(net, 2)]
     state = agreed_state(net, raws)
     state.write(keys.reports(A, 1), Reports((Report(D1, 0b0011), Report(D2, 0b1100))))
-    check_segments(state, raws)
+    check_segments(Scope.open_next(state), raws)
     with pytest.raises(Rejected) as refused:
-        check_segments(state, raws[:1])
+        check_segments(Scope.open_next(state), raws[:1])
     assert refused.value.code is Code.SEGMENT_NOT_AGREED
 
 
@@ -287,7 +291,7 @@ def test_segments_that_were_not_agreed():
         (halted, raw, Code.SEGMENT_NOT_AGREED),
     ):
         with pytest.raises(Rejected) as refused:
-            check_segments(where, [what])
+            check_segments(Scope.open_next(where), [what])
         assert refused.value.code is code
 
 
@@ -296,11 +300,11 @@ def test_domains_ascend():
     net = Network(PARAMS)
     segments = [net.segment(domain, [], net.time_s) for domain in (A, B)]
     state = net.delta
-    process_commit(state, net.commit(segments))
+    process_commit(Scope.open_next(state), net.commit(segments))
     raws = [encode_segment(segment) for segment in segments]
-    check_segments(state, raws)
+    check_segments(Scope.open_next(state), raws)
     with pytest.raises(Rejected) as refused:
-        check_segments(state, raws[::-1])
+        check_segments(Scope.open_next(state), raws[::-1])
     assert refused.value.code is Code.SEGMENT_OUT_OF_ORDER
 
 

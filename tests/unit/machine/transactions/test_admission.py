@@ -9,6 +9,7 @@ from abci_app.machine.codes import Code, Rejected
 from abci_app.machine.connext import sign_digest
 from abci_app.machine.params import BUNDLE_BIDS_MAX
 from abci_app.machine.results import BidSubject
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, TransferId, decode
 from abci_app.machine.state.records import Bid, ChainState, Liquidity
@@ -160,7 +161,7 @@ def recheck(bundle: Sequence[SubmittedBid], committed: Sequence[SubmittedBid], s
     put_transfer_record(state, transfer_id=OTHER_ID)
     for bid in committed:
         delta = StateDelta(state)
-        assert process_tx(delta, encode_bundle([bid]), HEIGHT, TIME_S).code is Code.OK
+        assert process_tx(Scope.open(delta, HEIGHT, TIME_S), encode_bundle([bid])).code is Code.OK
         state.apply(delta.changes())
     return check_tx(state, encode_bundle(bundle), seen.__contains__, again=True).code
 
@@ -196,7 +197,7 @@ def test_bid_6_a_waiting_withdraw_is_looked_at_again() -> None:
     raw = withdraw_by(ROUTER_KEYS[0])
     assert check_tx(state, raw, NOT_SEEN, again=True).code is Code.OK
     delta = StateDelta(state)
-    process_tx(delta, raw, HEIGHT, TIME_S)
+    process_tx(Scope.open(delta, HEIGHT, TIME_S), raw)
     state.apply(delta.changes())
     assert check_tx(state, raw, NOT_SEEN, again=True).code is Code.WITHDRAW_DUPLICATE
 

@@ -9,6 +9,7 @@ from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_bid_digest, keccak, sign_digest
 from abci_app.machine.params import Params
 from abci_app.machine.results import TxResult
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, Signature, TransferId, decode
 from abci_app.machine.state.records import Bid, Liquidity, PathSignature, Transfer, TransferStatus
@@ -47,7 +48,7 @@ from tests.kit.machine.small_world import (
 def run(state: MemoryState, raw: bytes, height: int = HEIGHT) -> TxResult:
     """Apply one transaction and keep what it changed."""
     delta = StateDelta(state)
-    result = process_tx(delta, raw, height, TIME_S)
+    result = process_tx(Scope.open(delta, height, TIME_S), raw)
     state.apply(delta.changes())
     return result
 
@@ -325,7 +326,7 @@ def test_ord_5_a_refused_transaction_leaves_no_trace() -> None:
     """ORD-5: whatever is refused, state and events stay as they are; its code says why."""
     delta = StateDelta(world())
     for raw in (b"", b"\x00", encode_bundle([valid_bid(UNKNOWN)]), encode_info_submission(valid_info())):
-        result = process_tx(delta, raw, HEIGHT, TIME_S)
+        result = process_tx(Scope.open(delta, HEIGHT, TIME_S), raw)
         assert result.code is not Code.OK
         assert result.events == ()
     assert delta.changes() == {}

@@ -11,6 +11,7 @@ import pytest
 from abci_app.machine.codes import Code
 from abci_app.machine.connext import encode_transfer_info, sign_digest
 from abci_app.machine.params import TX_BYTES_MAX, Params
+from abci_app.machine.scope import Scope
 from abci_app.machine.state.codec import Address, Signature, TransferId
 from abci_app.machine.state.records import PathSignature, TransferStatus
 from abci_app.machine.state.view import MemoryState, StateDelta
@@ -94,7 +95,7 @@ FORMS = [
 @pytest.mark.parametrize("raw, code", FORMS)
 def test_of_two_faults_of_form_the_first_is_told(raw: bytes, code: Code) -> None:
     """TX-1, BID-1, BID-2, BID-5, TX-2: form before signatures, signatures before the state, each in the order told."""
-    result = process_tx(StateDelta(world()), raw, HEIGHT, TIME_S)
+    result = process_tx(Scope.open(StateDelta(world()), HEIGHT, TIME_S), raw)
     assert (result.code, result.data) == (code, b"")
 
 
@@ -132,7 +133,7 @@ def test_of_two_faults_of_state_the_first_is_told(changes: dict[str, Any], code:
 def process(state: MemoryState, raw: bytes) -> Code:
     """The code of a transaction, and the state after it."""
     delta = StateDelta(state)
-    result = process_tx(delta, raw, HEIGHT, TIME_S)
+    result = process_tx(Scope.open(delta, HEIGHT, TIME_S), raw)
     state.apply(delta.changes())
     return result.code
 
@@ -143,7 +144,7 @@ def test_data_tells_each_bids_code_even_where_none_was_taken() -> None:
     state = world()
     raw = encode_bundle([GOOD, replace(unknown, signatures=(sign_path(ROUTER_KEYS[0], unknown.transfer_id, 1),))])
     assert process(state, raw) is Code.OK
-    result = process_tx(StateDelta(state), raw, HEIGHT, TIME_S)
+    result = process_tx(Scope.open(StateDelta(state), HEIGHT, TIME_S), raw)
     assert result.code is Code.BID_DUPLICATE
     assert result.data == bytes([Code.BID_DUPLICATE, Code.TRANSFER_UNKNOWN])
 
@@ -152,7 +153,7 @@ def test_a_bundles_code_is_ok_if_any_bid_was_taken() -> None:
     """BID-3: whichever it was."""
     state = world()
     early, late = valid_bid(TransferId(b"\x00" * 32)), valid_bid(TransferId(b"\xff" * 32))
-    result = process_tx(StateDelta(state), encode_bundle([early, GOOD, late]), HEIGHT, TIME_S)
+    result = process_tx(Scope.open(StateDelta(state), HEIGHT, TIME_S), encode_bundle([early, GOOD, late]))
     assert result.code is Code.OK
     assert result.data == bytes([Code.TRANSFER_UNKNOWN, Code.OK, Code.TRANSFER_UNKNOWN])
 
@@ -182,5 +183,5 @@ FIELD = b"\xff" * 200
 ])
 def test_which_of_two_refusals_bytes_get_is_no_librarys_choice(raw: bytes, code: Code) -> None:
     """TX-1: one whole length-delimited field in front, a tag of one byte and a length of one to five, or none."""
-    result = process_tx(StateDelta(world()), raw, HEIGHT, TIME_S)
+    result = process_tx(Scope.open(StateDelta(world()), HEIGHT, TIME_S), raw)
     assert result.code is code

@@ -9,6 +9,7 @@ from abci_app.machine.codes import Code
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.params import Params
 from abci_app.machine.results import TxResult
+from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Hash, decode
 from abci_app.machine.state.records import (
@@ -42,7 +43,7 @@ EXPIRES_S = TIME_S + 1000
 
 def run(state: MemoryState, info: TransferInfo = INFO) -> TxResult:
     delta = StateDelta(state)
-    result = process_tx(delta, encode_info_submission(info), HEIGHT, TIME_S)
+    result = process_tx(Scope.open(delta, HEIGHT, TIME_S), encode_info_submission(info))
     state.apply(delta.changes())
     return result
 
