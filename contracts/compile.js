@@ -1,4 +1,4 @@
-// Compiles every .sol of this folder with the pinned solc into out/<Contract>.json (abi, bytecode, deployedBytecode).
+// Compiles every .sol of this folder with the pinned solc into out/<Contract>.json (abi, both bytecodes, immutables).
 // Does nothing when neither the sources nor the settings nor the compiler changed: out/.stamp holds their hash.
 "use strict";
 const crypto = require("crypto");
@@ -14,7 +14,7 @@ const SETTINGS = {
   viaIR: true,
   evmVersion: "cancun",
   metadata: { bytecodeHash: "none" },
-  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"] } },
+  outputSelection: { "*": { "*": ["abi", "evm.bytecode.object", "evm.deployedBytecode"] } },
 };
 
 function listSources() {
@@ -61,6 +61,9 @@ function write(sources, contracts) {
         abi: built.abi,
         bytecode: "0x" + built.evm.bytecode.object,
         deployedBytecode: "0x" + built.evm.deployedBytecode.object,
+        immutables: Object.values(built.evm.deployedBytecode.immutableReferences || {}).map((places) =>
+          places.map(({ start, length }) => [start, length]).sort(([first], [second]) => first - second),
+        ),
       };
       fs.writeFileSync(path.join(OUT, `${contract}.json`), JSON.stringify(artifact));
     }

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "query": ("abci_app.cli.query", "Ask a node what it committed: tables, or --json for programs."),
     "tx": ("abci_app.cli.tx", "Submit a bid, a withdraw or a TransferInfo."),
     "genesis": ("abci_app.cli.operator.genesis", "Read a network's app_state from its chains; check a genesis."),
+    "gate": ("abci_app.cli.operator.gate", "Deploy a chain's ConsensusGate; check code, arguments and approvals."),
     "testnet": ("abci_app.cli.testnet", "A local network of real processes, from a checkout."),
     "version": ("abci_app.cli.version", "Print the version."),
 }

@@ -1,8 +1,8 @@
-"""Compiler of this repository's contracts; run as a module it also rewrites `abi/gate.json`.
+"""Compiler of this repository's contracts; run as a module it also rewrites `abi/gate.json` and the gate's artifact.
 
     python -m abci_app.evm.compile
 
-Works from a checkout only: sources and compiler are not part of the installed package, nor is any bytecode.
+Works from a checkout only: sources and compiler are not part of the installed package.
 """
 
 import fcntl
@@ -20,6 +20,8 @@ COMPILE_S = 300.0
 """5 s on an idle machine; a busy one may take a minute."""
 
 GATE_ABI = Path(__file__).parent / "abi" / "gate.json"
+GATE_ARTIFACT = Path(__file__).parent / "artifacts" / "ConsensusGate.json"
+"""Not below `abi`: every file there counts as an interface whose errors are known."""
 
 
 def compile_contracts(root: Path) -> Path:
@@ -56,6 +58,14 @@ def render_gate_abi(root: Path) -> str:
     return "[\n " + ",\n ".join(json.dumps(_shorten(entry)) for entry in chosen) + "\n]\n"
 
 
+def render_gate_artifact(root: Path) -> str:
+    """Return the text of `artifacts/ConsensusGate.json`: constructor, both bytecodes and immutables, a line each."""
+    fields = json.loads((compile_contracts(root) / "ConsensusGate.json").read_text())
+    constructor = [_shorten(entry) for entry in fields["abi"] if entry["type"] == "constructor"]
+    shipped = fields | {"abi": constructor}
+    return "{\n " + ",\n ".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in shipped.items()) + "\n}\n"
+
+
 def _shorten(fragment: Mapping[str, Any]) -> dict[str, Any]:
     """Without the compiler's internalType, and without flags that are false."""
     short: dict[str, Any] = {}
@@ -71,4 +81,6 @@ def _shorten(fragment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    GATE_ABI.write_text(render_gate_abi(Path(__file__).resolve().parents[2]))
+    repository = Path(__file__).resolve().parents[2]
+    GATE_ABI.write_text(render_gate_abi(repository))
+    GATE_ARTIFACT.write_text(render_gate_artifact(repository))

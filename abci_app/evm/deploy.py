@@ -1,8 +1,10 @@
-"""Contract artifacts: creation code and addresses; bytecode is read at run time and not stored."""
+"""Contract artifacts: creation code and addresses. The gate's artifact is part of the package, others are not."""
 
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,9 @@ from eth_utils.crypto import keccak
 from abci_app.evm.codec import Interface, encode_arguments, parse_interface
 from abci_app.evm.errors import ArtifactInvalid, EncodeFailed
 from abci_app.evm.types import Address
+
+Places = tuple[tuple[int, int], ...]
+"""Start and length of each place that holds one value."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,8 @@ class Artifact:
     bytecode: bytes
     deployed_bytecode: bytes
     constructor_types: tuple[str, ...]
+    immutables: tuple[Places, ...] | None = None
+    """Of each immutable, its places in the runtime bytecode; None: not told, as in hardhat's artifacts."""
 
     def creation_code(self, *arguments: Any) -> bytes:
         """Return the data of the creating transaction. Raises EncodeFailed."""
@@ -36,12 +43,28 @@ def load_artifact(path: Path) -> Artifact:
     """Load an artifact in hardhat's JSON form (`abi`, `bytecode`, `deployedBytecode`). Raises ArtifactInvalid."""
     try:
         fields = json.loads(path.read_text())
-        return make_artifact(path.stem, fields["abi"], fields["bytecode"], fields["deployedBytecode"])
+        return _parse_artifact(path.stem, fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactInvalid(f"artifact {path}: {type(error).__name__}: {error}") from error
 
 
-def make_artifact(name: str, abi: Sequence[Mapping[str, Any]], bytecode: str, deployed_bytecode: str) -> Artifact:
+@cache
+def load_shipped_artifact(name: str) -> Artifact:
+    """Load a contract that comes with this package, ready to deploy without a compiler."""
+    fields = json.loads(files("abci_app.evm").joinpath("artifacts", f"{name}.json").read_text())
+    return _parse_artifact(name, fields)
+
+
+def _parse_artifact(name: str, fields: Mapping[str, Any]) -> Artifact:
+    return make_artifact(
+        name, fields["abi"], fields["bytecode"], fields["deployedBytecode"], fields.get("immutables")
+    )
+
+
+def make_artifact(
+    name: str, abi: Sequence[Mapping[str, Any]], bytecode: str, deployed_bytecode: str,
+    immutables: Sequence[Sequence[Sequence[int]]] | None = None,
+) -> Artifact:
     """Build an artifact from a compiler's output. Raises ArtifactInvalid for bytecode with unlinked libraries."""
     constructor = next((entry for entry in abi if entry["type"] == "constructor"), None)
     wrapped = dict(constructor or {"inputs": []}, type="error", name="constructor")
@@ -53,6 +76,9 @@ def make_artifact(name: str, abi: Sequence[Mapping[str, Any]], bytecode: str, de
             bytecode=bytes.fromhex(bytecode.removeprefix("0x")),
             deployed_bytecode=bytes.fromhex(deployed_bytecode.removeprefix("0x")),
             constructor_types=tuple(parameter.type for parameter in parsed.inputs),
+            immutables=None if immutables is None else tuple(
+                tuple((start, length) for start, length in places) for places in immutables
+            ),
         )
     except ValueError as error:
         raise ArtifactInvalid(f"{name} has no linked bytecode: {error}") from error
@@ -70,8 +96,19 @@ def compute_create_address(sender: Address, nonce: int) -> Address:
 
 
 def matches_deployed_code(artifact: Artifact, code: bytes) -> bool:
-    """Tell whether on-chain code is the artifact's, whatever its immutables (zero in the artifact)."""
+    """Tell whether on-chain code is the artifact's: an immutable may have any value, the same in all its places.
+
+    Where the artifact does not tell the places, each zero byte may be one: that finds mistakes, not intent.
+    """
     template = artifact.deployed_bytecode
-    return len(code) == len(template) and all(
-        ours == theirs or ours == 0 for ours, theirs in zip(template, code, strict=True)
-    )
+    if len(code) != len(template):
+        return False
+    if artifact.immutables is None:
+        return all(ours == theirs or ours == 0 for ours, theirs in zip(template, code, strict=True))
+    blank = bytearray(code)
+    for places in artifact.immutables:
+        if len({code[start : start + length] for start, length in places}) > 1:
+            return False
+        for start, length in places:
+            blank[start : start + length] = bytes(length)
+    return bytes(blank) == template

@@ -17,6 +17,8 @@ from abci_app.machine.params import Params
 from abci_app.machine.state.codec import U32, U64, Address, DomainId, Hash
 from abci_app.operator.errors import Cause, OperatorError
 
+NO_GATE = Address(bytes(20))
+"""As ``gate``: there is none yet."""
 HEAD = 0
 """As ``block``: the last final one."""
 
@@ -28,9 +30,10 @@ class DescribedChain:
     domain: DomainId
     chain_id: U64
     connext: Address
-    gate: Address
     segment_blocks: U32
     idle_blocks: U32
+    gate: Address = NO_GATE
+    """May be missing until ``routerd gate deploy`` has made it."""
     finality_depth: U32 = 0
     """Blocks below the head that count as final; 0: the chain's own ``finalized`` tag."""
     block: U64 = HEAD

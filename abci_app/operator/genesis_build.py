@@ -6,11 +6,9 @@ from typing import Any
 from abci_app.evm.codec import load_interface
 from abci_app.evm.connext import Connext
 from abci_app.evm.errors import EvmError
-from abci_app.evm.gate import Gate
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import ZERO_ADDRESS, Block
-from abci_app.machine.decisions.batches import compute_domain_separator
-from abci_app.machine.genesis.build import FIRST_EPOCH, make_app_state
+from abci_app.machine.genesis.build import make_app_state
 from abci_app.machine.genesis.form import (
     GenesisAsset,
     GenesisBalance,
@@ -20,6 +18,7 @@ from abci_app.machine.genesis.form import (
     GenesisRouter,
 )
 from abci_app.machine.state.codec import Address, Hash
+from abci_app.operator.chain_checks import require_connext, require_described_gate, require_gate
 from abci_app.operator.description import HEAD, DescribedAsset, DescribedChain, Description
 from abci_app.operator.errors import Cause, OperatorError
 
@@ -54,10 +53,13 @@ def read_app_state(
     locals_: dict[DescribedAsset, list[GenesisLocal]] = {asset: [] for asset in described.assets}
     routers: list[GenesisRouter] = []
     for chain in described.chains:
+        require_described_gate(chain)
+    for chain in described.chains:
         block = blocks[chain.domain]
         connext = Connext(rpcs[chain.domain], chain.connext)
         try:
-            _require_chain(chain_id, described, chain, connext, block)
+            require_connext(chain, connext, block)
+            require_gate(chain_id, described, chain, connext, block)
             domains.append(_read_domain(chain, connext, block))
             found = _read_locals(described, chain, connext, block)
             listed = list(found.values())
@@ -78,28 +80,6 @@ def read_app_state(
         for asset in described.assets
     ]
     return make_app_state(described.params, domains, assets, routers, described.validators)
-
-
-def _require_chain(
-    chain_id: str, described: Description, chain: DescribedChain, connext: Connext, block: Block
-) -> None:
-    """Refuse another chain, another Connext and another network's gate than those described."""
-    here, tag = f"domain {chain.domain}", block.number
-    if (found := connext.rpc.chain_id()) != chain.chain_id:
-        raise OperatorError(Cause.CHAIN_MISMATCH, f"{here}: the endpoint serves chain {found}, not {chain.chain_id}")
-    if (domain := connext.domain(tag)) != chain.domain:
-        raise OperatorError(Cause.DOMAIN_MISMATCH, f"{here}: Connext's domain is {domain}")
-    gate = Gate(connext.rpc, chain.gate)
-    if (served := gate.connext(tag)) != chain.connext:
-        raise OperatorError(Cause.GATE_MISMATCH, f"{here}: the gate serves another Connext, 0x{served.hex()}")
-    if gate.domain_separator(tag) != compute_domain_separator(chain_id):
-        raise OperatorError(Cause.GATE_MISMATCH, f"{here}: the gate's salt is not that of network {chain_id!r}")
-    installed = gate.validator_set(tag)
-    if installed.epoch != FIRST_EPOCH:
-        raise OperatorError(Cause.GATE_MISMATCH, f"{here}: the gate is at epoch {installed.epoch}, not {FIRST_EPOCH}")
-    members = sorted((bytes(each.attestation), each.power) for each in described.validators)
-    if [(bytes(member.address), member.power) for member in installed.members] != members:
-        raise OperatorError(Cause.GATE_MISMATCH, f"{here}: the gate's validators or powers are others")
 
 
 def _read_domain(chain: DescribedChain, connext: Connext, block: Block) -> GenesisDomain:

@@ -1,30 +1,25 @@
 """A new network: keys, chains with the complete Connext, gates, genesis and homes, before anything else runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from abci_app.evm.compile import load_own_artifact
-from abci_app.evm.gate import deploy_gate, encode_creation, list_members
 from abci_app.evm.rpc import Rpc
-from abci_app.evm.wallet import Wallet
-from abci_app.machine.genesis.build import order_members
 from abci_app.machine.genesis.form import GenesisValidator
 from abci_app.machine.state.codec import Address, DomainId, Hash
-from abci_app.machine.state.records import Member, ValidatorSet
 from abci_app.node.config import Config, ObservedChain
 from abci_app.node.home import init_home, load_home
+from abci_app.operator.gate_deploy import deploy_gate
 from testnet.chains import anvil as chains
 from testnet.chains.state_cache import start_deployed
 from testnet.connext.deploy import add_sequencers, default_params, hand_over_to_gate
 from testnet.connext.deployment import Deployment, dev_account, to_json
 from testnet.network import endpoints, parties
-from testnet.network.genesis import read_genesis
+from testnet.network.genesis import describe, read_genesis
 from testnet.network.layout import CHAIN_DOMAINS, ENGINE, ROOT, Layout, NodePlace, save_manifest
 from testnet.processes import cometbft
 from testnet.processes.spawn import identify, save_identity
 
 POLL_MS = 200
-EPOCH = 1
 
 Say = Callable[[str], None]
 """Takes a line about what is going on, for people."""
@@ -53,7 +48,7 @@ def create(layout: Layout, say: Say) -> None:
     rpcs = {domain: anvil.rpc for domain, anvil in anvils.items()}
     say("gates: the validators' quorum becomes the only relayer")
     add_sequencers(ROOT, deployment, rpcs, [key.attestation for key in keys])
-    gates = {domain: _deploy_gate(layout, deployment, rpc, domain, keys) for domain, rpc in rpcs.items()}
+    gates = _deploy_gates(layout, deployment, rpcs, keys)
     hand_over_to_gate(ROOT, deployment, rpcs, gates)
     parties.fund(layout, rpcs)
     layout.deployment.write_text(to_json(deployment))
@@ -92,13 +87,14 @@ def _read_keys(layout: Layout, node: NodePlace) -> GenesisValidator:
     return GenesisValidator(Hash(public_key), 1, signer.address, proof)
 
 
-def _deploy_gate(
-    layout: Layout, deployment: Deployment, rpc: Rpc, domain: int, keys: list[GenesisValidator]
-) -> Address:
-    members = order_members(Member(key.consensus_key, key.power, key.attestation) for key in keys)
-    creation = encode_creation(
-        load_own_artifact(ROOT, "ConsensusGate"), connext=deployment.domain(domain).connext,
-        chain_id=layout.manifest.chain_id, epoch=EPOCH, members=list_members(ValidatorSet(EPOCH, members)),
-        set_time_s=rpc.block("latest").timestamp_s,
-    )
-    return Address(deploy_gate(Wallet(rpc, dev_account("owner")), creation))
+def _deploy_gates(
+    layout: Layout, deployment: Deployment, rpcs: Mapping[int, Rpc], keys: list[GenesisValidator]
+) -> dict[int, Address]:
+    described = describe(deployment, {}, keys)
+    owner = dev_account("owner")
+    return {
+        chain.domain: deploy_gate(
+            layout.manifest.chain_id, described, chain, rpcs[chain.domain], owner
+        ).checked.chain.gate
+        for chain in described.chains
+    }

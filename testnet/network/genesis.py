@@ -7,7 +7,7 @@ from abci_app.evm.rpc import Rpc
 from abci_app.machine.genesis.form import GenesisValidator
 from abci_app.machine.params import Params
 from abci_app.machine.state.codec import Address, DomainId, Hash
-from abci_app.operator.description import DescribedAsset, DescribedChain, Description
+from abci_app.operator.description import NO_GATE, DescribedAsset, DescribedChain, Description
 from abci_app.operator.genesis_build import read_app_state
 from testnet.connext.deployment import Deployment
 
@@ -31,12 +31,12 @@ def read_genesis(
 def describe(
     deployment: Deployment, gates: Mapping[int, bytes], validators: Sequence[GenesisValidator]
 ) -> Description:
-    """Return what an operator would write about a deployment."""
+    """Return what an operator would write about a deployment; chains without a gate yet are left without one."""
     return Description(
         tuple(
             DescribedChain(
-                DomainId(deployed.domain), deployed.chain_id, Address(deployed.connext),
-                Address(gates[deployed.domain]), SEGMENT_BLOCKS, IDLE_BLOCKS,
+                DomainId(deployed.domain), deployed.chain_id, Address(deployed.connext), SEGMENT_BLOCKS, IDLE_BLOCKS,
+                Address(gates.get(deployed.domain, NO_GATE)),
             )
             for deployed in deployment.domains
         ),

@@ -70,7 +70,19 @@ def test_creation_code_ends_with_the_arguments(tmp_path: Path) -> None:
             artifact.creation_code(*wrong)
 
 
-def test_only_zero_bytes_of_the_artifact_may_differ_on_chain() -> None:
+def test_only_immutables_may_differ_on_chain() -> None:
+    artifact = make_artifact("Thing", [], "0x", "0x60000000ff0000", [[(1, 2), (5, 2)]])
+    for same in ("60000000ff0000", "60abcd00ffabcd"):
+        assert matches_deployed_code(artifact, bytes.fromhex(same))
+    one_place_differs = "60abcd00ffabce"
+    for other in (one_place_differs, "60000001ff0000", "61000000ff0000", "60000000ff000000", "60000000ff00", ""):
+        assert not matches_deployed_code(artifact, bytes.fromhex(other))
+    without = make_artifact("Thing", [], "0x", "0x6000ff", [])
+    assert matches_deployed_code(without, bytes.fromhex("6000ff"))
+    assert not matches_deployed_code(without, bytes.fromhex("60abff"))
+
+
+def test_only_zero_bytes_of_an_artifact_without_immutables_may_differ_on_chain() -> None:
     artifact = make_artifact("Thing", [], "0x", "0x6000ff")
     assert matches_deployed_code(artifact, bytes.fromhex("6000ff"))
     assert matches_deployed_code(artifact, bytes.fromhex("60abff"))
