@@ -108,9 +108,9 @@ def ask_transfers(address: str) -> Iterator[query_pb2.Transfer]:
         while True:
             answer = stub.Transfers(query_pb2.TransfersRequest(from_acceptance=first, limit=500), timeout=CALL_S)
             yield from answer.transfers
-            if not answer.truncated or not answer.transfers:
+            if answer.next_acceptance <= first:
                 return
-            first = answer.transfers[-1].acceptance + 1
+            first = answer.next_acceptance
 
 
 def check(layout: Layout, deployment: Deployment) -> list[str]:

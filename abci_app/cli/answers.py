@@ -89,7 +89,7 @@ def show_transfers(answer: pb.TransfersResponse) -> None:
         for one in answer.transfers
     ))
     if answer.truncated:
-        print("more: use --from")
+        print(f"more: use --from {answer.next_acceptance}")
 
 
 def show_auction(answer: pb.AuctionResponse) -> None:

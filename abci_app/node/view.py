@@ -11,8 +11,8 @@ from typing import Protocol
 
 from abci_app.machine.results import TxResult
 from abci_app.machine.state import keys
-from abci_app.machine.state.codec import DomainId, Hash, decode
-from abci_app.machine.state.records import Domain
+from abci_app.machine.state.codec import DomainId, Hash, TransferId, decode
+from abci_app.machine.state.records import Domain, Transfer
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import StateView
 
@@ -22,14 +22,20 @@ STATE_PREFIX = b"s/"
 """Of all state keys in the database; what else is in there starts differently."""
 
 
+ACCEPTED_PREFIX, ACCEPTED_END = b"a/", b"a0"
+"""Of the index of transfers by acceptance number, and the first key behind it. The node's own: no hash covers it."""
+
+
 class Snapshot(Protocol):
     """The part of a LevelDB snapshot that a view needs."""
 
     def get(self, key: bytes) -> bytes | None:
         """Return the value, or None."""
 
-    def iterator(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """Yield (key, value) under ``prefix``, keys ascending."""
+    def iterator(
+        self, *, prefix: bytes | None = None, start: bytes | None = None, stop: bytes | None = None
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (key, value) under ``prefix`` or from ``start`` to before ``stop``, keys ascending."""
 
 
 class StoreView:
@@ -48,6 +54,11 @@ class StoreView:
         for key, value in self._snapshot.iterator(prefix=STATE_PREFIX + prefix):
             yield key[skip:], value
 
+    def list_accepted(self, start: int) -> Iterator[TransferId]:
+        """Yield the ids of transfers whose acceptance number is at least ``start``, ascending."""
+        for _, transfer_id in self._snapshot.iterator(start=accepted_key(start), stop=ACCEPTED_END):
+            yield TransferId(transfer_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Committed:
@@ -58,6 +69,10 @@ class Committed:
     view: StateView
     tree: Tree
     """Proves any key of ``view`` against ``app_hash``."""
+
+    def list_accepted(self, start: int) -> Iterator[TransferId]:
+        """Yield the ids of transfers whose acceptance number is at least ``start``, ascending."""
+        return list_accepted(self.view, start)
 
 
 class Published:
@@ -86,6 +101,21 @@ class Published:
         """Return every domain with its committed cursor; none before the first block. What the observer follows."""
         committed = self.latest()
         return {} if committed is None else list_domains(committed.view)
+
+
+def list_accepted(view: StateView, start: int) -> Iterator[TransferId]:
+    """Yield transfers by acceptance number from ``start`` on: by the store's index, or sorted where a view has none."""
+    if isinstance(view, StoreView):
+        yield from view.list_accepted(start)
+        return
+    transfers = (decode(Transfer, raw) for _, raw in view.scan(keys.transfers()))
+    found = sorted((each.acceptance, each.transfer_id) for each in transfers if each.acceptance >= start)
+    yield from (transfer_id for _, transfer_id in found)
+
+
+def accepted_key(acceptance: int) -> bytes:
+    """Return the key of one acceptance number in the index."""
+    return ACCEPTED_PREFIX + b"%020d" % acceptance
 
 
 def list_domains(view: StateView) -> dict[DomainId, Domain]:

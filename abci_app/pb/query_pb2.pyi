@@ -197,14 +197,16 @@ class TransfersRequest(_message.Message):
     def __init__(self, from_acceptance: _Optional[int] = ..., limit: _Optional[int] = ..., status: _Optional[str] = ...) -> None: ...
 
 class TransfersResponse(_message.Message):
-    __slots__ = ("height", "transfers", "truncated")
+    __slots__ = ("height", "transfers", "truncated", "next_acceptance")
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     TRANSFERS_FIELD_NUMBER: _ClassVar[int]
     TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    NEXT_ACCEPTANCE_FIELD_NUMBER: _ClassVar[int]
     height: int
     transfers: _containers.RepeatedCompositeFieldContainer[Transfer]
     truncated: bool
-    def __init__(self, height: _Optional[int] = ..., transfers: _Optional[_Iterable[_Union[Transfer, _Mapping]]] = ..., truncated: _Optional[bool] = ...) -> None: ...
+    next_acceptance: int
+    def __init__(self, height: _Optional[int] = ..., transfers: _Optional[_Iterable[_Union[Transfer, _Mapping]]] = ..., truncated: _Optional[bool] = ..., next_acceptance: _Optional[int] = ...) -> None: ...
 
 class Transfer(_message.Message):
     __slots__ = ("transfer_id", "status", "acceptance", "origin", "destination", "nonce", "amount", "local", "has_call_data", "origin_tx", "accepted_height", "accepted_time_s", "attempts", "executed_by", "executed_tx", "reconciled_tx", "finished_height")

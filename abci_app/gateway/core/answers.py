@@ -186,11 +186,12 @@ class TransferAnswer:
 
 @dataclass(frozen=True, slots=True)
 class TransfersAnswer:
-    """Transfers by acceptance; truncated: there may be more from the last acceptance + 1 on."""
+    """Transfers by acceptance; truncated: there may be more, from ``next_acceptance`` on."""
 
     height: int
     transfers: tuple[Transfer, ...]
     truncated: bool
+    next_acceptance: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,11 +75,10 @@ def get_transfers(
     state = StateDelta(committed.view)
     if status and status not in records.TransferStatus.__members__:
         raise QueryError(AnswerCode.ARGUMENT_INVALID, f"no status {status!r}")
-    chosen, truncated = list_transfers(state, from_acceptance, status)
-    count = _limit(limit)
+    chosen, following = list_transfers(committed, state, from_acceptance, status, _limit(limit))
     return answers.TransfersAnswer(
-        height=committed.height, truncated=truncated or len(chosen) > count,
-        transfers=tuple(builders.build_transfer(state, transfer) for transfer in chosen[:count]),
+        height=committed.height, truncated=following > 0, next_acceptance=following,
+        transfers=tuple(builders.build_transfer(state, transfer) for transfer in chosen),
     )
 
 
@@ -177,23 +176,30 @@ def list_liquidity(state: StateDelta, domain: records.Domain, router: Address) -
             yield answers.RouterLiquidity(local=local, balance=held.balance, reserved=held.reserved)
 
 
-def list_transfers(state: StateDelta, from_acceptance: int, status: str) -> tuple[list[records.Transfer], bool]:
-    """Return transfers in acceptance order, and whether there were more than one call looks at.
+def list_transfers(
+    committed: Committed, state: StateDelta, from_acceptance: int, status: str, limit: int
+) -> tuple[list[records.Transfer], int]:
+    """Return at most ``limit`` transfers in acceptance order, and the acceptance number to go on from; 0: no more.
 
-    The undecided ones have an index; the others are looked through by id, the first SCAN_MAX of them.
+    The undecided ones have an index of their own. One call looks at SCAN_MAX at most, whether they are of ``status``
+    or not, so a page may be empty and others follow.
     """
     if status in (each.name for each in UNDECIDED):
         lanes = [lane for _, lane in state.scan(keys.lanes(), records.Lane)]
         by_lane = (list_undecided(state, lane, from_acceptance) for lane in lanes)
-        looked_at = list(islice(merge(*by_lane, key=lambda transfer: transfer.acceptance), SCAN_MAX))
+        found: Iterator[records.Transfer] = merge(*by_lane, key=lambda transfer: transfer.acceptance)
     else:
-        scanned = islice(state.scan(keys.transfers(), records.Transfer), SCAN_MAX)
-        looked_at = [transfer for _, transfer in scanned]
-    chosen = [
-        transfer for transfer in looked_at
-        if transfer.acceptance >= from_acceptance and status in ("", transfer.status.name)
-    ]
-    return sorted(chosen, key=lambda transfer: transfer.acceptance), len(looked_at) >= SCAN_MAX
+        ids = committed.list_accepted(min(from_acceptance, NUMBER_MAX))
+        found = (state.must(keys.transfer(transfer_id), records.Transfer) for transfer_id in ids)
+    chosen: list[records.Transfer] = []
+    for count, transfer in enumerate(islice(found, SCAN_MAX), start=1):
+        if len(chosen) == limit:
+            return chosen, transfer.acceptance
+        if status in ("", transfer.status.name):
+            chosen.append(transfer)
+        if count == SCAN_MAX:
+            return chosen, transfer.acceptance + 1
+    return chosen, 0
 
 
 def list_undecided(state: StateDelta, lane: records.Lane, from_acceptance: int) -> Iterator[records.Transfer]:

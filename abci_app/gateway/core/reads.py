@@ -1,6 +1,6 @@
 """Interfaces of a node that the gateway reads, and the errors of its answers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Protocol
 
 from abci_app.gateway.codes import AnswerCode
@@ -27,6 +27,9 @@ class Committed(Protocol):
     @property
     def view(self) -> StateView:
         """The state at ``height``."""
+
+    def list_accepted(self, start: int) -> Iterator[TransferId]:
+        """Yield the ids of transfers whose acceptance number is at least ``start``, ascending."""
 
 
 class NodeReads(Protocol):

@@ -25,7 +25,7 @@ from abci_app.machine.state.view import MemoryState
 from abci_app.machine.transactions.admission import check_tx
 from abci_app.node.errors import SignatureRefused
 from abci_app.node.signer import Signer
-from abci_app.node.view import CommittedBlock
+from abci_app.node.view import CommittedBlock, list_accepted
 from abci_app.pb import query_pb2_grpc, tx_service_pb2_grpc
 from testnet.processes.ports import find_free_port as find_free_port
 from tests.kit.machine.driver import Network
@@ -40,6 +40,9 @@ class Committed:
     height: int
     app_hash: bytes
     view: MemoryState
+
+    def list_accepted(self, start: int) -> Iterator[TransferId]:
+        return list_accepted(self.view, start)
 
 
 class FakeNode:
