@@ -107,7 +107,7 @@ def read_visible(layout: Layout) -> dict[str, list[float]]:
             if '"observed"' in line:
                 fields = json.loads(line)
                 for transfer_id in fields["transfers"]:
-                    seen.setdefault(transfer_id, []).append(fields["ts"])
+                    seen.setdefault(transfer_id.removeprefix("0x"), []).append(fields["ts"])
     return seen
 
 

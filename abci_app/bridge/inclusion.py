@@ -259,7 +259,7 @@ def _fields(outcome: Outcome | None) -> dict[str, object]:
         "executed": outcome.executed,
         "entries": outcome.entries,
         "failed": [
-            {"transfer_id": one.transfer_id.hex(), "sequence": one.sequence, "reason": one.name or one.reason.hex()}
+            {"transfer_id": one.transfer_id, "sequence": one.sequence, "reason": one.name or one.reason}
             for one in outcome.failed
         ],
         "expired": list(outcome.expired),

@@ -36,7 +36,7 @@ class Notices:
             return
         else:
             known.logged_s, known.repeat_s = now_s, min(2 * known.repeat_s, REPEAT_MAX_S)
-        log.warning("waiting", extra={"domain": self._domain, "cause": cause, "detail": detail})
+        log.warning("waiting", extra={"domain": self._domain, "cause": cause, "reason": detail})
 
     def clear(self, *causes: str) -> None:
         """Log that causes are over, those that stood."""

@@ -152,5 +152,5 @@ def sign_variant(
 def _ids(place: GateTarget, submission: Submission) -> dict[str, object]:
     return {
         "domain": place.domain, "batch_height": submission.key.height, "leaf": submission.key.index,
-        "transfer_ids": [transfer_id.hex() for transfer_id in submission.transfer_ids],
+        "transfer_ids": list(submission.transfer_ids),
     }

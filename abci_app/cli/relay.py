@@ -14,7 +14,7 @@ from abci_app.bridge.errors import Fatal, RelayError
 from abci_app.bridge.home import RelayHome, load_home, locked
 from abci_app.bridge.runner import Options, Relay
 from abci_app.cli.failure import Failure
-from abci_app.node.log import start_logging
+from abci_app.daemon.log import logging_to
 
 
 def register(app: typer.Typer, summary: str) -> None:
@@ -66,8 +66,8 @@ def run(home: RelayHome, options: Options) -> None:
     for chain in home.config.chains:
         with EvmChain(chain.rpc_url, chain.place) as checked:
             check_once(checked, home.config.chain_id)
-    start_logging(home.config.log_level, None if options.is_dry else home.log_path)
     relayer = Relay(home, options)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: relayer.stop())
-    relayer.run()
+    with logging_to(None if options.is_dry else home.log_path, home.config.log_level, Fatal):
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: relayer.stop())
+        relayer.run()

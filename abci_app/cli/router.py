@@ -1,11 +1,6 @@
 """``routerd router``: a router until SIGTERM; ``routerd router init``: its home."""
 
-import json
 import signal
-import sys
-import threading
-import time
-from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated
@@ -13,16 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from abci_app.cli.failure import Failure
+from abci_app.daemon.log import logging_to
 
 if TYPE_CHECKING:
     from abci_app.evm.account import Account
     from abci_app.router.config import WatchedChain
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
-LEVELS = {
-    "waiting": "warning", "cannot_simulate": "warning", "node_contradicts": "warning", "failed": "error",
-}
-"""Events that need a person; the others are "info"."""
 CHAIN_FORM = "DOMAIN,CHAIN_ID,URL[,CONFIRMATIONS[,CONNEXT]]"
 
 
@@ -42,7 +34,7 @@ def run(
     context: typer.Context,
     home: Annotated[Path | None, typer.Option(help="The router's home, made by routerd router init.")] = None,
 ) -> None:
-    """Run the router of a home: one JSON line an event on standard output, until SIGTERM or SIGINT."""
+    """Run the router of a home until SIGTERM; JSON lines go to standard output or to config.toml's file."""
     if context.invoked_subcommand is not None:
         return
     if home is None:
@@ -56,12 +48,12 @@ def run(
 def _serve(home: Path) -> None:
     from abci_app.router.agent import Agent
     from abci_app.router.config import load_home, locked
-    from abci_app.router.errors import RouterError
+    from abci_app.router.errors import ConfigInvalid, RouterError
 
     try:
         loaded = load_home(home)
-        with locked(home):
-            agent = Agent(loaded, JsonLines())
+        with locked(home), logging_to(loaded.log_path, loaded.config.log_level, ConfigInvalid):
+            agent = Agent(loaded)
             for number in SIGNALS:
                 signal.signal(number, _stop)
             try:
@@ -79,24 +71,6 @@ def _stop(number: int, frame: FrameType | None) -> None:
     for each in SIGNALS:
         signal.signal(each, signal.SIG_IGN)
     raise Stopped
-
-
-class JsonLines:
-    """The log: one JSON line an event on standard output, from any thread."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-
-    def __call__(self, event: str, **fields: object) -> None:
-        """Write one line; where nobody reads any more, none."""
-        now = datetime.fromtimestamp(time.time(), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = json.dumps({"time": now, "level": LEVELS.get(event, "info"), "event": event, **fields})
-        with self._lock:
-            try:
-                sys.stdout.write(line + "\n")
-                sys.stdout.flush()
-            except OSError:
-                pass
 
 
 def init(

@@ -12,12 +12,12 @@ from typing import Protocol
 
 from abci_app.abci import ABCIError, ABCIServer, AddressError
 from abci_app.abci.sockets import listen
+from abci_app.daemon.log import logging_to
 from abci_app.machine.state.codec import Signature, TransferId
 from abci_app.machine.state.records import Decision
 from abci_app.node.app import Observer, RoutingApplication
 from abci_app.node.errors import HomeError, NodeError, SignatureRefused
 from abci_app.node.home import Home, load_home, locked
-from abci_app.node.log import start_logging
 from abci_app.node.store import Store
 from abci_app.node.view import Committed, CommittedBlock, Published
 from abci_app.observer.snapshot import EMPTY_OBSERVATION, Observation
@@ -135,7 +135,7 @@ def run_node(
         observer = make_observer(home, published)
         app = load(lambda: application(home.config.chain_id, store, home.signer, observer, published))
         check_endpoints(observer)
-        begin_log(home, stack)
+        stack.enter_context(logging_to(home.log_path, home.config.log_level, HomeError))
         reads = NodeReads(app)
         for service in (observer, *(make(home, reads) for make in services)):
             try:
@@ -194,12 +194,3 @@ def check_endpoints(observer: RunningObserver) -> None:
         observer.check()
     except ValueError as error:
         raise HomeError(f"observer.domains: {error}") from error
-
-
-def begin_log(home: Home, stack: ExitStack) -> None:
-    """Start the log, to be closed with ``stack``."""
-    try:
-        handler = start_logging(home.config.log_level, home.log_path)
-    except OSError as error:
-        raise HomeError(f"log.file: {error.filename}: {error.strerror}") from error
-    stack.callback(handler.close)

@@ -66,7 +66,7 @@ class ObservationErrorLog:
             self._last_s[key] = now_s
         log.warning(
             "not sure",
-            extra={"domain": domain, "endpoint": source, "cause": error.cause.value, "detail": error.detail},
+            extra={"domain": domain, "endpoint": source, "cause": error.cause.value, "reason": error.detail},
         )
 
     def clear(self, domain: DomainId, source: str) -> None:

@@ -185,10 +185,10 @@ class Watcher:
 
     def _log_observed(self, domain: DomainId, fresh: Sequence[TransferId], views: Sequence[EndpointView]) -> None:
         """Log one line for each block with transfers that became final; latency is measured from it."""
-        by_block: dict[int, list[str]] = {}
+        by_block: dict[int, list[TransferId]] = {}
         for transfer_id in fresh:
             block = next(view.blocks[transfer_id] for view in views if transfer_id in view.blocks)
-            by_block.setdefault(block, []).append(transfer_id.hex())
-        for block, names in sorted(by_block.items()):
+            by_block.setdefault(block, []).append(transfer_id)
+        for block, transfers in sorted(by_block.items()):
             now_s = round(self._wall_clock(), 3)
-            log.info("observed", extra={"domain": domain, "block": block, "transfers": names, "ts": now_s})
+            log.info("observed", extra={"domain": domain, "block": block, "transfers": transfers, "ts": now_s})

@@ -3,6 +3,7 @@
 Nothing in here decides; every step is bounded, and one loop runs them all.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,7 +13,6 @@ from abci_app.evm.errors import EvmError
 from abci_app.machine.state.codec import TransferId
 from abci_app.router.bid_reconciler import BidReconciler
 from abci_app.router.bidder import Bidder, Refusals
-from abci_app.router.checks import Log
 from abci_app.router.client import NodeClient
 from abci_app.router.config import RouterHome, WatchedChain
 from abci_app.router.errors import ConfigInvalid, NodeRefused, NodeUnavailable, RouterError
@@ -21,6 +21,8 @@ from abci_app.router.network import Chains, Network
 from abci_app.router.order_queue import Order
 from abci_app.router.origin import OrderClaim, OrderClaims
 from abci_app.router.watch import ChainWatch, SeenTransfer
+
+log = logging.getLogger(__name__)
 
 SWEEP_S = 2.0
 REFRESH_S = 0.5
@@ -35,8 +37,8 @@ _OUTSIDE = (EvmError, NodeUnavailable, NodeRefused)
 class Agent:
     """One router. ``start``, then ``wait`` until ``ask_stop`` or a failure, then ``stop``, which takes ≤ STOP_S."""
 
-    def __init__(self, home: RouterHome, log: Log) -> None:
-        self._home, self._log = home, log
+    def __init__(self, home: RouterHome) -> None:
+        self._home = home
         self._client, self._read_client = NodeClient(home.config.nodes), NodeClient(home.config.nodes)
         self._chains = Chains(home.config.chains)
         self._network = Network(self._client, self._chains, home.config.chains)
@@ -56,25 +58,25 @@ class Agent:
             return
         self._ledger = ledger = Ledger(self._home.ledger)
         for domain, connext in self._network.pin(ledger).items():
-            self._log("pinned", domain=domain, connext="0x" + connext.hex())
+            log.info("pinned", extra={"domain": domain, "connext": connext})
         for chain in self._home.config.chains:
             self._bidders[chain.domain] = Bidder(
-                chain.domain, self._home, self._chains, self._network, self._client, ledger, self._log
+                chain.domain, self._home, self._chains, self._network, self._client, ledger
             )
         self._resume(ledger)
         pending = {domain: bidder.pending for domain, bidder in self._bidders.items()}
         claims = {chain.domain: OrderClaims() for chain in self._home.config.chains}
         reconciler = BidReconciler(
-            self._home, self._network, self._client, self._read_client, ledger, pending, claims, self._log
+            self._home, self._network, self._client, self._read_client, ledger, pending, claims
         )
         for chain in self._home.config.chains:
             get_rpc = partial(self._chains.rpc, chain.domain)
-            watch = ChainWatch(chain, get_rpc, self._connext, ledger, claims[chain.domain], Refusals(self._log))
+            watch = ChainWatch(chain, get_rpc, self._connext, ledger, claims[chain.domain], Refusals())
             self._begin(f"watch-{chain.domain}", partial(self._watch, watch), self._home.config.poll_ms / 1000)
             self._begin(f"bid-{chain.domain}", self._bidders[chain.domain].step, 0.0)
         self._begin("refresh", partial(reconciler.refresh, self._stopping.is_set), REFRESH_S)
         self._begin("sweep", partial(reconciler.sweep, self._stopping.is_set), SWEEP_S)
-        self._log("started", router="0x" + self._home.account.address.hex(), nodes=list(self._home.config.nodes))
+        log.info("started", extra={"router": self._home.account.address, "nodes": self._home.config.nodes})
 
     def ask_stop(self) -> None:
         """End ``start`` and ``wait`` soon. Safe in a signal handler."""
@@ -95,7 +97,7 @@ class Agent:
         self._chains.close()
         if self._ledger is not None:
             self._ledger.close()
-        self._log("stopped")
+        log.info("stopped")
 
     @staticmethod
     def _join(threads: list[threading.Thread]) -> None:
@@ -115,7 +117,7 @@ class Agent:
             except ConfigInvalid as error:
                 wrong.append(error)
             except EvmError as error:
-                self._log("waiting", part=f"chain-{chain.domain}", reason=_describe(error))
+                log.warning("waiting", extra={"part": f"chain-{chain.domain}", "reason": _describe(error)})
 
         threads = [threading.Thread(target=check, args=(chain,), daemon=True) for chain in self._home.config.chains]
         for thread in threads:
@@ -133,7 +135,7 @@ class Agent:
                 return True
             except (NodeUnavailable, NodeRefused) as error:
                 if str(error) != last_reason:
-                    self._log("waiting", part="node", reason=_describe(error))
+                    log.warning("waiting", extra={"part": "node", "reason": _describe(error)})
                 last_reason = str(error)
                 self._stopping.wait(FAILING_S)
         return False
@@ -158,19 +160,19 @@ class Agent:
             try:
                 step()
                 if failing:
-                    self._log("recovered", part=name)
+                    log.info("recovered", extra={"part": name})
                 failing = ""
                 self._stopping.wait(pause_s)
             except _OUTSIDE as error:
                 cause = _describe(error)
                 if cause != failing and not self._stopping.is_set():
-                    self._log("waiting", part=name, reason=cause)
+                    log.warning("waiting", extra={"part": name, "reason": cause})
                 failing = cause
                 self._stopping.wait(FAILING_S)
             except Exception as error:  # a configuration that proved wrong, a full disk, a bug: whoever waits raises it
                 if not self._stopping.is_set():
                     self._failure = error
-                    self._log("failed", part=name, reason=_describe(error))
+                    log.error("failed", extra={"part": name, "reason": _describe(error)})
                     self._stopping.set()
 
     def _watch(self, watch: ChainWatch) -> None:
@@ -183,8 +185,8 @@ class Agent:
             self._take(claim.order)
         elif self._ledger is not None and self._ledger.find(claim.order.transfer_id) is None:
             self._ledger.record(claim.standing)
-            lengths = list(claim.standing.path_lengths)
-            self._log("bid_adopted", transfer_id="0x" + claim.order.transfer_id.hex(), path_lengths=lengths)
+            fields = {"transfer_id": claim.order.transfer_id, "path_lengths": claim.standing.path_lengths}
+            log.info("bid_adopted", extra=fields)
 
     def _take_seen(self, seen: SeenTransfer) -> None:
         self._take(Order(seen.transfer_id, seen.info.destination_domain, seen.info))

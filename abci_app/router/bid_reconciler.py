@@ -1,5 +1,6 @@
 """Reconciliation of the bid ledger with the network: states of open bids, and undecided transfers without a bid."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 
@@ -9,7 +10,6 @@ from abci_app.machine.state.codec import TransferId
 from abci_app.machine.transactions.tx import decode_transfer_info
 from abci_app.pb import query_pb2
 from abci_app.router.bidder import Refusals
-from abci_app.router.checks import Log
 from abci_app.router.client import NodeClient
 from abci_app.router.config import RouterHome
 from abci_app.router.errors import NodeContradicts
@@ -17,6 +17,8 @@ from abci_app.router.ledger import BidState, Ledger, SignedBid
 from abci_app.router.network import Network
 from abci_app.router.order_queue import Order, OrderQueue
 from abci_app.router.origin import OrderClaim, OrderClaims
+
+log = logging.getLogger(__name__)
 
 UNKNOWN_S = 600
 """A bid whose transfer the network still does not know this long after it was signed is closed: the order was taken
@@ -36,13 +38,13 @@ class BidReconciler:
 
     def __init__(
         self, home: RouterHome, network: Network, client: NodeClient, read_client: NodeClient, ledger: Ledger,
-        pending: Mapping[int, OrderQueue], claims: Mapping[int, OrderClaims], log: Log,
+        pending: Mapping[int, OrderQueue], claims: Mapping[int, OrderClaims],
     ) -> None:
         """``client`` submits; ``read_client`` reads from another node each sweep, so that no node can hide what others
         know."""
         self._account, self._network, self._client, self._read_client = home.account, network, client, read_client
-        self._ledger, self._pending, self._claims, self._log = ledger, pending, claims, log
-        self._refusals = Refusals(log)
+        self._ledger, self._pending, self._claims = ledger, pending, claims
+        self._refusals = Refusals()
         self._contradiction = ""
         self._missing_since: dict[bytes, float] = {}
         """When a bid that a node took was first missed, or submitted again."""
@@ -83,7 +85,7 @@ class BidReconciler:
             self._network.reload(self._read_client)
         except NodeContradicts as error:
             if str(error) != self._contradiction:
-                self._log("node_contradicts", reason=str(error))
+                log.warning("node_contradicts", extra={"reason": str(error)})
             self._contradiction = str(error)
 
     def _look_at(self, transfer: query_pb2.Transfer) -> None:
@@ -150,7 +152,7 @@ class BidReconciler:
 
     def _set_state(self, bid: SignedBid, state: BidState, status: str) -> None:
         self._ledger.set_state(bid.transfer_id, state)
-        self._log("bid_" + state.name.lower(), transfer_id="0x" + bid.transfer_id.hex(), status=status)
+        log.info("bid_" + state.name.lower(), extra={"transfer_id": bid.transfer_id, "status": status})
 
 
 def find_standing(answer: query_pb2.TransferResponse, router: bytes) -> query_pb2.StandingBid | None:

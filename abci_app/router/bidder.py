@@ -2,19 +2,22 @@
 that hangs stops nobody else, and so that of two transfers the second sees what the first may cost.
 """
 
+import logging
 import time
 from collections.abc import Callable
 
 from abci_app.evm.errors import EvmError
 from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.codes import Code
-from abci_app.router.checks import Checker, Log
+from abci_app.router.checks import Checker
 from abci_app.router.client import NodeClient, sign_bid
 from abci_app.router.config import RouterHome
 from abci_app.router.errors import NodeRefused, NodeUnavailable, Refused
 from abci_app.router.ledger import BidState, Ledger, SignedBid
 from abci_app.router.network import Chains, Network
 from abci_app.router.order_queue import Order, OrderQueue
+
+log = logging.getLogger(__name__)
 
 TAKE_S = 0.2
 REMEMBERED_MAX = 10_000
@@ -28,8 +31,8 @@ _TAKEN = (Code.OK, Code.BID_DUPLICATE)
 class Refusals:
     """Transfers that this router did not bid on: logged once a cause, retried at growing intervals. One thread."""
 
-    def __init__(self, log: Log, clock: Callable[[], float] = time.monotonic) -> None:
-        self._log, self._clock = log, clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._known: dict[bytes, tuple[str, float, float]] = {}
         """Cause, time of the next look, interval after that."""
 
@@ -37,7 +40,7 @@ class Refusals:
         """Log a refusal unless the same was logged; back off from the transfer."""
         known = self._known.pop(transfer_id, None)
         if known is None or known[0] != cause:
-            self._log(event, transfer_id="0x" + transfer_id.hex(), cause=cause, reason=reason)
+            log.info(event, extra={"transfer_id": transfer_id, "cause": cause, "reason": reason})
             known = (cause, 0.0, BACKOFF_FIRST_S)
         backoff_s = known[2]
         self._known[transfer_id] = (cause, self._clock() + backoff_s, min(2 * backoff_s, BACKOFF_MAX_S))
@@ -54,14 +57,13 @@ class Bidder:
     """Bids of one router on one destination; ``step`` in one thread, ``pending`` filled by any."""
 
     def __init__(
-        self, domain: int, home: RouterHome, chains: Chains, network: Network, client: NodeClient, ledger: Ledger,
-        log: Log,
+        self, domain: int, home: RouterHome, chains: Chains, network: Network, client: NodeClient, ledger: Ledger
     ) -> None:
         self.pending = OrderQueue()
         self._domain, self._account = domain, home.account
-        self._chains, self._network, self._client, self._ledger, self._log = chains, network, client, ledger, log
-        self._checker = Checker(home.account, home.config.path_lengths, log)
-        self._refusals = Refusals(log)
+        self._chains, self._network, self._client, self._ledger = chains, network, client, ledger
+        self._checker = Checker(home.account, home.config.path_lengths)
+        self._refusals = Refusals()
         self._failing = ""
 
     def step(self) -> None:
@@ -101,10 +103,10 @@ class Bidder:
             return False
         if answer.code in _TAKEN:
             self._ledger.set_state(bid.transfer_id, BidState.SUBMITTED)
-            self._log(
-                "bid", transfer_id="0x" + bid.transfer_id.hex(), domain=self._domain,
-                path_lengths=list(bid.path_lengths), share=str(bid.share), code=answer.code_name,
-            )
+            log.info("bid", extra={
+                "transfer_id": bid.transfer_id, "domain": self._domain, "path_lengths": bid.path_lengths,
+                "share": str(bid.share), "code": answer.code_name,
+            })
         else:
             self._ledger.set_state(bid.transfer_id, BidState.CLOSED)
             self._refusals.note(bid.transfer_id, "bid_refused", answer.code_name, answer.reason)
@@ -133,7 +135,7 @@ class Bidder:
     def _say(self, failing: str) -> None:
         """Log that a chain or node fails, once a cause, and once that it is over."""
         if failing and failing != self._failing:
-            self._log("waiting", part=f"bid-{self._domain}", reason=failing)
+            log.warning("waiting", extra={"part": f"bid-{self._domain}", "reason": failing})
         elif self._failing and not failing:
-            self._log("recovered", part=f"bid-{self._domain}")
+            log.info("recovered", extra={"part": f"bid-{self._domain}"})
         self._failing = failing

@@ -1,5 +1,6 @@
 """Checks of whether to bid, and for which path lengths; each refusal is a ``Refused`` with a stable cause."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -27,8 +28,7 @@ not reach an endpoint before it is meant to be given."""
 SIMULATION_GAS = 13_000_000
 """The most that a decision ever allows."""
 
-Log = Callable[..., None]
-"""``log(event, **fields)``: one line."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,9 @@ class Offer:
 class Checker:
     """The checks of one router on one destination. One thread."""
 
-    def __init__(self, account: Account, path_lengths: tuple[int, ...], log: Log) -> None:
+    def __init__(self, account: Account, path_lengths: tuple[int, ...]) -> None:
         self._account = account
         self._path_lengths = path_lengths
-        self._log = log
         self._can_simulate: bool | None = None
         """None until it was tried: not every endpoint has state overrides."""
 
@@ -106,7 +105,8 @@ class Checker:
         if self._can_simulate is None:
             self._can_simulate = has_overrides(connext)
             if not self._can_simulate:
-                self._log("cannot_simulate", domain=destination.domain, reason="the RPC has no state overrides")
+                fields = {"domain": destination.domain, "reason": "the RPC has no state overrides"}
+                log.warning("cannot_simulate", extra=fields)
         if not self._can_simulate:
             return
         router = Address(THROWAWAY.address)

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from abci_app.daemon.config import (
     CONFIG_FILE,
+    LOG_LEVELS,
     Field,
     Invalid,
+    LogTable,
     Table,
     is_endpoint,
     is_http_url,
@@ -64,6 +66,9 @@ class RouterConfig:
     poll_ms: int = POLL_MS
     path_lengths: tuple[int, ...] = PATH_LENGTHS
     """Routers per transfer this router offers to be part of."""
+    log_level: str = "info"
+    log_file: str = ""
+    """Relative to the home; empty: standard output."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,11 @@ class RouterHome:
     def ledger(self) -> Path:
         """Where signed bids are kept."""
         return self.path / LEDGER_FILE
+
+    @property
+    def log_path(self) -> Path | None:
+        """The log file; None: standard output."""
+        return self.path / self.config.log_file if self.config.log_file else None
 
 
 def save_home(path: Path, config: RouterConfig, account: Account) -> None:
@@ -102,6 +112,7 @@ def render_config(config: RouterConfig) -> str:
         ]
         if chain.connext:
             lines.append(f'connext = "0x{chain.connext.hex()}"')
+    lines += ["", "[log]", f"level = {json.dumps(config.log_level)}", f"file = {json.dumps(config.log_file)}"]
     return "\n".join(lines) + "\n"
 
 
@@ -136,6 +147,7 @@ class _Form(Table):
     chains: list[_Chain]
     poll_ms: int = POLL_MS
     path_lengths: list[int] = Field(default_factory=lambda: list(PATH_LENGTHS))
+    log: LogTable = LogTable()
 
 
 def parse_config(text: str, file: str = CONFIG_FILE) -> RouterConfig:
@@ -155,7 +167,8 @@ def _make(form: _Form) -> RouterConfig:
     require(0 < len(form.chains) <= CHAINS_MAX, f"chains must have 1 to {CHAINS_MAX} entries")
     watched = tuple(_make_chain(chain, f"chains[{index}].") for index, chain in enumerate(form.chains))
     require(len({chain.domain for chain in watched}) == len(watched), "chains: a domain stands twice")
-    return RouterConfig(tuple(nodes), watched, form.poll_ms, tuple(chosen))
+    require(form.log.level in LOG_LEVELS, f"log.level must be one of {', '.join(LOG_LEVELS)}")
+    return RouterConfig(tuple(nodes), watched, form.poll_ms, tuple(chosen), form.log.level, form.log.file)
 
 
 def _make_chain(one: _Chain, place: str) -> WatchedChain:

@@ -26,6 +26,7 @@ from testnet.connext.deploy import add_sequencers
 from testnet.connext.deployment import dev_account
 from tests.kit.contracts.connext_reads import read_storage, read_token_id
 from tests.kit.evm.local_chains import HUB, ROOT, SPOKE, Bridge, sign_execute
+from tests.kit.router.router_kit import collecting
 
 ROUTERS = tuple(dev_account(f"router-{index}") for index in range(2))
 SEQUENCER = dev_account("sequencer")
@@ -45,9 +46,8 @@ class Desk:
             SPOKE, connext, bridge.deployment.relayer, {(self.canonical[1], self.canonical[0]): self.local},
             connext.max_routers(),
         )
-        self.log: list[str] = []
         self.open = 0
-        self.checker = Checker(ROUTERS[0], (1, 2, 4), lambda event, **fields: self.log.append(event))
+        self.checker = Checker(ROUTERS[0], (1, 2, 4))
         assert deployed.connext == connext.address
 
     @property
@@ -72,8 +72,9 @@ class Desk:
 @pytest.fixture
 def desk(bridge: Bridge) -> Iterator[Desk]:
     desk = Desk(bridge)
-    yield desk
-    assert desk.log == [], "anvil has state overrides"
+    with collecting() as log:
+        yield desk
+    assert log.of("cannot_simulate") == [], "anvil has state overrides"
 
 
 def test_a_transfer_that_connext_would_execute_is_offered_every_path(desk: Desk) -> None:
@@ -165,10 +166,9 @@ def test_an_asset_that_the_network_does_not_list_is_refused(desk: Desk) -> None:
 def test_orders_are_seen_once_they_are_final(bridge: Bridge, tmp_path: Path) -> None:
     ledger, rpc = Ledger(tmp_path / "ledger"), bridge.rpc(HUB)
     watched = WatchedChain(HUB, bridge.deployment.domain(HUB).chain_id, rpc.url)
-    claims, lines = OrderClaims(), list[str]()
+    claims = OrderClaims()
     watch = ChainWatch(
-        watched, lambda: rpc, lambda domain: bridge.connext(domain).address, ledger, claims,
-        Refusals(lambda event, **fields: lines.append(str(fields["cause"]))),
+        watched, lambda: rpc, lambda domain: bridge.connext(domain).address, ledger, claims, Refusals(),
     )
     seen: list[SeenTransfer] = []
     assert not watch.step(seen.append)
@@ -185,6 +185,8 @@ def test_orders_are_seen_once_they_are_final(bridge: Bridge, tmp_path: Path) -> 
     taken: list[OrderClaim] = []
     for each in (order, invented):
         claims.add(OrderClaim(each, log.tx_hash))
-    watch.look_up(taken.append)
-    assert ([claim.order for claim in taken], lines) == ([order], ["not_on_origin"])
+    with collecting() as lines:
+        watch.look_up(taken.append)
+    causes = [line["cause"] for line in lines.of("not_bidding")]
+    assert ([claim.order for claim in taken], causes) == ([order], ["not_on_origin"])
     ledger.close()

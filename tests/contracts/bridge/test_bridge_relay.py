@@ -3,6 +3,7 @@
 import shutil
 import time
 from dataclasses import replace
+from datetime import datetime
 
 from abci_app.bridge.config import Stagger
 from abci_app.bridge.runner import Options, Relay
@@ -43,7 +44,7 @@ def test_a_new_batch_is_sent_within_moments(world: Crossing, lines: Lines) -> No
             started_s = time.time()
             world.decide(offer)
             wait_for(lambda count=count: len(lines.named("sent")) == count, "sent")  # type: ignore[misc]
-            delays_s.append(lines.named("sent")[-1]["created"] - started_s)
+            delays_s.append(datetime.fromisoformat(lines.named("sent")[-1]["time"]).timestamp() - started_s)
     print("attested to sent, seconds:", [round(delay_s, 3) for delay_s in delays_s])
     assert sorted(delays_s)[2] < 2.0  # far above what is seen: a busy machine must not fail this
 
@@ -98,7 +99,7 @@ def test_a_node_that_calls_too_little_a_quorum_is_not_believed(world: Crossing, 
     with relaying(world.home()):
         wait_for(lambda: "payload-refused" in lines.causes(), "its refusal")
     assert world.nonces() == (0, 0)
-    assert "signed by 4 of 10" in lines.named("waiting")[0]["detail"]
+    assert "signed by 4 of 10" in lines.named("waiting")[0]["reason"]
 
 
 # -- transfers that fail ----------------------------------------------------------------------------------------------
@@ -109,7 +110,7 @@ def test_a_transfer_that_would_fail_is_not_paid_for_until_it_would_not(world: Cr
     too_much = world.offer(world.scene.execution(amount=20_100 * token.unit))
     world.decide(too_much)
     with relaying(world.home()):
-        wait_for(lambda: any("Panic" in line["detail"] for line in lines.named("waiting")), "a reason")
+        wait_for(lambda: any("Panic" in line["reason"] for line in lines.named("waiting")), "a reason")
         assert world.nonces() == (0, 0)
         add_liquidity(world, 100 * token.unit)
         wait_for(lambda: world.executions(too_much), "its execution once there is liquidity")
@@ -121,14 +122,14 @@ def test_one_failing_transfer_does_not_hold_up_the_others(world: Crossing, lines
     good, bad = world.scene.execution(), world.scene.execution(amount=20_100 * token.unit)
     world.decide(world.offer(good), world.offer(bad))
     with relaying(world.home()):
-        wait_for(lambda: any("Panic" in line["detail"] for line in lines.named("waiting")), "the second's reason")
+        wait_for(lambda: any("Panic" in line["reason"] for line in lines.named("waiting")), "the second's reason")
         assert world.executions(world.offers[0]) == 1
         assert world.nonces() == (1, 1)
         add_liquidity(world, 100 * token.unit)
         wait_for(lambda: world.executions(world.offers[1]), "its execution once there is liquidity")
     assert world.nonces() == (2, 2)
     [failed] = lines.named("confirmed")[0]["failed"]
-    assert (failed["transfer_id"], failed["reason"]) == (transfer_id_of(world.offers[1]).hex(), "Panic")
+    assert (failed["transfer_id"], failed["reason"]) == (f"0x{transfer_id_of(world.offers[1]).hex()}", "Panic")
 
 
 def test_a_paused_connext_is_waited_for(world: Crossing, lines: Lines) -> None:
@@ -136,7 +137,7 @@ def test_a_paused_connext_is_waited_for(world: Crossing, lines: Lines) -> None:
     owner.transact(connext, encode_admin("pause"))
     world.decide(world.offer(world.scene.execution()))
     with relaying(world.home()):
-        wait_for(lambda: any("Systemic" in line["detail"] for line in lines.named("waiting")), "a reason")
+        wait_for(lambda: any("Systemic" in line["reason"] for line in lines.named("waiting")), "a reason")
         assert world.nonces() == (0, 0)
         owner.transact(connext, encode_admin("unpause"))
         wait_for(lambda: world.executions(world.offers[0]), "its execution")

@@ -44,7 +44,7 @@ def test_without_gas_money_it_says_so_once_and_sends_nothing(world: Crossing, li
         wait_for(lambda: "gas-money" in lines.causes(), "its line")
         time.sleep(0.9)
         assert lines.causes() == ["gas-money"]
-        assert f"0x{world.account.address.hex()} lacks " in lines.named("waiting")[0]["detail"]
+        assert f"0x{world.account.address.hex()} lacks " in lines.named("waiting")[0]["reason"]
         assert (world.nonces(), lines.named("sent")) == ((0, 0), [])
         set_balance(world.scene.rpc, world.account.address, MONEY_WEI)
         wait_for(lambda: all(world.executions(offer) for offer in world.offers), "execution once there is money")

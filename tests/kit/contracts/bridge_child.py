@@ -92,7 +92,7 @@ def relay(order: dict[str, Any]) -> None:
         Death.method, Death.when, Death.count = order["die_at"]
     home = load_home(Path(order["home"]))
     log = logging.StreamHandler((home.path / "relay.log").open("a"))
-    log.setFormatter(logging.Formatter("%(process)d %(message)s %(detail)s", defaults={"detail": ""}))
+    log.setFormatter(logging.Formatter("%(process)d %(message)s %(reason)s", defaults={"reason": ""}))
     logging.basicConfig(level=logging.INFO, handlers=[log])
     [config] = home.config.chains
     journal = StatementJournal if Death.method == "statement" else DyingJournal

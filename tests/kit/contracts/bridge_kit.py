@@ -14,6 +14,7 @@ from abci_app.bridge.config import RelayChain, RelayConfig, Stagger
 from abci_app.bridge.home import RelayHome, init_home, load_home
 from abci_app.bridge.leaves import GateTarget
 from abci_app.bridge.runner import Options, Relay
+from abci_app.daemon.log import JsonLinesFormatter
 from abci_app.evm.account import Account
 from abci_app.evm.connext import DestinationStatus, ExecuteArgs
 from abci_app.evm.connext_events import TOPICS, decode_event
@@ -152,7 +153,8 @@ class Lines(logging.Handler):
         self.records: list[tuple[str, dict[str, Any]]] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.records.append((record.getMessage(), json.loads(json.dumps(vars(record), default=str))))
+        fields = json.loads(JsonLinesFormatter().format(record))
+        self.records.append((fields["event"], fields))
 
     def named(self, event: str) -> list[dict[str, Any]]:
         """Fields of every line of one event."""
@@ -174,6 +176,6 @@ def listening() -> Iterator[Lines]:
         yield lines
     finally:
         for event, fields in lines.records:  # shown where the test fails
-            print(event, {name: fields[name] for name in list(fields)[22:]})
+            print(event, {name: fields[name] for name in list(fields)[4:]})
         logger.removeHandler(lines)
         logger.setLevel(level)

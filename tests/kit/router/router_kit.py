@@ -1,12 +1,15 @@
 """A router agent between a real gateway over a state machine and two in-memory chains behind HTTP."""
 
-import threading
+import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+from abci_app.daemon.log import JsonLinesFormatter
 from abci_app.evm.account import Account
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.state.codec import DomainId, Hash, TransferId
@@ -21,21 +24,34 @@ from tests.kit.router.fake_evm import EvmServer, FakeEvm
 WAIT_S = 30.0
 
 
-class Log:
-    """Collects an agent's lines."""
+class Log(logging.Handler):
+    """Collects a router's lines as they would be written."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self.lines: list[dict[str, object]] = []
+        super().__init__()
+        self.setFormatter(JsonLinesFormatter())
+        self.lines: list[dict[str, Any]] = []
 
-    def __call__(self, event: str, **fields: object) -> None:
-        with self._lock:
-            self.lines.append({"event": event, **fields})
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(json.loads(self.format(record)))
 
-    def of(self, event: str, **fields: object) -> list[dict[str, object]]:
+    def of(self, event: str, **fields: object) -> list[dict[str, Any]]:
         """Lines of one event with these fields."""
-        with self._lock:
-            return [line for line in self.lines if line.items() >= {"event": event, **fields}.items()]
+        return [line for line in tuple(self.lines) if line.items() >= {"event": event, **fields}.items()]
+
+
+@contextmanager
+def collecting() -> Iterator[Log]:
+    """Collect what the router logs."""
+    log, logger = Log(), logging.getLogger("abci_app.router")
+    level = logger.level
+    logger.addHandler(log)
+    logger.setLevel(logging.INFO)
+    try:
+        yield log
+    finally:
+        logger.removeHandler(log)
+        logger.setLevel(level)
 
 
 @dataclass
@@ -115,13 +131,13 @@ def make_world(tmp_path: Path) -> Iterator[World]:
 @contextmanager
 def running(home: RouterHome) -> Iterator[tuple[Agent, Log]]:
     """An agent that has looked at every chain once: what comes next is new to it."""
-    log = Log()
-    agent = Agent(home, log)
-    try:
-        agent.start()
-        yield agent, log
-    finally:
-        agent.stop()
+    agent = Agent(home)
+    with collecting() as log:
+        try:
+            agent.start()
+            yield agent, log
+        finally:
+            agent.stop()
 
 
 def wait_until(holds: Callable[[], object], what: object = "", seconds: float = WAIT_S) -> None:

@@ -1,6 +1,6 @@
 """``routerd router`` where it cannot run: one line on standard error, a status, nothing changed on disk."""
 
-import json
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from abci_app.cli import main as cli
-from abci_app.cli.router import JsonLines
 from abci_app.router.config import load_home, locked, render_config
 from tests.kit.machine.driver import A, B
 from tests.kit.router.router_kit import World, make_world
@@ -101,12 +100,16 @@ def test_a_wrong_command_line_is_one_line(
     assert out == "" and message in err and err.count("\n") == 1
 
 
-def test_what_needs_a_person_is_a_warning_or_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    log = JsonLines()
-    for event in ("bid", "waiting", "recovered", "cannot_simulate", "failed"):
-        log(event, part="node")
-    said = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(line["event"], line["level"]) for line in said] == [
-        ("bid", "info"), ("waiting", "warning"), ("recovered", "info"), ("cannot_simulate", "warning"),
-        ("failed", "error"),
-    ]
+def test_it_leaves_the_log_of_this_process_as_it_was(world: World) -> None:
+    world.save()
+    change_chain(world)
+    before = (list(logging.getLogger().handlers), logging.getLogger().level)
+    assert cli.run(["router", "--home", str(world.home)]) == 1
+    assert (logging.getLogger().handlers, logging.getLogger().level) == before
+
+
+def test_a_log_file_that_cannot_be_opened_is_one_line(world: World, capsys: pytest.CaptureFixture[str]) -> None:
+    world.save(config=replace(world.config(), log_file="config.toml/log"))
+    assert cli.run(["router", "--home", str(world.home)]) == 1
+    err = capsys.readouterr().err
+    assert err == f"routerd: log.file: {world.home}/config.toml: File exists\n"

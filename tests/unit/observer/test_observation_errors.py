@@ -20,7 +20,7 @@ def said(lines: pytest.LogCaptureFixture, domain: DomainId, endpoint: str, cause
     """Details of the lines about one domain, endpoint and cause."""
     fields = [vars(record) for record in lines.records if record.msg == "not sure"]
     wanted = (domain, endpoint, cause)
-    return [line["detail"] for line in fields if (line["domain"], line["endpoint"], line["cause"]) == wanted]
+    return [line["reason"] for line in fields if (line["domain"], line["endpoint"], line["cause"]) == wanted]
 
 
 def test_one_line_a_cause_and_second(lines: pytest.LogCaptureFixture) -> None:

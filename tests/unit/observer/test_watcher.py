@@ -106,7 +106,7 @@ def test_two_of_three_outvote_a_lie(caplog: pytest.LogCaptureFixture) -> None:
     assert numbers(watcher) == [1, 2]
     fields = vars(caplog.records[0])
     assert (fields["domain"], fields["endpoint"], fields["cause"]) == (DOMAIN, "quorum", "endpoints-disagree")
-    assert fields["detail"].startswith("segment 1: 1 × ")
+    assert fields["reason"].startswith("segment 1: 1 × ")
 
     alone = make_watcher(Endpoints(chain, "a"), 1, {DOMAIN: chain.domain()})
     settle(alone)
@@ -153,7 +153,7 @@ def test_a_final_transfer_is_logged_once(caplog: pytest.LogCaptureFixture) -> No
     settle(watcher)
     chain.grow(3)
     settle(watcher)
-    ids = [transfer_id(nonce).hex() for nonce in range(3)]
+    ids = [transfer_id(nonce) for nonce in range(3)]
     fields = [vars(record) for record in caplog.records if record.msg == "observed"]
     assert [{name: line[name] for name in ("domain", "block", "transfers", "ts")} for line in fields] == [
         {"domain": DOMAIN, "block": 2, "transfers": ids[:2], "ts": 12.346},

@@ -25,7 +25,7 @@ from abci_app.router.errors import ConfigInvalid, LedgerFailed
 from abci_app.router.ledger import BidState, Ledger, SignedBid
 from tests.kit.gateway.gateway_kit import FakeNode, find_free_port, serve
 from tests.kit.machine.driver import LIQUIDITY, ROUTERS, A, B, bid_of, bundle, executed, local_of, withdraw
-from tests.kit.router.router_kit import Log, World, make_world, running, wait_until
+from tests.kit.router.router_kit import Log, World, collecting, make_world, running, wait_until
 
 ROUTER, RIVAL = ROUTERS[0], ROUTERS[1]
 
@@ -65,7 +65,8 @@ def test_it_bids_early_and_serves_what_it_won(world: World) -> None:
         world.accept(info)
         world.node.commit()
         assert world.node.network.transfer(transfer_id).attempts[0].routers == (ROUTER,)
-        assert len(log.of("bid", transfer_id="0x" + transfer_id.hex(), share="1000", code="OK")) == 1
+        [line] = log.of("bid", transfer_id="0x" + transfer_id.hex(), share="1000", code="OK")
+        assert line["level"] == "info"
         world.node.commit({B: [executed(transfer_id, ROUTER)]})
         wait_until(lambda: log.of("bid_closed", status="EXECUTED"), log.lines)
 
@@ -302,7 +303,7 @@ def test_connext_is_where_it_was_first(world: World) -> None:
     ledger = Ledger(home.ledger)
     ledger.save_pin(A, b"\xee" * 20)
     ledger.close()
-    agent = Agent(home, Log())
+    agent = Agent(home)
     with pytest.raises(ConfigInvalid, match="set connext in config"):
         agent.start()
     agent.stop()
@@ -312,7 +313,7 @@ def test_a_connext_that_is_not_the_configured_one_is_refused(world: World) -> No
     config = world.config()
     wrong = tuple(replace(chain, connext=b"\xee" * 20) for chain in config.chains)
     home = world.save(config=replace(config, chains=wrong))
-    agent = Agent(home, Log())
+    agent = Agent(home)
     with pytest.raises(ConfigInvalid, match="domain 1111 has Connext 0x0457"):
         agent.start()
     agent.stop()
@@ -324,7 +325,7 @@ def test_a_node_that_moves_connext_later_is_not_believed(world: World) -> None:
         wait_watching(log, world)
         world.node.network.change(keys.domain(B), Domain, connext=Address(b"\xee" * 20))
         world.node.commit()
-        wait_until(lambda: log.of("node_contradicts"), log.lines)
+        wait_until(lambda: log.of("node_contradicts", level="warning"), log.lines)
         info = world.info()
         world.order(info)
         wait_until(world.bids, log.lines)  # it goes on with what was true
@@ -335,10 +336,10 @@ def test_a_node_that_moves_connext_later_is_not_believed(world: World) -> None:
 def test_a_chain_that_is_away_at_the_start_may_come_later(world: World) -> None:
     world.chains[B].faults.is_absent = True
     with running(world.save()) as (_, log):
-        assert log.of("waiting", part="chain-2222") and log.of("started")
+        assert log.of("waiting", part="chain-2222", level="warning") and log.of("started", level="info")
         wait_until(lambda: log.of("waiting", part="watch-2222"), log.lines)
         world.chains[B].faults.behave()
-        wait_until(lambda: log.of("recovered", part="watch-2222"), log.lines)
+        wait_until(lambda: log.of("recovered", part="watch-2222", level="info"), log.lines)
         info = world.info()
         wait_watching(log, world)
         world.order(info)
@@ -352,7 +353,7 @@ def test_a_chain_that_turns_out_to_be_another_ends_it(world: World) -> None:
         world.chains[B].faults.behave()
         with pytest.raises(ConfigInvalid, match="chain id 1"):
             agent.wait()
-        assert log.of("failed")
+        assert log.of("failed", level="error")
 
 
 def test_the_next_node_is_asked_where_one_is_away(world: World) -> None:
@@ -364,32 +365,32 @@ def test_the_next_node_is_asked_where_one_is_away(world: World) -> None:
 
 
 def test_it_waits_for_a_node_and_can_be_stopped_meanwhile(world: World) -> None:
-    log = Log()
-    agent = Agent(world.save(f"127.0.0.1:{find_free_port()}"), log)
-    thread = threading.Thread(target=agent.start)
-    thread.start()
-    wait_until(lambda: log.of("waiting", part="node"), log.lines)
-    agent.ask_stop()
-    thread.join(10)
-    assert not thread.is_alive()
-    agent.wait()
-    agent.stop()
-    assert not load_home(world.home).ledger.exists() and not log.of("started")
+    agent = Agent(world.save(f"127.0.0.1:{find_free_port()}"))
+    with collecting() as log:
+        thread = threading.Thread(target=agent.start)
+        thread.start()
+        wait_until(lambda: log.of("waiting", part="node"), log.lines)
+        agent.ask_stop()
+        thread.join(10)
+        assert not thread.is_alive()
+        agent.wait()
+        agent.stop()
+        assert not load_home(world.home).ledger.exists() and not log.of("started")
 
 
 def test_it_stops_within_three_seconds_whatever_hangs(world: World) -> None:
-    log = Log()
-    agent = Agent(world.save(), log)
-    agent.start()
-    wait_watching(log, world)
-    for server in world.chains.values():
-        server.faults.hang()
-    world.order(world.info())
-    time.sleep(0.3)
-    started = time.monotonic()
-    agent.stop()
-    assert time.monotonic() - started < 3
-    assert not log.of("failed")
+    agent = Agent(world.save())
+    with collecting() as log:
+        agent.start()
+        wait_watching(log, world)
+        for server in world.chains.values():
+            server.faults.hang()
+        world.order(world.info())
+        time.sleep(0.3)
+        started = time.monotonic()
+        agent.stop()
+        assert time.monotonic() - started < 3
+        assert not log.of("failed")
 
 
 def test_a_ledger_that_cannot_be_written_ends_it(world: World) -> None:

@@ -21,6 +21,7 @@ from abci_app.router.watch import BEHIND_S, RANGE_BLOCKS, ChainWatch, SeenTransf
 from tests.kit.evm.rpc_proxy import Faults
 from tests.kit.machine.driver import ROUTERS, A, B, Network
 from tests.kit.router.fake_evm import DirectRpc, FakeEvm
+from tests.kit.router.router_kit import collecting
 
 ROUTER, RIVAL = ROUTERS[0], ROUTERS[1]
 SIGNED, SUBMITTED, ELSEWHERE, CLOSED = BidState
@@ -54,17 +55,14 @@ class Watched:
 
     def __init__(self, path: Path, confirmations: int = 0) -> None:
         self.chain, self.network, self.faults = FakeEvm(A), Network(), Faults()
-        self.claims, self.lines, self.now_s = OrderClaims(), list[dict[str, object]](), 0.0
+        self.claims, self.now_s = OrderClaims(), 0.0
         self.ledger = Ledger(path / "ledger")
         self.rpc = DirectRpc(self.chain, self.faults)
         self.watch = ChainWatch(
             WatchedChain(A, self.chain.chain_id, "http://x", confirmations), lambda: self.rpc,
-            lambda domain: self.chain.connext, self.ledger, self.claims, Refusals(self.note), lambda: self.now_s,
+            lambda domain: self.chain.connext, self.ledger, self.claims, Refusals(), lambda: self.now_s,
         )
         self.seen: list[SeenTransfer] = []
-
-    def note(self, event: str, **fields: object) -> None:
-        self.lines.append({"event": event, **fields})
 
     def xcall(self) -> bytes:
         info = self.network.info()
@@ -192,8 +190,9 @@ def test_an_order_that_a_node_tells_of_is_looked_up_on_its_origin(tmp_path: Path
     watched = Watched(tmp_path)
     transfer_id = watched.xcall()
     claim = watched.claim()
-    assert [order.transfer_id for order in watched.look_up(claim)] == [transfer_id]
-    assert transfer_id not in watched.claims and watched.lines == []
+    with collecting() as log:
+        assert [order.transfer_id for order in watched.look_up(claim)] == [transfer_id]
+    assert transfer_id not in watched.claims and log.lines == []
 
 
 def spoil_id(watched: Watched) -> OrderClaim:
@@ -243,8 +242,9 @@ def test_an_order_that_is_not_there_is_not_taken(
     watched = Watched(tmp_path)
     watched.xcall()
     claim = spoil(watched)
-    assert watched.look_up(claim) == []
-    assert [(line["event"], line["cause"]) for line in watched.lines] == [("not_bidding", cause)]
+    with collecting() as log:
+        assert watched.look_up(claim) == []
+    assert [(line["event"], line["cause"]) for line in log.lines] == [("not_bidding", cause)]
     asked = watched.faults.calls.total()
     assert watched.look_up(claim) == [] and watched.faults.calls.total() == asked, "it rests"
 

@@ -16,24 +16,22 @@ from abci_app.router.errors import Refused
 from tests.kit.evm.rpc_proxy import Faults
 from tests.kit.machine.driver import CANONICAL_ID, KEYS, LIQUIDITY, ROUTERS, A, B, Network, local_of
 from tests.kit.router.fake_evm import DirectRpc, FakeEvm
+from tests.kit.router.router_kit import collecting
 
 ROUTER = ROUTERS[0]
 RECEIVER = Address(b"\x70" * 20)
 
 
 class World:
-    """One destination, the checks of one router on it, and what it logs."""
+    """One destination, the checks of one router on it, and nothing else."""
 
     def __init__(self, path_lengths: tuple[int, ...] = (1, 2, 4), faults: Faults | None = None) -> None:
         self.chain = FakeEvm(B)
-        self.log: list[tuple[str, dict[str, object]]] = []
         self.destination = Destination(
             B, Connext(DirectRpc(self.chain, faults), self.chain.connext), b"\x9a" * 20,
             {(A, CANONICAL_ID): local_of(B)}, 5,
         )
-        self.checker = Checker(
-            Account(KEYS[0]), path_lengths, lambda event, **fields: self.log.append((event, fields))
-        )
+        self.checker = Checker(Account(KEYS[0]), path_lengths)
         self.open = 0
 
     def info(self, **changes: Any) -> TransferInfo:
@@ -48,8 +46,9 @@ class World:
 def test_a_transfer_that_can_be_served_gets_every_path_length() -> None:
     world = World()
     info = world.info(bridged_amt=1000)
-    assert world.offer(info) == Offer(local_of(B), (1, 2, 4), 1000)
-    assert world.chain.simulated == [compute_transfer_id(info)] and world.log == []
+    with collecting() as log:
+        assert world.offer(info) == Offer(local_of(B), (1, 2, 4), 1000)
+    assert world.chain.simulated == [compute_transfer_id(info)] and log.lines == []
 
 
 @pytest.mark.parametrize(("free", "lengths", "share"), [
@@ -160,9 +159,11 @@ def test_an_endpoint_without_overrides_says_so_once_and_bids_without_simulation(
     world = World()
     world.chain.overrides = overrides
     world.chain.reverting.add(RECEIVER)
-    for nonce in range(3):
-        assert world.offer(world.info(nonce=nonce)).path_lengths == (1, 2, 4)
-    assert world.log == [("cannot_simulate", {"domain": B, "reason": "the RPC has no state overrides"})]
+    with collecting() as log:
+        for nonce in range(3):
+            assert world.offer(world.info(nonce=nonce)).path_lengths == (1, 2, 4)
+    [line] = log.lines
+    assert log.of("cannot_simulate", domain=B, reason="the RPC has no state overrides", level="warning") == [line]
     assert world.chain.simulated == []
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,11 @@ def tree(path: Path) -> dict[str, tuple[int, bytes]]:
 
 def test_a_home_is_read_as_it_was_written(tmp_path: Path) -> None:
     other = WatchedChain(2, 3, "https://x/y?k=\"z\"", 12, b"\xc0" * 20)
-    config = RouterConfig(("a:1", "[::1]:2"), (CHAIN, other), 500, (1, 4))
+    config = RouterConfig(("a:1", "[::1]:2"), (CHAIN, other), 500, (1, 4), "debug", "log/x.jsonl")
     save_home(tmp_path / "r", config, Account(KEY))
     home = load_home(tmp_path / "r")
     assert (home.config, home.account.address) == (config, Account(KEY).address)
+    assert (home.log_path, replace(home, config=CONFIG).log_path) == (tmp_path / "r/log/x.jsonl", None)
     modes = {path.name: path.stat().st_mode & 0o777 for path in [tmp_path / "r", *(tmp_path / "r").rglob("*")]}
     assert modes == {"r": 0o700, "config.toml": 0o600, "keys": 0o700, "router.json": 0o600}
 
@@ -66,6 +68,7 @@ def test_a_home_is_not_made_of_a_wrong_config(tmp_path: Path) -> None:
     ("nodes = ['a:0']", "not host:port"), ("nodes = ['a:99999']", "not host:port"),
     ("nodes = [7]", "nodes must be a list of strings"),
     ("nodes = ['a:1', 'a:1']", "twice"), ("poll_ms = 5", "poll_ms must be 20"), ("poll_ms = true", "must be int"),
+    ("[log]\nlevel = 'loud'", "log.level must be one of debug"), ("[log]\nleve = 'info'", "unknown name log.leve"),
     ("poll_ms = 1.5", "must be int"), ("path_lengths = []", "path_lengths"), ("path_lengths = [3]", "path_lengths"),
     ("path_lengths = [2, 1]", "path_lengths"), ("path_lengths = ['1']", "path_lengths"),
     ("path_lengths = [[1]]", "path_lengths"), ("polls_ms = 5", "unknown name polls_ms"), ("chains = []", "chains must"),

@@ -6,6 +6,7 @@ import time
 from abci_app.machine.state.codec import TransferId
 from abci_app.router.bidder import BACKOFF_FIRST_S, BACKOFF_MAX_S, REMEMBERED_MAX, Refusals
 from abci_app.router.order_queue import RETRY_DELAYS_S, Order, OrderQueue
+from tests.kit.router.router_kit import collecting
 
 
 class Clock:
@@ -89,24 +90,27 @@ def test_taking_waits_for_what_another_thread_adds() -> None:
 
 
 def test_a_cause_is_said_once_and_the_transfer_rests_longer_each_time() -> None:
-    clock, lines = Clock(), []
-    refusals = Refusals(lambda event, **fields: lines.append((event, fields["cause"])), clock)
+    clock = Clock()
+    refusals = Refusals(clock)
     rests = []
-    for _ in range(6):
-        refusals.note(b"\1" * 32, "not_bidding", "liquidity_short", "why")
-        began = clock.now
-        while refusals.is_backing_off(b"\1" * 32):
-            clock.now += 0.5
-        rests.append(clock.now - began)
-    assert rests == [BACKOFF_FIRST_S, 4, 8, 16, BACKOFF_MAX_S, BACKOFF_MAX_S]
-    refusals.note(b"\1" * 32, "not_bidding", "not_pending", "why")
-    refusals.note(b"\2" * 32, "not_bidding", "not_pending", "why")
-    assert lines == [("not_bidding", "liquidity_short"), ("not_bidding", "not_pending"), ("not_bidding", "not_pending")]
+    with collecting() as log:
+        for _ in range(6):
+            refusals.note(b"\1" * 32, "not_bidding", "liquidity_short", "why")
+            began = clock.now
+            while refusals.is_backing_off(b"\1" * 32):
+                clock.now += 0.5
+            rests.append(clock.now - began)
+        assert rests == [BACKOFF_FIRST_S, 4, 8, 16, BACKOFF_MAX_S, BACKOFF_MAX_S]
+        refusals.note(b"\1" * 32, "not_bidding", "not_pending", "why")
+        refusals.note(b"\2" * 32, "not_bidding", "not_pending", "why")
+    assert [(line["event"], line["cause"]) for line in log.lines] == [
+        ("not_bidding", "liquidity_short"), ("not_bidding", "not_pending"), ("not_bidding", "not_pending")
+    ]
     assert not refusals.is_backing_off(b"\3" * 32)
 
 
 def test_refusals_are_forgotten_beyond_a_bound() -> None:
-    refusals = Refusals(lambda event, **fields: None, Clock())
+    refusals = Refusals(Clock())
     for number in range(REMEMBERED_MAX + 1):
         refusals.note(number.to_bytes(32, "big"), "not_bidding", "x", "y")
     assert not refusals.is_backing_off(bytes(32))

@@ -54,7 +54,7 @@ def bid_on(ledger: Ledger, share: int) -> FixedChecker:
     network: Any = SimpleNamespace(destinations={DESTINATION: None})
     taken = SimpleNamespace(code=Code.OK, code_name="OK", reason="")
     client: Any = SimpleNamespace(submit_bid=lambda *arguments: taken)
-    bidder = Bidder(DESTINATION, HOME, chains, network, client, ledger, lambda event, **fields: None)
+    bidder = Bidder(DESTINATION, HOME, chains, network, client, ledger)
     checker: Any = FixedChecker(share)
     bidder._checker = checker
     bidder.pending.add(Order(ID, DESTINATION, INFO, is_missing=True))
@@ -118,9 +118,7 @@ def sweep(ledger: Ledger, looker: Looker, times: int = 1) -> OrderClaims:
     claims = OrderClaims()
     network: Any = SimpleNamespace(reload=lambda client: None)
     node: Any = looker
-    keeper = BidReconciler(
-        HOME, network, node, node, ledger, {DESTINATION: OrderQueue()}, {ORIGIN: claims}, lambda event, **fields: None
-    )
+    keeper = BidReconciler(HOME, network, node, node, ledger, {DESTINATION: OrderQueue()}, {ORIGIN: claims})
     for _ in range(times):
         keeper.sweep(lambda: False)
     return claims
