@@ -5,7 +5,7 @@ ends the process, because a node that stops can be repaired and one that diverge
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from time import monotonic
@@ -23,12 +23,13 @@ from abci_app.machine.observation.extension import is_acceptable
 from abci_app.machine.params import Params
 from abci_app.machine.results import Block, BlockEvent, BlockResult
 from abci_app.machine.state import keys
-from abci_app.machine.state.codec import Address
+from abci_app.machine.state.codec import Address, TransferId
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState, StateDelta
 from abci_app.machine.transactions.admission import check_tx
 from abci_app.node.errors import NodeError
 from abci_app.node.genesis import BLOCK_BYTES_MIN, parse_app_state
+from abci_app.node.listeners import BlockDispatcher
 from abci_app.node.mempool_limits import MempoolLimits
 from abci_app.node.metrics import Metrics
 from abci_app.node.proposal import check_block, prepare_block
@@ -65,8 +66,8 @@ class Observer(Protocol):
 class _Staged:
     """A finalized block, not yet committed."""
 
-    height: int
-    txs: tuple[bytes, ...]
+    block: Block
+    block_hash: bytes
     result: BlockResult
 
 
@@ -88,13 +89,10 @@ class RoutingApplication(Application):
         self._records = StateDelta(MemoryState())
         """The committed records that CheckTx reads, each decoded once a height."""
         self._checks = 0
-        self._listeners: list[Callable[[CommittedBlock], None]] = []
+        self.listeners = BlockDispatcher()
+        self.listeners.subscribe("metrics", self.metrics.take)
         if store.head is not None:
             self._publish(Committed(store.head.height, store.head.app_hash, store.view(), store.load_tree()))
-
-    def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
-        """Call ``listener`` after every commit, in the ABCI thread: it must only hand over. Before the start only."""
-        self._listeners.append(listener)
 
     # ---- any connection ----
 
@@ -206,7 +204,7 @@ class RoutingApplication(Application):
             request.height, request.time.seconds, Address(bytes(request.proposer_address)), tuple(request.txs)
         )
         result = apply_block(committed.view, committed.tree, block)
-        self._staged = _Staged(block.height, block.txs, result)
+        self._staged = _Staged(block, bytes(request.hash), result)
         response = pb.ResponseFinalizeBlock(app_hash=result.app_hash)
         for each in result.results:
             answer = response.tx_results.add(code=each.code, data=each.data, log=each.log)
@@ -222,14 +220,20 @@ class RoutingApplication(Application):
         if staged is None:
             raise NodeError("the engine commits a block that was not finalized")
         changes: dict[bytes, bytes | None] = {**self._genesis, **staged.result.changes}
-        self._store.write(Head(staged.height, staged.result.app_hash), changes)
+        height, result = staged.block.height, staged.result
+        self._store.write(Head(height, result.app_hash), changes)
 
         self._genesis, self._staged = {}, None
-        self._publish(Committed(staged.height, staged.result.app_hash, self._store.view(), staged.result.tree))
-        hashes = [sha256(tx).digest() for tx in staged.txs]
-        self._tidy_mempool(hashes, staged.height)
-        self._tell(staged, hashes)
-        log_block(staged.height, staged.result, monotonic() - started)
+        self._publish(Committed(height, result.app_hash, self._store.view(), result.tree))
+        hashes = tuple(sha256(tx).digest() for tx in staged.block.txs)
+        self._tidy_mempool(hashes, height)
+        # After the state is published: who hears of a block finds at least its state.
+        block = CommittedBlock(
+            height, staged.block.time_s, staged.block_hash, result.app_hash, hashes, result.results,
+            result.list_events(), list_changed_transfers(result.changes),
+        )
+        self.listeners.publish(block)
+        log_block(block, len(result.changes), monotonic() - started)
         return pb.ResponseCommit()
 
     def _committed(self) -> Committed:
@@ -242,19 +246,16 @@ class RoutingApplication(Application):
         self.published.publish(committed)
         self._records = StateDelta(committed.view)
 
-    def _tidy_mempool(self, hashes: list[bytes], height: int) -> None:
+    def _tidy_mempool(self, hashes: Sequence[bytes], height: int) -> None:
         for tx_hash in hashes:
             self._pending.forget(tx_hash)
         self._pending.sweep(height, self._records.must(keys.PARAMS, Params))
 
-    def _tell(self, staged: _Staged, hashes: list[bytes]) -> None:
-        self.metrics.blocks += 1
-        self.metrics.count_events(staged.result)
-        for each in staged.result.results:
-            self.metrics.txs_executed[each.code] += 1
-        block = CommittedBlock(staged.height, dict(zip(hashes, staged.result.results, strict=True)))
-        for listener in self._listeners:
-            listener(block)
+
+def list_changed_transfers(changes: Mapping[bytes, bytes | None]) -> tuple[TransferId, ...]:
+    """Return the transfers whose record a block writes or deletes, ascending as ``changes`` is."""
+    prefix = keys.transfers()
+    return tuple(TransferId(bytes.fromhex(key[len(prefix):].decode())) for key in changes if key.startswith(prefix))
 
 
 def put_events(target: Any, events: tuple[BlockEvent, ...]) -> None:
@@ -265,14 +266,14 @@ def put_events(target: Any, events: tuple[BlockEvent, ...]) -> None:
             message.attributes.add(key=name, value=value, index=True)
 
 
-def log_block(height: int, result: BlockResult, commit_s: float) -> None:
+def log_block(block: CommittedBlock, changes: int, commit_s: float) -> None:
     """Log a committed block, and each of its own events: what was accepted, decided, attested; alarms as warnings."""
     log.info("committed", extra={
-        "height": height, "app_hash": result.app_hash, "txs": len(result.results), "changes": len(result.changes),
-        "commit_ms": round(commit_s * 1000, 1),
+        "height": block.height, "app_hash": block.app_hash, "txs": len(block.tx_results), "changes": changes,
+        "transfers": len(block.changed_transfers), "commit_ms": round(commit_s * 1000, 1),
     })
-    for event in result.list_events():
+    for event in block.events:
         level = logging.DEBUG if event.kind in FREQUENT_EVENTS else logging.INFO
         level = logging.WARNING if event.kind is EventKind.ALARM else level
         if log.isEnabledFor(level):
-            log.log(level, event.kind, extra={"height": height, "attributes": dict(event.attributes)})
+            log.log(level, event.kind, extra={"height": block.height, "attributes": dict(event.attributes)})

@@ -1,13 +1,17 @@
-"""What a node counts about itself: by code and by name, for logs and queries. One thread counts, any thread reads."""
+"""What a node counts about itself: by code and by name, for logs and queries.
+
+The ABCI thread counts what is checked and proposed, a listener's thread what is committed; any thread reads.
+"""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from abci_app.machine.block_events import Alarm, EventKind
 from abci_app.machine.codes import Code
-from abci_app.machine.results import BlockResult
+from abci_app.machine.results import BlockEvent
+from abci_app.node.view import BlockNotice, BlocksLost
 
 
 @dataclass(slots=True)
@@ -26,9 +30,18 @@ class Metrics:
     """Of committed blocks and their transactions, by kind."""
     alarms: Counter[Alarm] = field(default_factory=Counter)
 
-    def count_events(self, result: BlockResult) -> None:
+    def take(self, notice: BlockNotice) -> None:
+        """Count a committed block; the dispatcher counts those that were lost."""
+        if isinstance(notice, BlocksLost):
+            return
+        self.blocks += 1
+        for result in notice.tx_results:
+            self.txs_executed[result.code] += 1
+        self.count_events(notice.events)
+
+    def count_events(self, events: Iterable[BlockEvent]) -> None:
         """Count a committed block's events by kind, and its alarms by reason."""
-        for event in result.list_events():
+        for event in events:
             self.events[event.kind] += 1
             if event.kind is EventKind.ALARM:
                 self.alarms[Alarm(dict(event.attributes)["reason"])] += 1

@@ -19,7 +19,7 @@ from abci_app.node.app import Observer, RoutingApplication
 from abci_app.node.errors import HomeError, NodeError, SignatureRefused
 from abci_app.node.home import Home, load_home, locked
 from abci_app.node.store import Store
-from abci_app.node.view import Committed, CommittedBlock, Published
+from abci_app.node.view import BlockNotice, Committed, Published
 from abci_app.observer.snapshot import EMPTY_OBSERVATION, Observation
 
 COLLECTOR_THRESHOLDS = (50_000, 20, 50)
@@ -62,7 +62,7 @@ class NodeReads:
 
     def counters(self) -> Mapping[str, int]:
         """Return the node's own counters."""
-        return self._app.metrics.counters()
+        return {**self._app.metrics.counters(), **self._app.listeners.counters()}
 
     def sequencer_signature(self, decision: Decision) -> tuple[bytes, Signature] | None:
         """Return (sequencer, signature) for an attested decision that is not over; None where there is none to give."""
@@ -79,9 +79,9 @@ class NodeReads:
         """Tell whether the observer saw a transfer, as CheckTx asks it."""
         return transfer_id in self._app.observer.observation().transfers
 
-    def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
-        """Call ``listener`` after every commit, in the ABCI thread: it must only hand over. Before the start only."""
-        self._app.subscribe(listener)
+    def subscribe(self, name: str, listener: Callable[[BlockNotice], None]) -> None:
+        """Call ``listener`` for every later commit, in a thread of its own. Before the node's start only."""
+        self._app.listeners.subscribe(name, listener)
 
 
 class NullObserver:
@@ -143,6 +143,8 @@ def run_node(
             except OSError as error:
                 raise HomeError(str(error)) from error
             stack.callback(service.stop)
+        app.listeners.start()
+        stack.callback(app.listeners.stop)
         log.info("node started", extra={
             "chain_id": home.config.chain_id, "attestation": home.signer.address,
             "height": store.head.height if store.head is not None else 0,

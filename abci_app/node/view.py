@@ -9,7 +9,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from abci_app.machine.results import TxResult
+from abci_app.machine.block_events import EventKind
+from abci_app.machine.results import BlockEvent, TxResult
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, Hash, TransferId, decode
 from abci_app.machine.state.records import Domain, Transfer
@@ -126,8 +127,46 @@ def list_domains(view: StateView) -> dict[DomainId, Domain]:
 
 @dataclass(frozen=True, slots=True)
 class CommittedBlock:
-    """Results of a committed block, for waiters of its transactions."""
+    """A committed block as listeners get it: what was executed and what came of it."""
 
     height: int
-    results: Mapping[bytes, TxResult]
-    """By sha256 of the transaction's bytes."""
+    time_s: int
+    """Block time, rounded down to seconds."""
+    block_hash: bytes
+    app_hash: bytes
+    """Root of the state after it."""
+    tx_hashes: tuple[bytes, ...]
+    """sha256 of each transaction's bytes, in block order, injected ones included."""
+    tx_results: tuple[TxResult, ...]
+    """Of the same transactions."""
+    events: tuple[BlockEvent, ...]
+    """All of them, alarms too: those of transactions in block order, then those of none."""
+    changed_transfers: tuple[TransferId, ...]
+    """Transfers that it created, changed or removed, ascending."""
+
+    @property
+    def results(self) -> Mapping[bytes, TxResult]:
+        """Result by transaction hash; of bytes that stand in the block twice, the first."""
+        backwards = zip(reversed(self.tx_hashes), reversed(self.tx_results), strict=True)
+        return dict(backwards)
+
+    @property
+    def alarms(self) -> tuple[BlockEvent, ...]:
+        """The alarms among its events."""
+        return tuple(event for event in self.events if event.kind is EventKind.ALARM)
+
+    def count_entries(self) -> int:
+        """Return how many results and events it holds: its weight in a queue."""
+        return len(self.tx_results) + len(self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksLost:
+    """Blocks that were committed and do not come, ``first_height`` to ``last_height``: the listener fell behind."""
+
+    first_height: int
+    last_height: int
+
+
+BlockNotice = CommittedBlock | BlocksLost
+"""What a listener is called with, in the order of heights."""

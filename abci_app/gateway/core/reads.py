@@ -8,9 +8,9 @@ from abci_app.machine.codes import Code
 from abci_app.machine.state.codec import TransferId
 from abci_app.machine.state.records import Decision
 from abci_app.machine.state.view import StateView
-from abci_app.node.view import CommittedBlock
+from abci_app.node.view import BlockNotice, BlocksLost
 
-__all__ = ["Committed", "CommittedBlock", "NodeReads", "QueryError"]
+__all__ = ["BlockNotice", "BlocksLost", "Committed", "NodeReads", "QueryError"]
 
 
 class Committed(Protocol):
@@ -51,8 +51,12 @@ class NodeReads(Protocol):
     def has_seen(self, transfer_id: TransferId) -> bool:
         """Tell whether the node's own observer saw a transfer: bids for it may come before its acceptance (BID-6)."""
 
-    def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
-        """Call ``listener`` after every commit, from the consensus thread: it must only hand over."""
+    def subscribe(self, name: str, listener: Callable[[BlockNotice], None]) -> None:
+        """Call ``listener`` for every later commit, by height ascending, in a thread of its own.
+
+        ``committed`` is at the block's height or above when it is called. One that falls behind is told of the blocks
+        that it lost. Before the node's start only.
+        """
 
 
 class QueryError(Exception):

@@ -69,7 +69,7 @@ class Submission:
         self._bundler = Bundler(engine, self._judge)
         self._submitting = Slots(SUBMITTING_MAX, "submit")
         self._waiting = Slots(WAITING_MAX, "wait for a commit")
-        node.subscribe(self._waiters.hand_over)
+        node.subscribe("submissions", self._waiters.hand_over)
 
     def close(self) -> None:
         """Answer those who wait, take nothing more."""
@@ -176,4 +176,4 @@ def _conclude(sent: Sent) -> Outcome:
 
 
 def _time_out(sent: Sent) -> Outcome:
-    return Outcome(AnswerCode.TIMED_OUT, "not committed yet", sha256(sent.raw).digest())
+    return Outcome(AnswerCode.TIMED_OUT, "not seen in a block in time", sha256(sent.raw).digest())

@@ -1,4 +1,4 @@
-"""Waiting for commits: the consensus thread passes results, the threads of calls wait for them."""
+"""Waiting for commits: the node's listener thread passes results, the threads of calls wait for them."""
 
 import threading
 import time
@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from hashlib import sha256
 
-from abci_app.gateway.core.reads import CommittedBlock
+from abci_app.gateway.core.reads import BlockNotice, BlocksLost
 from abci_app.machine.results import TxResult
 
 REMEMBERED_MAX = 20_000
@@ -23,8 +23,10 @@ class CommitWaiters:
         self._results: OrderedDict[bytes, tuple[int, TxResult]] = OrderedDict()
         self._closed = False
 
-    def hand_over(self, block: CommittedBlock) -> None:
-        """Take a committed block's results; called from the consensus thread, so it only stores and wakes."""
+    def hand_over(self, block: BlockNotice) -> None:
+        """Take a committed block's results. Who waits for one of a block that was lost gets none in time."""
+        if isinstance(block, BlocksLost):
+            return
         with self._condition:
             for tx_hash, result in block.results.items():
                 self._results[tx_hash] = (block.height, result)

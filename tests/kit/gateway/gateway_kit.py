@@ -18,14 +18,14 @@ import grpc
 from abci_app.gateway.engine import CometBftEngine
 from abci_app.gateway.server import Gateway
 from abci_app.machine.observation.stream import Event
-from abci_app.machine.results import CheckResult
+from abci_app.machine.results import CheckResult, TxResult
 from abci_app.machine.state.codec import DomainId, TransferId
 from abci_app.machine.state.records import Decision
 from abci_app.machine.state.view import MemoryState
 from abci_app.machine.transactions.admission import check_tx
 from abci_app.node.errors import SignatureRefused
 from abci_app.node.signer import Signer
-from abci_app.node.view import CommittedBlock, list_accepted
+from abci_app.node.view import BlockNotice, CommittedBlock, list_accepted
 from abci_app.pb import query_pb2_grpc, tx_service_pb2_grpc
 from testnet.processes.ports import find_free_port as find_free_port
 from tests.kit.machine.driver import Network
@@ -45,6 +45,15 @@ class Committed:
         return list_accepted(self.view, start)
 
 
+def make_block(height: int, results: Mapping[bytes, TxResult]) -> CommittedBlock:
+    """A committed block of these transactions, by their bytes."""
+    return CommittedBlock(
+        height=height, time_s=0, block_hash=b"", app_hash=b"", changed_transfers=(), tx_results=tuple(results.values()),
+        tx_hashes=tuple(sha256(tx).digest() for tx in results),
+        events=tuple(event for result in results.values() for event in result.events),
+    )
+
+
 class FakeNode:
     """The read side of a node over a driven state machine, and its mempool."""
 
@@ -57,7 +66,7 @@ class FakeNode:
         self.asked_unseen = 0
         """How often a bid was checked whose transfer this node's observer has not seen."""
         self._lock = threading.Lock()
-        self._listeners: list[Callable[[CommittedBlock], None]] = []
+        self._listeners: list[Callable[[BlockNotice], None]] = []
         self._committed: Committed | None = None
 
     @property
@@ -83,7 +92,7 @@ class FakeNode:
         self.asked_unseen += not is_seen
         return is_seen
 
-    def subscribe(self, listener: Callable[[CommittedBlock], None]) -> None:
+    def subscribe(self, name: str, listener: Callable[[BlockNotice], None]) -> None:
         self._listeners.append(listener)
 
     def publish(self) -> None:
@@ -107,8 +116,7 @@ class FakeNode:
             result = self.network.block(events, txs, **kwargs)
             self.publish()
         own = result.results[len(result.results) - len(txs):]
-        results = {sha256(tx).digest(): answer for tx, answer in zip(txs, own, strict=True)}
-        block = CommittedBlock(self.network.height, results)
+        block = make_block(self.network.height, dict(zip(txs, own, strict=True)))
         for listener in self._listeners:
             listener(block)
 

@@ -4,7 +4,6 @@ import queue
 import threading
 import time
 from collections.abc import Iterator
-from hashlib import sha256
 
 import grpc
 import pytest
@@ -24,9 +23,8 @@ from abci_app.machine.results import TxResult
 from abci_app.machine.state.codec import encode
 from abci_app.machine.state.records import HeightEntry
 from abci_app.machine.state.view import MemoryState, StateDelta
-from abci_app.node.view import CommittedBlock
 from abci_app.pb import query_pb2, tx_service_pb2
-from tests.kit.gateway.gateway_kit import CALL_S, FakeNode, Served, refused, serve
+from tests.kit.gateway.gateway_kit import CALL_S, FakeNode, Served, make_block, refused, serve
 
 
 @pytest.fixture
@@ -164,9 +162,8 @@ def test_a_walk_looks_at_a_bounded_number_of_records(monkeypatch: pytest.MonkeyP
 
 def test_results_are_remembered_up_to_a_bound() -> None:
     waiters = CommitWaiters()
-    first = sha256(b"first").digest()
-    waiters.hand_over(CommittedBlock(1, {first: TxResult(Code.OK)}))
+    waiters.hand_over(make_block(1, {b"first": TxResult(Code.OK)}))
     assert waiters.wait(b"first", 0) == (1, TxResult(Code.OK))
     filler = {number.to_bytes(32, "big"): TxResult(Code.OK) for number in range(REMEMBERED_MAX)}
-    waiters.hand_over(CommittedBlock(2, filler))
+    waiters.hand_over(make_block(2, filler))
     assert waiters.wait(b"first", 0) is None

@@ -54,7 +54,7 @@ def test_a_block_counts_by_name() -> None:
     gap = BlockEvent(EventKind.ALARM, (("reason", "nonce gap"), ("domain", "1"), ("nonce", "7"), ("expected", "5")))
     metrics = Metrics()
     answer = TxResult(Code.OK, events=(gap,))
-    metrics.count_events(BlockResult((answer,), None, {}, Tree(), Tree().root, (waiting, gap)))
+    metrics.count_events(BlockResult((answer,), None, {}, Tree(), Tree().root, (waiting, gap)).list_events())
     counters = metrics.counters()
     assert (counters["events_WAITING"], counters["events_ALARM"], counters["alarms_NONCE_GAP"]) == (1, 2, 2)
     assert "alarms_DIAMOND_CUT" not in counters

@@ -360,9 +360,12 @@ def test_a_damaged_state_is_noticed_at_the_start(net: Network) -> None:
 
 def test_listeners_hear_of_every_result(net: Network) -> None:
     heard: list[CommittedBlock] = []
-    net.validators[0].app.subscribe(heard.append)
+    listeners = net.validators[0].app.listeners
+    listeners.subscribe("test", lambda notice: heard.append(notice) if isinstance(notice, CommittedBlock) else None)
+    listeners.start()
     accept(net, 0)
     step = net.step([BIDS[0], b"junk"])
+    listeners.stop()
     assert [block.height for block in heard] == [1, 2, 3]
     assert sorted(result.code for result in heard[-1].results.values()) == sorted(step.codes)
     assert net.validators[0].app.metrics.counters()["txs_executed_TX_MALFORMED"] == 1

@@ -9,14 +9,14 @@ import pytest
 from abci_app.abci import messages as pb
 from abci_app.machine.block_events import EventKind
 from abci_app.machine.codes import Code
-from abci_app.machine.results import BlockEvent, BlockResult, TxResult
+from abci_app.machine.results import BlockEvent, TxResult
 from abci_app.machine.state.codec import TransferId
-from abci_app.machine.state.tree import Tree
 from abci_app.machine.transactions.tx import encode_bundle
 from abci_app.node import app as app_module
 from abci_app.node.app import log_block
 from abci_app.node.errors import StoreError
 from abci_app.node.run import COLLECTOR_THRESHOLDS, load
+from abci_app.node.view import CommittedBlock
 from tests.kit.machine.small_world import valid_bid
 from tests.kit.node.small_chain import Network
 
@@ -61,7 +61,7 @@ def test_what_a_block_may_hold_thousands_of_is_logged_for_debug_only(
     caplog: pytest.LogCaptureFixture, level: int, kinds: set[str]
 ) -> None:
     events = tuple(BlockEvent(EventKind(kind), ()) for kind in ("bid", "withdrawn", "assigned", "alarm"))
-    result = BlockResult((TxResult(Code.OK, events=events[:2]),), None, {}, Tree(), Tree().root, events[2:])
+    block = CommittedBlock(1, 0, b"", b"", (b"",), (TxResult(Code.OK, events=events[:2]),), events, ())
     with caplog.at_level(level, "abci_app.node.app"):
-        log_block(1, result, 0.0)
+        log_block(block, 0, 0.0)
     assert {record.message for record in caplog.records} == kinds
