@@ -10,6 +10,7 @@ EvmError
 │       ├── CallReverted        the EVM reverted: selector, name and arguments of the contract's error
 │       ├── NonceUsed           "nonce too low": another transaction of this account has this nonce
 │       ├── TransactionKnown    the endpoint has this very transaction already
+│       ├── MethodMissing       the endpoint does not have the method that was asked for
 │       └── TransactionUnderpriced  too little is offered: for the pool, or to replace another of this nonce
 ├── ChainMismatch               the endpoint serves another chain than configured
 ├── DeadlineExceeded            waiting for a receipt or a block took longer than the caller allowed
@@ -97,6 +98,10 @@ class NonceUsed(RpcRefused):
 
 class TransactionKnown(RpcRefused):
     """The endpoint has this transaction already, which is as good as having sent it."""
+
+
+class MethodMissing(RpcRefused):
+    """The endpoint does not have, or does not serve, the method that was asked for."""
 
 
 class TransactionUnderpriced(RpcRefused):

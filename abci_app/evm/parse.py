@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from abci_app.evm.errors import RpcMalformed
-from abci_app.evm.types import Address, Block, BlockTag, Log, Receipt, to_hex
+from abci_app.evm.types import Address, Block, BlockTag, Log, Logged, Receipt, to_hex
 
 _QUANTITY = re.compile("0x[0-9a-fA-F]{1,64}")
+_BLOOM = re.compile("0x[0-9a-fA-F]{1,512}")
 COUNT_BITS_MAX = 62
 """Of block numbers, times, nonces, gas: no honest chain comes near it, and whatever we store them in holds it."""
 _TAGS = frozenset({"latest", "finalized", "safe", "pending", "earliest"})
@@ -75,8 +76,18 @@ def block(answer: Any) -> Block:
         hash=word(fields.get("hash")),
         parent_hash=word(fields.get("parentHash")),
         timestamp_s=count(fields.get("timestamp")),
-        base_fee_wei=quantity(fields.get("baseFeePerGas", "0x0")),
+        base_fee_wei=_optional_quantity(fields, "baseFeePerGas"),
     )
+
+
+def logs_bloom(answer: Any) -> int:
+    """Parse the bloom of a block object as an integer of 2048 bits; 0 where the endpoint gives none."""
+    found = _object(answer, "block").get("logsBloom")
+    if found is None or found == "0x":
+        return 0
+    if isinstance(found, str) and _BLOOM.fullmatch(found):
+        return int(found, 16)
+    raise RpcMalformed(f"not a bloom: {str(found)[:80]!r}")
 
 
 def logs(answer: Any) -> tuple[Log, ...]:
@@ -89,7 +100,7 @@ def logs(answer: Any) -> tuple[Log, ...]:
 def require_asked_logs(
     answer: Sequence[Log], contract: Address, first: int, last: int, topics0: Sequence[bytes]
 ) -> None:
-    """Require that logs match the filter, in chain order, each position once."""
+    """Require that sorted logs match the filter, each position once."""
     previous = (-1, -1)
     for log in answer:
         position = (log.block_number, log.log_index)
@@ -100,17 +111,13 @@ def require_asked_logs(
         if topics0 and (not log.topics or log.topics[0] not in topics0):
             raise RpcMalformed("log with a topic that was not asked for")
         if position <= previous:
-            raise RpcMalformed(f"log {position} after {previous}: out of order or twice")
+            raise RpcMalformed(f"log {position} after {previous}: twice")
         previous = position
 
 
-def receipt(answer: Any, contract: Address | None = None) -> Receipt:
-    """Parse a transaction receipt; with only the logs of one contract where one is named, the others as they may be."""
+def receipt(answer: Any) -> Receipt:
+    """Parse a transaction receipt; fields that chains leave out, null or empty are as if they were not there."""
     fields = _object(answer, "receipt")
-    found = fields.get("logs")
-    if contract is not None and isinstance(found, list):
-        named = to_hex(contract)
-        found = [entry for entry in found if str(_object(entry, "log").get("address")).lower() == named]
     status = quantity(fields.get("status"))
     if status > 1:
         raise RpcMalformed(f"receipt status {status}")
@@ -121,11 +128,33 @@ def receipt(answer: Any, contract: Address | None = None) -> Receipt:
         block_hash=word(fields.get("blockHash")),
         status=status,
         gas_used=count(fields.get("gasUsed")),
-        effective_gas_price_wei=quantity(fields.get("effectiveGasPrice", "0x0")),
+        effective_gas_price_wei=_optional_quantity(fields, "effectiveGasPrice"),
         sender=address(fields.get("from")),
-        to=None if fields.get("to") is None else address(fields["to"]),
-        contract_address=None if fields.get("contractAddress") is None else address(fields["contractAddress"]),
-        logs=logs(found),
+        to=_optional_address(fields, "to"),
+        contract_address=_optional_address(fields, "contractAddress"),
+        logs=logs(fields.get("logs")),
+    )
+
+
+def logged(answer: Any, contract: Address) -> Logged:
+    """Parse of a receipt what one contract logged in its transaction, and whether it succeeded if it logged anything.
+
+    Most receipts of a block are strangers': what such a one holds beside its hashes and logs may be of any form.
+    """
+    fields = _object(answer, "receipt")
+    entries = fields.get("logs")
+    if entries is None:
+        entries = []
+    if not isinstance(entries, list):
+        raise RpcMalformed(f"not a list of logs: {str(entries)[:80]!r}")
+    named = to_hex(contract)
+    found = logs([entry for entry in entries if str(_object(entry, "log").get("address")).lower() == named])
+    return Logged(
+        tx_hash=word(fields.get("transactionHash")),
+        block_hash=word(fields.get("blockHash")),
+        is_success=not found or quantity(fields.get("status")) == 1,
+        logs=found,
+        has_any=bool(entries),
     )
 
 
@@ -140,6 +169,15 @@ def revert_data(answer: Any) -> bytes:
         except ValueError:
             pass
     return b""
+
+
+def _optional_quantity(fields: dict[str, Any], name: str) -> int:
+    return 0 if fields.get(name) is None else quantity(fields[name])
+
+
+def _optional_address(fields: dict[str, Any], name: str) -> Address | None:
+    found = fields.get(name)
+    return None if found in (None, "", "0x", []) else address(found)
 
 
 def _log(answer: Any) -> Log:

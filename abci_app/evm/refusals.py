@@ -11,6 +11,7 @@ from abci_app.evm.codec import decode_revert
 from abci_app.evm.errors import (
     CallReverted,
     EvmError,
+    MethodMissing,
     NonceUsed,
     RpcMalformed,
     RpcRefused,
@@ -27,6 +28,19 @@ CODE_VM_ERROR = -32015
 
 CODES_RATE_LIMIT = (429, -32005, -32007, -32016, -32029)
 """HTTP's status as a code; EIP-1474's; and three of providers."""
+
+CODES_METHOD_MISSING = (-32601, -32004)
+"""JSON-RPC's code, and that of EIP-1474."""
+
+WORDS_METHOD_MISSING = (
+    "methodnotfound",
+    "methodnotsupported",
+    "unsupportedmethod",  # providers, with the code of an invalid request
+    "methodisnotsupported",
+    "methodisnotwhitelisted",  # "rpc method is not whitelisted": proxies
+    "methodnotwhitelisted",
+    "doesnotexistisnotavailable",  # geth: "the method … does not exist/is not available"
+)
 
 WORDS_KNOWN = (
     "alreadyknown",  # geth and its forks; Nethermind's AlreadyKnown
@@ -71,6 +85,8 @@ def map_refusal(error: Any) -> EvmError:
         return NonceUsed(code, message)
     if _has(words, WORDS_UNDERPRICED):
         return TransactionUnderpriced(code, message)
+    if code in CODES_METHOD_MISSING or _has(words, WORDS_METHOD_MISSING):
+        return MethodMissing(code, message)
     if code in CODES_RATE_LIMIT or _has(words, WORDS_RATE_LIMIT):
         return RpcUnavailable(f"rate limit: {message}")
     return RpcRefused(code, message, data)

@@ -17,13 +17,17 @@ from abci_app.evm import parse
 from abci_app.evm.errors import (
     ChainMismatch,
     DeadlineExceeded,
+    MethodMissing,
     RpcError,
     RpcMalformed,
     RpcNotFound,
+    RpcRefused,
+    RpcTooLarge,
     RpcUnavailable,
     TransactionKnown,
     foreign_mapped,
 )
+from abci_app.evm.log_range import LogRange
 from abci_app.evm.refusals import map_refusal
 from abci_app.evm.transport import BoundedProvider
 from abci_app.evm.types import Address, Block, BlockTag, Fees, Log, Receipt, to_hex
@@ -35,7 +39,7 @@ RETRY_DELAYS_S = (0.2, 0.5, 1.0)
 """Pauses before further attempts after a transport fault: a call ends within 4 × 5 s + 1.7 s."""
 
 LOG_BLOCKS_MAX = 1000
-"""Blocks in one eth_getLogs request: public endpoints allow at least this many."""
+"""Blocks in one eth_getLogs request at most; fewer where an endpoint refuses so many."""
 
 POLL_S = 0.1
 """Pause between two looks for a receipt."""
@@ -56,6 +60,7 @@ class Rpc:
         self.name = name_endpoint(url)
         self._retry_delays_s = tuple(retry_delays_s)
         self._provider = BoundedProvider(url, timeout_s)
+        self._log_range = LogRange(LOG_BLOCKS_MAX)
 
     def __enter__(self) -> "Rpc":
         return self
@@ -104,21 +109,45 @@ class Rpc:
     def logs(self, address: Address, from_block: int, to_block: int, topics0: Sequence[bytes] = ()) -> tuple[Log, ...]:
         """Return one contract's logs in blocks [from, to], in chain order, of these first topics if any are given.
 
-        The range is asked for in pieces of LOG_BLOCKS_MAX. Logs that were not asked for, or are out of order, raise
-        RpcMalformed. That none is missing cannot be seen here.
+        The range is asked for in pieces of at most `log_blocks`, halved where the endpoint refuses one. Logs that were
+        not asked for, or come twice, raise RpcMalformed. That none is missing cannot be seen here.
         """
         if not 0 <= from_block <= to_block:
             raise ValueError(f"block range {from_block} to {to_block}")
         logs: list[Log] = []
-        for start in range(from_block, to_block + 1, LOG_BLOCKS_MAX):
-            end = min(start + LOG_BLOCKS_MAX - 1, to_block)
-            asked: dict[str, Any] = {"address": to_hex(address), "fromBlock": hex(start), "toBlock": hex(end)}
-            if topics0:
-                asked["topics"] = [[to_hex(topic) for topic in topics0]]
-            answer = parse.logs(self.request("eth_getLogs", [asked]))
-            parse.require_asked_logs(answer, address, start, end, topics0)
-            logs += answer
+        start = from_block
+        while start <= to_block:
+            end, found = self._read_logs(address, start, to_block, topics0)
+            logs += found
+            start = end + 1
         return tuple(logs)
+
+    @property
+    def log_blocks(self) -> int:
+        """Return how many blocks the endpoint gives logs of in one request, as far as it is known."""
+        return self._log_range.blocks
+
+    def _read_logs(
+        self, address: Address, start: int, last: int, topics0: Sequence[bytes]
+    ) -> tuple[int, Sequence[Log]]:
+        """Return the last block of as many of a range as the endpoint gives at once, and the logs up to it."""
+        asked: dict[str, Any] = {"address": to_hex(address), "fromBlock": hex(start)}
+        if topics0:
+            asked["topics"] = [[to_hex(topic) for topic in topics0]]
+        blocks, refused = min(last - start + 1, self._log_range.blocks), None
+        while True:
+            end = start + blocks - 1
+            try:
+                answer = parse.logs(self.request("eth_getLogs", [asked | {"toBlock": hex(end)}]))
+            except (RpcRefused, RpcTooLarge) as error:
+                if blocks == 1 or isinstance(error, MethodMissing):
+                    raise
+                refused, blocks = blocks, blocks // 2
+                continue
+            self._log_range.note_served(blocks, refused)
+            found = sorted(answer, key=lambda log: (log.block_number, log.log_index))
+            parse.require_asked_logs(found, address, start, end, topics0)
+            return end, found
 
     def code(self, address: Address, tag: BlockTag = "latest") -> bytes:
         return parse.data(self.request("eth_getCode", [to_hex(address), parse.tag(tag)]))
@@ -159,9 +188,19 @@ class Rpc:
         )
 
     def fees(self) -> Fees:
-        """Return fees that suffice for six full blocks in a row: the endpoint's tip plus twice the base fee."""
-        tip_wei = parse.quantity(self.request("eth_maxPriorityFeePerGas", []))
-        return Fees(max_fee_wei=2 * self.block("latest").base_fee_wei + tip_wei, priority_fee_wei=tip_wei)
+        """Return fees that suffice for six full blocks in a row: the endpoint's tip plus twice the base fee.
+
+        An endpoint without a method for tips is asked for its price of gas, of which the base fee is a part.
+        """
+        try:
+            tip_wei = parse.quantity(self.request("eth_maxPriorityFeePerGas", []))
+        except (RpcRefused, RpcMalformed):
+            price_wei = parse.quantity(self.request("eth_gasPrice", []))
+            base_fee_wei = self.block("latest").base_fee_wei
+            tip_wei = max(0, price_wei - base_fee_wei)
+        else:
+            base_fee_wei = self.block("latest").base_fee_wei
+        return Fees(max_fee_wei=2 * base_fee_wei + tip_wei, priority_fee_wei=tip_wei)
 
     # -- transactions -----------------------------------------------------------------------------------------------
 

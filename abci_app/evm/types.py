@@ -55,6 +55,18 @@ class Receipt:
 
 
 @dataclass(frozen=True, slots=True)
+class Logged:
+    """What one contract logged in a transaction, by its receipt, and whether anything else was logged."""
+
+    tx_hash: bytes
+    block_hash: bytes
+    is_success: bool
+    """True, too, where the contract logged nothing: nobody looks then."""
+    logs: tuple[Log, ...]
+    has_any: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Fees:
     """EIP-1559 fees of a transaction, in wei a gas."""
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from abci_app.evm.optional_methods import OptionalMethod
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Log
 from abci_app.machine.observation.stream import STREAM_VERSION, PositionedEvent, XCalled
@@ -88,6 +89,7 @@ class EndpointFollower:
         self._errors = errors
         self._clock = clock
         self._buffer: _StreamBuffer | None = None
+        self._block_receipts = OptionalMethod(clock)
         self._span = SPAN_MAX
         self._timeout_doublings = 0
 
@@ -100,7 +102,7 @@ class EndpointFollower:
         if domain is None:
             return
         try:
-            VerifiedReads(self._rpc, domain.connext, STREAM_TOPICS).require_chain(domain.chain_id)
+            self._make_reads(domain).require_chain(domain.chain_id)
         except ObservationError as error:
             if error.cause is ErrorCause.WRONG_CHAIN:
                 raise
@@ -136,7 +138,7 @@ class EndpointFollower:
         buffer = self._buffer
         if buffer is not None and buffer.built and self._clock() - buffer.moved_s > CURSOR_STALL_S:
             buffer = self._buffer = None  # what was published stays until it is read again
-        endpoint = VerifiedReads(self._rpc, domain.connext, STREAM_TOPICS) if buffer is None else buffer.endpoint
+        endpoint = self._make_reads(domain) if buffer is None else buffer.endpoint
         if buffer is None:
             endpoint.require_chain(domain.chain_id)
         head = endpoint.head_number(domain.finality_depth)
@@ -149,6 +151,9 @@ class EndpointFollower:
         _build_more(buffer)
         self._publish(buffer)
         return StepOutcome.AGAIN if len(buffer.built) < AHEAD_MAX and buffer.read_block < head else StepOutcome.POLL
+
+    def _make_reads(self, domain: Domain) -> VerifiedReads:
+        return VerifiedReads(self._rpc, domain.connext, STREAM_TOPICS, self._block_receipts)
 
     def _adopt(self, buffer: _StreamBuffer, domain: Domain) -> bool:
         """Advance to the committed domain; return False where its cursor is not one of the built segments' ends."""
@@ -170,7 +175,7 @@ class EndpointFollower:
 
     def _read(self, buffer: _StreamBuffer, head: int) -> None:
         """Read the next blocks: verify and project their logs, require contiguous nonces."""
-        first, last = buffer.read_block + 1, min(head, buffer.read_block + self._span)
+        first, last = buffer.read_block + 1, min(head, buffer.read_block + min(self._span, self._rpc.log_blocks))
         try:
             logs = self._read_with_timeout(buffer.endpoint, first, last, buffer.read_hash)
         except ObservationError as error:

@@ -12,8 +12,9 @@ from typing import Any
 
 from abci_app.evm import parse
 from abci_app.evm.errors import EvmError, RpcMalformed, RpcNotFound, RpcRefused, RpcTooLarge, RpcUnavailable
+from abci_app.evm.optional_methods import OptionalMethod
 from abci_app.evm.rpc import Rpc
-from abci_app.evm.types import Log, Receipt
+from abci_app.evm.types import Log, Logged
 from abci_app.machine.connext import keccak
 from abci_app.machine.state.codec import Address, Hash
 from abci_app.observer.observation_errors import ErrorCause, ObservationError
@@ -23,9 +24,6 @@ NEWEST_BLOCKS = 32
 
 HEADERS_MAX = 4096
 """Headers kept; those below the cursor are dropped, so only a chain of events in every block comes near it."""
-
-METHOD_MISSING = (-32601, -32004)
-"""Codes for a method that the endpoint does not have: JSON-RPC's, and that of EIP-1474."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +41,9 @@ class BlockHeader:
 class VerifiedReads:
     """Reads of one Connext's logs through one RPC, for one thread. Every method raises `ObservationError`."""
 
-    def __init__(self, rpc: Rpc, connext: Address, topics: Sequence[bytes]) -> None:
+    def __init__(
+        self, rpc: Rpc, connext: Address, topics: Sequence[bytes], block_receipts: OptionalMethod | None = None
+    ) -> None:
         self._rpc = rpc
         self._connext = connext
         self._topics = tuple(topics)
@@ -51,7 +51,7 @@ class VerifiedReads:
         self._bloom_address = bloom_bits(connext)
         self._bloom_topics = tuple(bloom_bits(topic) for topic in topics)
         self._headers: dict[int, BlockHeader] = {}
-        self._has_block_receipts = True
+        self._block_receipts = OptionalMethod() if block_receipts is None else block_receipts
 
     def require_chain(self, chain_id: int) -> None:
         """Raise `ObservationError` for an endpoint of another chain."""
@@ -142,7 +142,7 @@ class VerifiedReads:
         in_receipts: list[Log] = []
         for receipt in self._read_receipts(header, logs):
             listed = [log for log in receipt.logs if self._is_listed(log)]
-            if receipt.block_hash != header.hash or (listed and receipt.status != 1):
+            if receipt.block_hash != header.hash or (listed and not receipt.is_success):
                 raise ObservationError(
                     ErrorCause.RECEIPT_MISMATCH, f"transaction {receipt.tx_hash.hex()} failed or is of another block"
                 )
@@ -155,32 +155,35 @@ class VerifiedReads:
             detail = f"{len(real - given)} logs of block {header.number} in receipts only"
             raise ObservationError(ErrorCause.LOG_MISSING, detail)
 
-    def _read_receipts(self, header: BlockHeader, logs: Sequence[Log]) -> list[Receipt]:
+    def _read_receipts(self, header: BlockHeader, logs: Sequence[Log]) -> list[Logged]:
         """Return a block's receipts; where the endpoint cannot give them, those of the transactions that logged."""
         with _evm_errors_mapped():
-            if self._has_block_receipts:
+            if not self._block_receipts.is_missing:
                 try:
                     return self._read_block_receipts(header)
-                except RpcRefused as error:
-                    if error.code not in METHOD_MISSING:
-                        raise
-                    self._has_block_receipts = False
                 except RpcTooLarge:
                     pass  # anybody may fill a block with logs; it must not be one that nobody can read
+                except (RpcRefused, RpcNotFound, RpcMalformed) as error:
+                    # An index of logs that lags shows in an answer without the block's receipts only: look again.
+                    if not self._block_receipts.is_refused_for_good(error, header.number):
+                        raise
+                    self._block_receipts.note_missing()
             receipts = []
             for tx_hash in dict.fromkeys(log.tx_hash for log in logs):
-                receipt = self._rpc.receipt(tx_hash)
-                if receipt is None:
+                answer = self._rpc.request("eth_getTransactionReceipt", ["0x" + tx_hash.hex()])
+                if answer is None:
                     raise RpcNotFound(f"no receipt of {tx_hash.hex()}")
-                receipts.append(receipt)
+                receipts.append(parse.logged(answer, self._connext))
+                if receipts[-1].tx_hash != tx_hash:
+                    raise RpcMalformed("receipt of another transaction")
             return receipts
 
-    def _read_block_receipts(self, header: BlockHeader) -> list[Receipt]:
+    def _read_block_receipts(self, header: BlockHeader) -> list[Logged]:
         answer = self._rpc.request("eth_getBlockReceipts", [hex(header.number)])
         if not isinstance(answer, list):
             raise RpcNotFound(f"no receipts of block {header.number}")
-        receipts = [parse.receipt(entry, self._connext) for entry in answer]
-        if header.logs_bloom and not any(entry["logs"] for entry in answer):
+        receipts = [parse.logged(entry, self._connext) for entry in answer]
+        if header.logs_bloom and not any(receipt.has_any for receipt in receipts):
             raise RpcNotFound(f"no logs in the receipts of block {header.number}, whose bloom has some")
         return receipts
 
@@ -211,9 +214,9 @@ def bloom_bits(value: bytes) -> int:
 
 def _parse_header(answer: Any) -> BlockHeader:
     block = parse.block(answer)
-    bloom = answer.get("logsBloom")
-    bits = 0 if bloom is None else int.from_bytes(parse.data(bloom), "big")
-    return BlockHeader(block.number, Hash(block.hash), Hash(block.parent_hash), block.timestamp_s, bits)
+    return BlockHeader(
+        block.number, Hash(block.hash), Hash(block.parent_hash), block.timestamp_s, parse.logs_bloom(answer)
+    )
 
 
 @contextmanager

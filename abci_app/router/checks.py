@@ -1,6 +1,7 @@
 """Checks of whether to bid, and for which path lengths; each refusal is a ``Refused`` with a stable cause."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from abci_app.evm.connext import (
     sequencer_override,
 )
 from abci_app.evm.errors import CallReverted, RpcRefused
+from abci_app.evm.optional_methods import OptionalMethod
 from abci_app.machine.connext import compute_sequencer_digest, compute_share, compute_transfer_id, sign_digest
 from abci_app.machine.state.codec import Address, TransferId
 from abci_app.machine.state.records import TransferInfo
@@ -56,11 +58,13 @@ class Offer:
 class Checker:
     """The checks of one router on one destination. One thread."""
 
-    def __init__(self, account: Account, path_lengths: tuple[int, ...]) -> None:
+    def __init__(
+        self, account: Account, path_lengths: tuple[int, ...], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._account = account
         self._path_lengths = path_lengths
-        self._can_simulate: bool | None = None
-        """None until it was tried: not every endpoint has state overrides."""
+        self._overrides = OptionalMethod(clock)
+        self._has_overrides = False
 
     def compute_offer(
         self, info: TransferInfo, transfer_id: TransferId, destination: Destination, sum_open: Callable[[bytes], int]
@@ -102,12 +106,7 @@ class Checker:
     def _simulate(self, info: TransferInfo, transfer_id: TransferId, destination: Destination, local: bytes) -> None:
         """Run ``execute`` as the gate would, with throw-away keys that stand for a sequencer and a liquid router."""
         connext = destination.connext
-        if self._can_simulate is None:
-            self._can_simulate = has_overrides(connext)
-            if not self._can_simulate:
-                fields = {"domain": destination.domain, "reason": "the RPC has no state overrides"}
-                log.warning("cannot_simulate", extra=fields)
-        if not self._can_simulate:
+        if not self._can_simulate(destination):
             return
         router = Address(THROWAWAY.address)
         routers = (router,)
@@ -127,16 +126,26 @@ class Checker:
         except CallReverted as reverted:
             raise Refused("would_revert", str(reverted)[:300]) from reverted
 
+    def _can_simulate(self, destination: Destination) -> bool:
+        """Tell whether the endpoint obeys state overrides. Raises EvmError where it refuses for another reason."""
+        if self._has_overrides or self._overrides.is_missing:
+            return self._has_overrides
+        try:
+            self._has_overrides = has_overrides(destination.connext)
+        except RpcRefused as refused:
+            if not self._overrides.is_refused_for_good(refused):
+                raise
+        if not self._has_overrides and self._overrides.note_missing():
+            fields = {"domain": destination.domain, "reason": "the RPC has no state overrides"}
+            log.warning("cannot_simulate", extra=fields)
+        return self._has_overrides
+
 
 def has_overrides(connext: Connext) -> bool:
-    """Tell whether an endpoint obeys state overrides: some refuse them, some ignore them and answer all the same."""
+    """Tell whether an endpoint obeys state overrides: some ignore them and answer all the same. Raises EvmError."""
     calldata = encode_admin("approvedSequencers", THROWAWAY.address)
     overrides = sequencer_override(connext.address, THROWAWAY.address)
-    try:
-        answer = connext.rpc.call(connext.address, calldata, overrides=overrides)
-    except RpcRefused:
-        return False
-    return int.from_bytes(answer, "big") == 1
+    return int.from_bytes(connext.rpc.call(connext.address, calldata, overrides=overrides), "big") == 1
 
 
 def merge_overrides(*overrides: Mapping[str, Mapping[str, Mapping[str, str]]]) -> dict[str, dict[str, dict[str, str]]]:

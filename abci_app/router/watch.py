@@ -16,7 +16,7 @@ from abci_app.router.ledger import Ledger
 from abci_app.router.origin import OrderClaim, OrderClaims, require_order
 
 RANGE_BLOCKS = 500
-"""Blocks of one step: public endpoints refuse longer ranges of logs."""
+"""Blocks of one step; fewer where the endpoint gives logs of fewer at once."""
 BEHIND_S = 60.0
 """A final head below what was looked at, for this long, is no endpoint that lags: the chain went back, or an endpoint
 invented blocks. Looking begins there again; what lies between is the sweep's."""
@@ -63,7 +63,7 @@ class ChainWatch:
         if cursor is None or self._is_far_behind(final, cursor):
             self._ledger.save_cursor(self._chain.domain, final)
             return False
-        last = min(final, cursor + RANGE_BLOCKS)
+        last = min(final, cursor + min(RANGE_BLOCKS, rpc.log_blocks))
         if last <= cursor:
             return False
         for log in rpc.logs(self._get_connext(self._chain.domain), cursor + 1, last, [TOPICS["XCalled"]]):

@@ -7,7 +7,8 @@ from typing import Any
 from eth_abi.abi import encode as abi_encode
 
 from abci_app.evm.connext import CONNEXT
-from abci_app.evm.errors import RpcRefused, RpcUnavailable
+from abci_app.evm.errors import RpcUnavailable
+from abci_app.evm.refusals import map_refusal
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Log
 from abci_app.machine.connext import compute_transfer_id, keccak
@@ -190,7 +191,7 @@ class FakeRpc(Rpc):
         except Absent as error:
             raise RpcUnavailable(f"no answer from {self.name}") from error
         except JsonRpcError as error:
-            raise RpcRefused(error.code, str(error)) from error
+            raise map_refusal({"code": error.code, "message": str(error)}) from error
 
 
 def _block_json(block: FakeBlock) -> dict[str, Any]:

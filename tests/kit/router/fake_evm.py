@@ -6,7 +6,6 @@ from typing import Any
 from eth_abi.abi import encode as abi_encode
 
 from abci_app.evm.connext import CONNEXT, DestinationStatus, sequencer_override, transfer_info_from_args
-from abci_app.evm.errors import CallReverted, RpcRefused
 from abci_app.evm.types import to_hex
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.state.codec import Address, DomainId, TransferId
@@ -112,11 +111,3 @@ class EvmServer(RpcProxy):
 
 class DirectRpc(FakeRpc):
     """The real client without HTTP."""
-
-    def request(self, method: str, params: Any) -> Any:
-        try:
-            return super().request(method, params)
-        except RpcRefused as refused:
-            if refused.code == 3:
-                raise CallReverted(3, refused.message, b"", None, ()) from refused
-            raise

@@ -211,8 +211,7 @@ NUMBER, BLOCK, LOGS, RECEIPT, CODE = (
         (LOGS, result([make_log(topics=[WORD])])),
         (LOGS, result([make_log(topics=[])])),
         (LOGS, result([make_log(), make_log()])),
-        (LOGS, result([make_log(logIndex="0x2"), make_log(logIndex="0x1")])),
-        (LOGS, result([make_log(blockNumber="0x6"), make_log(blockNumber="0x5", logIndex="0x9")])),
+        (LOGS, result([make_log(logIndex="0x2"), make_log(logIndex="0x1"), make_log(logIndex="0x2")])),
         (RECEIPT, result(make_receipt(status="0x2"))),
         (RECEIPT, result(make_receipt(status=None))),
         (RECEIPT, result(make_receipt(logs=None))),
@@ -284,6 +283,80 @@ def test_a_long_range_is_asked_for_in_pieces_without_gap_or_overlap(serve: Any) 
     assert ranges[-1][1] == last
     assert all(end - start < LOG_BLOCKS_MAX for start, end in ranges)
     assert [end + 1 for _, end in ranges[:-1]] == [start for start, _ in ranges[1:]]
+
+
+def test_logs_in_any_order_are_sorted(serve: Any) -> None:
+    """A Moonbeam endpoint once gave the newest first."""
+    given = [make_log(blockNumber="0x6", logIndex="0x0"), make_log(logIndex="0x3"), make_log(logIndex="0x2")]
+    _, rpc = serve(result(given))
+    found = rpc.logs(ADDRESS, 0, 10, [TOPIC])
+    assert [(log.block_number, log.log_index) for log in found] == [(5, 2), (5, 3), (6, 0)]
+
+
+@pytest.mark.parametrize("limit", [1, 5, 10, 999, LOG_BLOCKS_MAX])
+def test_a_limit_of_blocks_is_found_and_remembered(serve: Any, limit: int) -> None:
+    def answer(_: int, __: str, params: Any) -> dict[str, Any]:
+        blocks = int(params[0]["toBlock"], 16) - int(params[0]["fromBlock"], 16) + 1
+        return result([]) if blocks <= limit else {"error": {"code": -32602, "message": f"at most {limit} blocks"}}
+
+    endpoint, rpc = serve(answer)
+    for _ in range(3):
+        rpc.logs(ADDRESS, 0, 20 * limit - 1, [TOPIC])
+    assert rpc.log_blocks == limit
+    endpoint.requests.clear()
+    rpc.logs(ADDRESS, 0, 20 * limit - 1, [TOPIC])
+    assert len(endpoint.requests) == 20
+
+
+def test_an_endpoint_that_refuses_one_block_of_logs_is_not_taken_for_one_with_a_limit(serve: Any) -> None:
+    _, rpc = serve({"error": {"code": -32000, "message": "header not found"}})
+    with pytest.raises(RpcRefused, match="header not found"):
+        rpc.logs(ADDRESS, 0, 500, [TOPIC])
+    assert rpc.log_blocks == LOG_BLOCKS_MAX
+
+
+def test_a_missing_method_for_logs_is_asked_for_once(serve: Any) -> None:
+    endpoint, rpc = serve({"error": {"code": -32601, "message": "Method not found"}})
+    with pytest.raises(RpcRefused):
+        rpc.logs(ADDRESS, 0, 500, [TOPIC])
+    assert len(endpoint.requests) == 1
+
+
+FEES: list[tuple[str, Any, dict[str, Any], tuple[int, int]]] = [
+    ("as on geth", result("0x3"), {}, (17, 3)),
+    ("no method", {"error": {"code": -32601, "message": "Method not found"}}, {}, (107, 93)),
+    ("refused", {"error": {"code": -32000, "message": "not supported"}}, {}, (107, 93)),
+    ("0x", result("0x"), {}, (107, 93)),
+    ("null", result(None), {}, (107, 93)),
+    ("no method, no base fee", {"error": {"code": -32601, "message": "x"}}, {"baseFeePerGas": None}, (100, 100)),
+    ("a price below the base fee", result("0x"), {"baseFeePerGas": "0x70"}, (224, 0)),
+]
+
+
+@pytest.mark.parametrize(("tip", "block", "expected"), [row[1:] for row in FEES], ids=[row[0] for row in FEES])
+def test_fees_with_and_without_a_method_for_tips(
+    serve: Any, tip: Any, block: dict[str, Any], expected: tuple[int, int]
+) -> None:
+    answers = {
+        "eth_maxPriorityFeePerGas": tip, "eth_gasPrice": result("0x64"),
+        "eth_getBlockByNumber": result(make_block(**block)),
+    }
+    _, rpc = serve(lambda _, method, __: answers[method])
+    fees = rpc.fees()
+    assert (fees.max_fee_wei, fees.priority_fee_wei) == expected
+
+
+def test_no_fees_where_neither_tip_nor_price_is_given(serve: Any) -> None:
+    _, rpc = serve({"error": {"code": -32601, "message": "Method not found"}})
+    with pytest.raises(RpcRefused):
+        rpc.fees()
+
+
+@pytest.mark.parametrize("empty", [None, "", "0x", []])
+def test_empty_fields_of_a_receipt_are_missing_ones(serve: Any, empty: Any) -> None:
+    _, rpc = serve(result(make_receipt(to=empty, contractAddress=empty, effectiveGasPrice=None)))
+    receipt = rpc.receipt(bytes.fromhex(WORD[2:]))
+    assert (receipt.to, receipt.contract_address, receipt.effective_gas_price_wei) == (None, None, 0)
 
 
 @pytest.mark.parametrize(("first", "last"), [(5, 4), (-1, 4)])

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from abci_app.evm.connext_events import TOPICS
+from abci_app.evm.optional_methods import ASK_AGAIN_S, REFUSALS_MAX
 from abci_app.machine.observation.stream import XCalled, compute_digest, decode_segment
 from abci_app.machine.state.codec import Hash, TransferId
 from abci_app.machine.state.records import DomainStatus, RelayerFee
@@ -223,9 +224,7 @@ ALWAYS: list[tuple[str, Change, ErrorCause]] = [
     ("drops logs", {"drop_topic0": TOPICS["XCalled"]}, ErrorCause.LOG_MISSING),
     ("junk for a header", {"junk_methods": ("eth_getBlockByNumber",)}, ErrorCause.MALFORMED),
     ("junk for logs", {"junk_methods": ("eth_getLogs",)}, ErrorCause.MALFORMED),
-    ("no receipts", {"junk_methods": ("eth_getBlockReceipts",)}, ErrorCause.REFUSED),
     ("refuses logs", {"refused_methods": {"eth_getLogs": -32000}}, ErrorCause.REFUSED),
-    ("refuses receipts", {"refused_methods": {"eth_getBlockReceipts": -32000}}, ErrorCause.REFUSED),
     ("failed transactions", {"failed_receipts": True}, ErrorCause.RECEIPT_MISMATCH),
 ]
 LATER: list[tuple[str, Change, ErrorCause]] = [
@@ -419,10 +418,43 @@ def test_a_range_that_is_too_long_is_halved_until_it_fits() -> None:
     setting = Setting(chain, segment_blocks=100, idle_blocks=100)
     chain.grow(700)
     setting.faults.log_range_max = 70
-    for _ in range(40):
-        setting.settle()
-    assert set(setting.errors.causes) == {ErrorCause.REFUSED}
+    setting.settle()
+    assert setting.errors.causes == []
     assert setting.numbers() == [1, 2, 3, 4, 5, 6, 7]
+    assert setting.faults.calls["eth_getLogs"] <= 700 / 70 + 20, "the limit is found once, not every second request"
+
+
+RECEIPTS_REFUSED: list[tuple[str, Change]] = [
+    ("junk", {"junk_methods": ("eth_getBlockReceipts",)}),
+    ("null", {"constants": {"eth_getBlockReceipts": None}}),
+    ("a passing code", {"refused_methods": {"eth_getBlockReceipts": -32000}}),
+    ("entries without a hash", {"constants": {"eth_getBlockReceipts": [{"logs": []}]}}),
+    ("of no transaction", {"constants": {"eth_getBlockReceipts": []}}),
+]
+
+
+@pytest.mark.parametrize("change", [row[1] for row in RECEIPTS_REFUSED], ids=[row[0] for row in RECEIPTS_REFUSED])
+def test_receipts_one_by_one_where_those_of_a_block_are_refused_again_and_again(change: Change) -> None:
+    """At first it may be an index that lags: nothing is said. Then the method counts as missing, for a while."""
+    setting = Setting(routine_chain())
+    spoil(setting, change)
+    for _ in range(REFUSALS_MAX - 1):
+        assert setting.settle() is StepOutcome.BACK_OFF
+        assert setting.follower.view == EMPTY_ENDPOINT_VIEW
+    assert setting.settle() is StepOutcome.POLL
+    assert setting.numbers() == [1, 2, 3, 4, 5]
+    asked = setting.faults.calls["eth_getBlockReceipts"]
+    assert asked == REFUSALS_MAX
+
+    setting.chain.add(xcalled(2))
+    setting.settle()
+    assert setting.faults.calls["eth_getBlockReceipts"] == asked
+    setting.now_s += ASK_AGAIN_S
+    setting.faults.behave()
+    setting.settle()
+    setting.chain.add(xcalled(3))
+    setting.settle()
+    assert setting.faults.calls["eth_getBlockReceipts"] > asked
 
 
 def test_receipts_one_by_one_where_the_endpoint_gives_none_of_a_block() -> None:

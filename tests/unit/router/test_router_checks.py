@@ -7,13 +7,14 @@ import pytest
 
 from abci_app.evm.account import Account
 from abci_app.evm.connext import Connext, DestinationStatus
-from abci_app.evm.errors import RpcUnavailable
+from abci_app.evm.errors import EvmError, RpcRefused, RpcUnavailable
+from abci_app.evm.optional_methods import ASK_AGAIN_S, REFUSALS_MAX
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.state.codec import Address, Hash
 from abci_app.machine.state.records import TransferInfo
 from abci_app.router.checks import Checker, Destination, Offer
 from abci_app.router.errors import Refused
-from tests.kit.evm.rpc_proxy import Faults
+from tests.kit.evm.rpc_proxy import Faults, Forward, JsonRpcError
 from tests.kit.machine.driver import CANONICAL_ID, KEYS, LIQUIDITY, ROUTERS, A, B, Network, local_of
 from tests.kit.router.fake_evm import DirectRpc, FakeEvm
 from tests.kit.router.router_kit import collecting
@@ -31,8 +32,8 @@ class World:
             B, Connext(DirectRpc(self.chain, faults), self.chain.connext), b"\x9a" * 20,
             {(A, CANONICAL_ID): local_of(B)}, 5,
         )
-        self.checker = Checker(Account(KEYS[0]), path_lengths)
-        self.open = 0
+        self.checker = Checker(Account(KEYS[0]), path_lengths, lambda: self.now_s)
+        self.open, self.now_s = 0, 0.0
 
     def info(self, **changes: Any) -> TransferInfo:
         return replace(Network().info(), **changes)
@@ -165,6 +166,61 @@ def test_an_endpoint_without_overrides_says_so_once_and_bids_without_simulation(
     [line] = log.lines
     assert log.of("cannot_simulate", domain=B, reason="the RPC has no state overrides", level="warning") == [line]
     assert world.chain.simulated == []
+
+
+class RefusesOverrides(Faults):
+    """Refuses the next calls with state overrides."""
+
+    def __init__(self, code: int, message: str, times: int) -> None:
+        super().__init__()
+        self.code, self.message, self.times = code, message, times
+
+    def answer(self, method: str, params: list[Any], forward: Forward) -> Any:
+        if method == "eth_call" and len(params) > 2 and self.times:
+            self.times -= 1
+            raise JsonRpcError(self.code, self.message)
+        return super().answer(method, params, forward)
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [(-32016, "over rate limit"), (-32007, "50/second request limit reached"), (-32000, "header not found")],
+)
+def test_a_passing_refusal_of_overrides_is_not_remembered(code: int, message: str) -> None:
+    world = World(faults=RefusesOverrides(code, message, 1))
+    world.chain.reverting.add(RECEIVER)
+    with collecting() as log:
+        with pytest.raises(EvmError):
+            world.offer(world.info())
+        with pytest.raises(Refused, match="would_revert"):
+            world.offer(world.info())
+    assert log.lines == []
+
+
+def test_overrides_refused_again_and_again_are_missing_until_asked_for_again() -> None:
+    world = World(faults=RefusesOverrides(-32000, "no third argument here", REFUSALS_MAX))
+    world.chain.reverting.add(RECEIVER)
+    for _ in range(REFUSALS_MAX - 1):
+        with pytest.raises(RpcRefused):
+            world.offer(world.info())
+    with collecting() as log:
+        assert world.offer(world.info()).path_lengths == (1, 2, 4)
+    assert len(log.of("cannot_simulate")) == 1
+    world.now_s = ASK_AGAIN_S - 1
+    assert world.offer(world.info()).path_lengths == (1, 2, 4)
+    world.now_s = ASK_AGAIN_S
+    with pytest.raises(Refused, match="would_revert"):
+        world.offer(world.info())
+
+
+@pytest.mark.parametrize("code", [-32601, -32602])
+def test_a_clear_refusal_of_overrides_is_remembered_at_once(code: int) -> None:
+    faults = RefusesOverrides(code, "too many arguments, want at most 2", 1)
+    world = World(faults=faults)
+    with collecting() as log:
+        for nonce in range(2):
+            assert world.offer(world.info(nonce=nonce)).path_lengths == (1, 2, 4)
+    assert len(log.of("cannot_simulate")) == 1
 
 
 def test_an_endpoint_that_is_away_is_no_refusal() -> None:
