@@ -48,6 +48,10 @@ PYTHON = {path: source for path, source in FILES.items() if path.endswith(".py")
 PRODUCT = {path: source for path, source in PYTHON.items() if not path.startswith("tests/")}
 PACKAGE = {path: source for path, source in PYTHON.items() if path.startswith("abci_app/")}
 MACHINE = {path: source for path, source in PYTHON.items() if path.startswith("abci_app/machine/")}
+KEY_READERS = {
+    path: source for path, source in PACKAGE.items()
+    if path.startswith(("abci_app/machine/", "abci_app/gateway/")) and not path.startswith("abci_app/machine/state/")
+}
 TESTS = {path: source for path, source in PYTHON.items() if path.startswith("tests/")}
 WRITTEN = {path: content for path, content in FILES.items() if path not in LOCKS and not path.startswith(GENERATED)}
 MARKDOWN = {path: content for path, content in FILES.items() if path.endswith(".md")}
@@ -74,6 +78,7 @@ CHECKS: list[tuple[str, Check, dict[str, str]]] = [
     ("machine is pure", purity.check_purity, MACHINE),
     ("machine sorts sets", purity.check_sorted_sets, MACHINE),
     ("machine takes the scope", purity.check_scope, MACHINE),
+    ("keys are parsed where they are made", purity.check_keys, KEY_READERS),
     ("no assert", purity.check_no_assert, PRODUCT),
     ("nothing between fork and exec", purity.check_no_preexec, PYTHON),
     ("verbs of the machine", shape.check_verbs, MACHINE),
@@ -300,6 +305,21 @@ def test_purity_passes_integers_and_named_errors() -> None:
 )
 def test_rules_take_the_scope(path: str, source: str, refused: int) -> None:
     assert len(purity.check_scope(path, source)) == refused
+
+
+@pytest.mark.parametrize(
+    ("source", "refused"),
+    [
+        ("number = int(key[-20:])", 1),
+        ("for key, _ in state.scan(p, R):\n    _, time_s = key.split(b'/')", 1),
+        ("for path, _ in list(scope.delta.scan(p, R)):\n    x = path.rpartition(b'/')[2]", 1),
+        ("found = [at[6:] for at, record in state.scan(p, R) if at.find(b'/')]", 2),
+        ("for key, record in state.scan(p, R):\n    time_s, _ = keys.parse_drop(key)\n    found[key] = record", 0),
+        ("for key, record in state.scan(p, R):\n    path, x = record.path[2:], record.text.split('/')", 0),
+    ],
+)
+def test_keys_are_not_taken_apart(source: str, refused: int) -> None:
+    assert len(purity.check_keys("x.py", source)) == refused
 
 
 def test_assert_is_refused() -> None:

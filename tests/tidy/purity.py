@@ -17,6 +17,11 @@ ORDER_FREE = ("sorted", "set", "frozenset", "min", "max", "any", "all", "len", "
 """Functions of an iterable whose answer does not depend on its order."""
 ORDER_TAKING = ("list", "tuple", "enumerate", "iter", "next", "zip", "map", "filter", "join", "fromkeys", "reversed")
 
+SPLITTING = (
+    *("split", "rsplit", "partition", "rpartition", "removeprefix", "removesuffix", "find", "index", "strip", "lstrip"),
+)
+"""Methods of bytes that say what stands where."""
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -55,6 +60,32 @@ def check_scope(path: str, source: str) -> list[str]:
                     problems.append(f"{path}:{node.lineno}: parameters come from scope.params")
             case ast.Call(func=ast.Name(id="Block") | ast.Attribute(attr="Block")):
                 problems.append(f"{path}:{node.lineno}: a block comes from the engine; who has none opens a Scope")
+    return problems
+
+
+def check_keys(path: str, source: str) -> list[str]:
+    """Refuses to take a key apart: ``state/keys.py`` has a parser beside each function that makes one.
+
+    A key is what is called so, and what a loop over ``scan`` calls the first of its two.
+    """
+    tree = ast.parse(source)
+    names = {"key"}
+    for node in ast.walk(tree):
+        match node:
+            case (
+                ast.For(iter=source_of, target=ast.Tuple(elts=[ast.Name(id=name), *_]))
+                | ast.comprehension(iter=source_of, target=ast.Tuple(elts=[ast.Name(id=name), *_]))
+            ) if any(isinstance(call, ast.Attribute) and call.attr == "scan" for call in ast.walk(source_of)):
+                names.add(name)
+    problems = []
+    for node in ast.walk(tree):
+        match node:
+            case ast.Subscript(value=ast.Name(id=name)) if name in names:
+                problems.append(f"{path}:{node.lineno}: {name}[…] takes a key apart: use a parser of state/keys.py")
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if (
+                name in names and method in SPLITTING
+            ):
+                problems.append(f"{path}:{node.lineno}: {method} takes a key apart: use a parser of state/keys.py")
     return problems
 
 

@@ -19,7 +19,7 @@ def build_domain(state: StateDelta, domain: records.Domain, members: Sequence[re
         next_nonce=domain.next_nonce, max_routers=domain.max_routers, fee_numerator=domain.fee_numerator,
         connext_paused=domain.connext_paused, status=domain.status.name, eligible=domain.eligible,
         reports=tuple(
-            build_reports(int(key.rsplit(b"/", 1)[1]), stored, members)
+            build_reports(keys.parse_reports(key)[1], stored, members)
             for key, stored in state.scan(keys.domain_reports(domain.domain), records.Reports)
         ),
     )

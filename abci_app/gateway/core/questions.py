@@ -11,7 +11,7 @@ from abci_app.gateway.codes import AnswerCode
 from abci_app.gateway.core import answers, auctions, batch_answers, builders
 from abci_app.gateway.core.execution import build_execution, find_batch
 from abci_app.gateway.core.reads import Committed, NodeReads, QueryError
-from abci_app.gateway.core.scan import NUMBER_MAX, SCAN_MAX, scan_from
+from abci_app.gateway.core.scan import SCAN_MAX, scan_from
 from abci_app.machine.connext import encode_transfer_info
 from abci_app.machine.ledger.transfers import UNDECIDED
 from abci_app.machine.state import keys, records
@@ -112,7 +112,7 @@ def get_decisions(committed: Committed, from_sequence: int = 0, limit: int = 0) 
     """Return decisions from a sequence on."""
     state = StateDelta(committed.view)
     end = state.must(keys.CHAIN, records.ChainState).next_sequence
-    found = scan_from(state, keys.decisions(), from_sequence, end, records.Decision)
+    found = scan_from(state, keys.decisions(), keys.parse_decision, from_sequence, end, records.Decision)
     decisions = tuple(builders.build_decision(decision) for decision in islice(found, _limit(limit)))
     return batch_answers.DecisionsAnswer(height=committed.height, decisions=decisions)
 
@@ -132,7 +132,8 @@ def get_batches(
     state = StateDelta(committed.view)
     chain_id = state.must(keys.CHAIN, records.ChainState).chain_id
     count = min(limit or BATCHES_DEFAULT, BATCHES_MAX)
-    found = scan_from(state, keys.batches(), from_height, committed.height, records.DecisionBatch)
+    end = committed.height
+    found = scan_from(state, keys.batches(), keys.parse_batch, from_height, end, records.DecisionBatch)
     chosen = islice((batch for batch in found if batch.attested_height or not attested_only), count)
     batches = tuple(builders.build_batch(state, batch, chain_id) for batch in chosen)
     return batch_answers.BatchesAnswer(height=committed.height, batches=batches)
@@ -189,7 +190,7 @@ def list_transfers(
         by_lane = (list_undecided(state, lane, from_acceptance) for lane in lanes)
         found: Iterator[records.Transfer] = merge(*by_lane, key=lambda transfer: transfer.acceptance)
     else:
-        ids = committed.list_accepted(min(from_acceptance, NUMBER_MAX))
+        ids = committed.list_accepted(min(from_acceptance, keys.NUMBER_MAX))
         found = (state.must(keys.transfer(transfer_id), records.Transfer) for transfer_id in ids)
     chosen: list[records.Transfer] = []
     for count, transfer in enumerate(islice(found, SCAN_MAX), start=1):
@@ -205,8 +206,13 @@ def list_transfers(
 def list_undecided(state: StateDelta, lane: records.Lane, from_acceptance: int) -> Iterator[records.Transfer]:
     """Yield the undecided transfers of a lane, in acceptance order."""
     prefix = keys.open_transfers(lane.origin, lane.destination)
-    for reference in scan_from(state, prefix, from_acceptance, NUMBER_MAX, records.Reference):
+    end = keys.NUMBER_MAX
+    for reference in scan_from(state, prefix, _parse_acceptance, from_acceptance, end, records.Reference):
         yield state.must(keys.transfer(reference.transfer_id), records.Transfer)
+
+
+def _parse_acceptance(key: bytes) -> int:
+    return keys.parse_open_transfer(key)[-1]
 
 
 def _limit(asked: int) -> int:

@@ -51,7 +51,8 @@ def list_undecided(state: StateReader) -> list[TransferId]:
     found = {}
     for lane in list_free_lanes(state):
         for key, reference in state.scan(keys.open_transfers(lane.origin, lane.destination), Reference):
-            found[int(key.rpartition(b"/")[2])] = reference.transfer_id
+            _, _, acceptance = keys.parse_open_transfer(key)
+            found[acceptance] = reference.transfer_id
     return [found[acceptance] for acceptance in sorted(found)]
 
 

@@ -42,7 +42,7 @@ def list_over(scope: Scope) -> dict[int, TransferId]:
     found = {}
     for _, domain in list(scope.delta.scan(keys.domains(), Domain)):
         for key, reference in scope.delta.scan(keys.leases(domain.domain), Reference):
-            valid_until_s, acceptance = (int(part) for part in key.split(b"/")[2:])
+            _, valid_until_s, acceptance = keys.parse_lease(key)
             if valid_until_s >= domain.cursor.timestamp_s:
                 break
             found[acceptance] = reference.transfer_id
@@ -54,7 +54,7 @@ def list_slow_due(scope: Scope) -> dict[int, TransferId]:
     found = {}
     for lane in list_free_lanes(scope.delta):
         for key, reference in scope.delta.scan(keys.slow_dues(lane.origin, lane.destination), Reference):
-            time_s, acceptance = (int(part) for part in key.split(b"/")[3:])
+            _, _, time_s, acceptance = keys.parse_slow_due(key)
             if time_s > scope.time_s:
                 break
             found[acceptance] = reference.transfer_id

@@ -1,5 +1,7 @@
 """Pruning of the state: dropped and finished transfers, expired stubs, empty batches (SLW-4, LIM-3 … LIM-5)."""
 
+from collections.abc import Callable
+
 from abci_app.machine.block_events import EventKind
 from abci_app.machine.connext import hash_routers
 from abci_app.machine.ledger.stubs import delete_stub
@@ -25,20 +27,22 @@ PRUNED_PER_BLOCK_MAX = 64
 
 def process_removals(scope: Scope) -> None:
     """Drop, expire and prune what is due, in this order, at most 64 of each a block."""
-    for transfer_id in list_due(scope, keys.drops(), scope.time_s):
+    for transfer_id in list_due(scope, keys.drops(), keys.parse_drop, scope.time_s):
         scope.emit(EventKind.DROPPED, transfer_id=transfer_id)
         remove_transfer(scope, transfer_id)
     expire_stubs(scope)
     finished_before = scope.height - scope.params.retention_blocks + 1
-    for transfer_id in list_due(scope, keys.finished_transfers(), finished_before):
+    for transfer_id in list_due(scope, keys.finished_transfers(), keys.parse_finished, finished_before):
         remove_transfer(scope, transfer_id)
 
 
-def list_due(scope: Scope, prefix: bytes, now: int) -> list[TransferId]:
+def list_due(
+    scope: Scope, prefix: bytes, parse: Callable[[bytes], tuple[int, int]], now: int
+) -> list[TransferId]:
     """Return the first transfers of an index by time or height whose entry lies before ``now``."""
     due: list[TransferId] = []
     for key, reference in scope.delta.scan(prefix, Reference):
-        if int(key.split(b"/")[1]) >= now or len(due) == PRUNED_PER_BLOCK_MAX:
+        if parse(key)[0] >= now or len(due) == PRUNED_PER_BLOCK_MAX:
             break
         due.append(reference.transfer_id)
     return due
@@ -48,10 +52,10 @@ def expire_stubs(scope: Scope) -> None:
     """Remove stubs whose XCalled never came (LIM-4)."""
     due: list[TransferId] = []
     for key, _ in scope.delta.scan(keys.stub_expiries(), HeightEntry):
-        _, time_s, transfer_id = key.split(b"/")
-        if int(time_s) >= scope.time_s or len(due) == PRUNED_PER_BLOCK_MAX:
+        time_s, transfer_id = keys.parse_stub_expiry(key)
+        if time_s >= scope.time_s or len(due) == PRUNED_PER_BLOCK_MAX:
             break
-        due.append(TransferId(bytes.fromhex(transfer_id.decode())))
+        due.append(transfer_id)
     for expired in due:
         delete_stub(scope.delta, expired, scope.delta.must(keys.stub(expired), Stub))
         scope.emit(EventKind.STUB_EXPIRED, transfer_id=expired)

@@ -1,14 +1,21 @@
 """Storage keys: functions in one place, zero-padded so that byte order is counting order (docs/protocol.md section 3).
 
-A function in the plural returns the prefix under which its singular's keys lie; it must stay their prefix.
+A function in the plural returns the prefix under which its singular's keys lie; it must stay their prefix. Where rules
+or queries need what a key says, ``parse_`` and its name returns the arguments again; nothing else takes a key apart.
 """
 
+from collections.abc import Iterator
+
+from abci_app.machine.codes import unreachable
 from abci_app.machine.state.codec import Address, DomainId, Hash, TransferId
 
 CHAIN = b"chain"
 """ChainState."""
 PARAMS = b"params"
 """Params."""
+
+DIGITS = 20  # of all numbers but domain ids, epochs and attempts
+NUMBER_MAX = 10**DIGITS - 1
 
 
 def epoch(number: int) -> bytes:
@@ -111,6 +118,11 @@ def decision(sequence: int) -> bytes:
     return b"decision/%020d" % sequence
 
 
+def parse_decision(key: bytes) -> int:
+    """Return the sequence of a ``decision`` key."""
+    return _parse_numbers(key, b"decision", DIGITS)[0]
+
+
 def decisions() -> bytes:
     """Prefix of ``decision``."""
     return b"decision/"
@@ -119,6 +131,11 @@ def decisions() -> bytes:
 def batch(height: int) -> bytes:
     """DecisionBatch by height."""
     return b"batch/%020d" % height
+
+
+def parse_batch(key: bytes) -> int:
+    """Return the height of a ``batch`` key."""
+    return _parse_numbers(key, b"batch", DIGITS)[0]
 
 
 def batches() -> bytes:
@@ -141,6 +158,12 @@ def reports(domain_id: DomainId, number: int) -> bytes:
     return b"reports/%010d/%020d" % (domain_id, number)
 
 
+def parse_reports(key: bytes) -> tuple[DomainId, int]:
+    """Return the domain and number of a ``reports`` key."""
+    domain_id, number = _parse_numbers(key, b"reports", 10, DIGITS)
+    return DomainId(domain_id), number
+
+
 def domain_reports(domain_id: DomainId) -> bytes:
     """Prefix of ``reports`` of one domain."""
     return b"reports/%010d/" % domain_id
@@ -149,6 +172,12 @@ def domain_reports(domain_id: DomainId) -> bytes:
 def open_transfer(origin: DomainId, destination: DomainId, acceptance: int) -> bytes:
     """Reference of an undecided transfer (ACCEPTED or WAITING) of a lane, in acceptance order."""
     return b"open/%010d/%010d/%020d" % (origin, destination, acceptance)
+
+
+def parse_open_transfer(key: bytes) -> tuple[DomainId, DomainId, int]:
+    """Return the origin, destination and acceptance number of an ``open_transfer`` key."""
+    origin, destination, acceptance = _parse_numbers(key, b"open", 10, 10, DIGITS)
+    return DomainId(origin), DomainId(destination), acceptance
 
 
 def open_transfers(origin: DomainId, destination: DomainId) -> bytes:
@@ -161,6 +190,12 @@ def lease(destination: DomainId, valid_until_s: int, acceptance: int) -> bytes:
     return b"lease/%010d/%020d/%020d" % (destination, valid_until_s, acceptance)
 
 
+def parse_lease(key: bytes) -> tuple[DomainId, int, int]:
+    """Return the destination, ``valid_until_s`` and acceptance number of a ``lease`` key."""
+    destination, valid_until_s, acceptance = _parse_numbers(key, b"lease", 10, DIGITS, DIGITS)
+    return DomainId(destination), valid_until_s, acceptance
+
+
 def leases(destination: DomainId) -> bytes:
     """Prefix of ``lease`` for one destination."""
     return b"lease/%010d/" % destination
@@ -169,6 +204,12 @@ def leases(destination: DomainId) -> bytes:
 def slow_due(origin: DomainId, destination: DomainId, time_s: int, acceptance: int) -> bytes:
     """Reference of a RECONCILED transfer of a lane whose ``slow_next_s`` is not 0, by it."""
     return b"slow_due/%010d/%010d/%020d/%020d" % (origin, destination, time_s, acceptance)
+
+
+def parse_slow_due(key: bytes) -> tuple[DomainId, DomainId, int, int]:
+    """Return the origin, destination, time in seconds and acceptance number of a ``slow_due`` key."""
+    origin, destination, time_s, acceptance = _parse_numbers(key, b"slow_due", 10, 10, DIGITS, DIGITS)
+    return DomainId(origin), DomainId(destination), time_s, acceptance
 
 
 def slow_dues(origin: DomainId, destination: DomainId) -> bytes:
@@ -181,6 +222,12 @@ def drop(time_s: int, acceptance: int) -> bytes:
     return b"drop/%020d/%020d" % (time_s, acceptance)
 
 
+def parse_drop(key: bytes) -> tuple[int, int]:
+    """Return the time in seconds and acceptance number of a ``drop`` key."""
+    time_s, acceptance = _parse_numbers(key, b"drop", DIGITS, DIGITS)
+    return time_s, acceptance
+
+
 def drops() -> bytes:
     """Prefix of ``drop``."""
     return b"drop/"
@@ -189,6 +236,12 @@ def drops() -> bytes:
 def finished(height: int, acceptance: int) -> bytes:
     """Reference of a COMPLETED transfer, by ``finished_height``."""
     return b"finished/%020d/%020d" % (height, acceptance)
+
+
+def parse_finished(key: bytes) -> tuple[int, int]:
+    """Return the height and acceptance number of a ``finished`` key."""
+    height, acceptance = _parse_numbers(key, b"finished", DIGITS, DIGITS)
+    return height, acceptance
 
 
 def finished_transfers() -> bytes:
@@ -206,6 +259,12 @@ def stub_expiry(time_s: int, transfer_id: TransferId) -> bytes:
     return b"stub_expiry/%020d/%s" % (time_s, transfer_id.hex().encode())
 
 
+def parse_stub_expiry(key: bytes) -> tuple[int, TransferId]:
+    """Return the time in seconds and the transfer of a ``stub_expiry`` key."""
+    time_s, transfer_id = _split(key, b"stub_expiry", DIGITS, 64)
+    return _parse_number(time_s), TransferId(_parse_hex(transfer_id))
+
+
 def stub_expiries() -> bytes:
     """Prefix of ``stub_expiry``."""
     return b"stub_expiry/"
@@ -214,3 +273,48 @@ def stub_expiries() -> bytes:
 def tombstone(transfer_id: TransferId) -> bytes:
     """Tombstone of a transfer that had a decision and is gone."""
     return b"tombstone/%s" % transfer_id.hex().encode()
+
+
+# --- ranges and parts -----------------------------------------------------------------------------------------------
+
+
+def list_range(prefix: bytes, start: int, end: int) -> Iterator[bytes]:
+    """Yield longer prefixes, ascending, such that the keys under them, ``prefix`` and then a number of 20 digits, are
+    exactly those with a number ≥ ``start``; those of which every number is above ``end`` are left out.
+
+    A number is itself, or differs first at one digit, where it is greater: 20 × 9 prefixes at most.
+    """
+    if not 0 <= start <= end <= NUMBER_MAX:
+        return
+    digits = b"%020d" % start
+    yield prefix + digits
+    for at in reversed(range(DIGITS)):
+        for digit in range(int(digits[at:at + 1]) + 1, 10):
+            part = digits[:at] + b"%d" % digit
+            if int(part.ljust(DIGITS, b"0")) > end:
+                break
+            yield prefix + part
+
+
+def _split(key: bytes, name: bytes, *widths: int) -> list[bytes]:
+    """Return the parts of a key after its name; another name, or parts of other widths, is a bug."""
+    first, *parts = key.split(b"/")
+    if first != name or tuple(map(len, parts)) != widths:
+        unreachable(f"{key!r} is no {name.decode()} key")
+    return parts
+
+
+def _parse_numbers(key: bytes, name: bytes, *digits: int) -> list[int]:
+    return [_parse_number(part) for part in _split(key, name, *digits)]
+
+
+def _parse_number(part: bytes) -> int:
+    if not part.isdigit():  # int() would take a sign, a space or an underscore
+        unreachable(f"{part!r} is no number")
+    return int(part)
+
+
+def _parse_hex(part: bytes) -> bytes:
+    if part.strip(b"0123456789abcdef"):  # fromhex() would take capitals and spaces
+        unreachable(f"{part!r} is no lower-case hex")
+    return bytes.fromhex(part.decode())

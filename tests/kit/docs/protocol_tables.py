@@ -103,6 +103,8 @@ def draw_keys() -> str:
     """Every key with the record under it: the first word of its docstring."""
     rows = [(vars(keys)[name].decode(), doc) for name, doc in read_docs(keys).items()]
     for node in ast.parse(inspect.getsource(keys)).body:
+        if isinstance(node, ast.FunctionDef) and node.name.startswith(("parse_", "list_", "_")):
+            continue
         doc = flatten(ast.get_docstring(node)) if isinstance(node, ast.FunctionDef) else "Prefix"
         if not doc.startswith("Prefix"):
             returned: Any = node.body[-1]  # type: ignore[attr-defined]

@@ -13,13 +13,14 @@ from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoRe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from abci_app.gateway.core.scan import NUMBER_MAX, list_prefixes, scan_from
+from abci_app.gateway.core.scan import scan_from
 from abci_app.gateway.core.waiters import REMEMBERED_MAX, CommitWaiters
 from abci_app.gateway.engine import CometBftEngine
 from abci_app.gateway.query import RUNNING_MAX
 from abci_app.gateway.server import CALLS_MAX, REFLECTIONS_MAX, REQUEST_BYTES_MAX, Gateway
 from abci_app.machine.codes import Code
 from abci_app.machine.results import TxResult
+from abci_app.machine.state import keys
 from abci_app.machine.state.codec import encode
 from abci_app.machine.state.records import HeightEntry
 from abci_app.machine.state.view import MemoryState, StateDelta
@@ -128,33 +129,21 @@ def test_reflections_are_bounded(served: Served, released: threading.Event) -> N
 # --- walks ----------------------------------------------------------------------------------------------------------
 
 
-NUMBERS = st.integers(0, 400) | st.integers(0, NUMBER_MAX)
+NUMBERS = st.integers(0, 400) | st.integers(0, keys.NUMBER_MAX)
 
 
 @given(st.sets(NUMBERS, max_size=40), st.integers(0, 500), st.integers(0, 10**6))
 def test_a_walk_finds_what_a_filter_finds(numbers: set[int], start: int, length: int) -> None:
     values = {b"batch/%020d" % number: encode(HeightEntry(number % 2**64)) for number in numbers}
     state = StateDelta(MemoryState({**values, b"batches": encode(HeightEntry(0)), b"bid/x": encode(HeightEntry(0))}))
-    found = [mark.height for mark in scan_from(state, b"batch/", start, start + length, HeightEntry)]
+    found = [mark.height for mark in scan_from(state, b"batch/", keys.parse_batch, start, start + length, HeightEntry)]
     assert found == sorted(number for number in numbers if start <= number <= start + length)
-
-
-@given(st.integers(0, NUMBER_MAX), st.integers(0, NUMBER_MAX))
-def test_prefixes_are_few_ascend_and_begin_at_the_start(start: int, end: int) -> None:
-    parts = list(list_prefixes(start, end))
-    assert len(parts) <= 181 and parts == sorted(parts)
-    assert (parts[:1] == [b"%020d" % start]) is (start <= end)
-
-
-@pytest.mark.parametrize(("start", "end"), [(5, 4), (0, NUMBER_MAX + 1), (-1, 3)])
-def test_a_walk_that_cannot_be_finds_nothing(start: int, end: int) -> None:
-    assert list(list_prefixes(start, end)) == []
 
 
 def test_a_walk_looks_at_a_bounded_number_of_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("abci_app.gateway.core.scan.SCAN_MAX", 3)
     state = StateDelta(MemoryState({b"batch/%020d" % number: encode(HeightEntry(number)) for number in range(9)}))
-    assert [mark.height for mark in scan_from(state, b"batch/", 2, 8, HeightEntry)] == [2, 3, 4]
+    assert [mark.height for mark in scan_from(state, b"batch/", keys.parse_batch, 2, 8, HeightEntry)] == [2, 3, 4]
 
 
 # --- waiters --------------------------------------------------------------------------------------------------------

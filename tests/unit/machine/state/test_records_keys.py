@@ -2,11 +2,16 @@
 
 import inspect
 import re
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from abci_app.machine.codes import InvariantBroken
 from abci_app.machine.params import FeeRow, Params
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, DomainId, Hash, Malformed, TransferId, decode, encode
@@ -51,20 +56,90 @@ OTHERS = [
     keys.CHAIN, keys.PARAMS, keys.epoch(1), keys.queue(D1, A1), keys.queue_tag(D1, A1, A2),
     keys.transfer_info(T1), keys.stub(T1), keys.tombstone(T1), keys.liquidity(D1, A1, A2),
 ]
+EVERY = [*(key for _, key in PREFIXES), *OTHERS]
+
+U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
+PARSED: list[tuple[Callable[..., bytes], Callable[[bytes], Any], tuple[Any, ...]]] = [
+    (keys.decision, keys.parse_decision, (U64,)),
+    (keys.batch, keys.parse_batch, (U64,)),
+    (keys.reports, keys.parse_reports, (U32, U64)),
+    (keys.open_transfer, keys.parse_open_transfer, (U32, U32, U64)),
+    (keys.lease, keys.parse_lease, (U32, U64, U64)),
+    (keys.slow_due, keys.parse_slow_due, (U32, U32, U64, U64)),
+    (keys.drop, keys.parse_drop, (U64, U64)),
+    (keys.finished, keys.parse_finished, (U64, U64)),
+    (keys.stub_expiry, keys.parse_stub_expiry, (U64, st.binary(min_size=32, max_size=32))),
+]
+"""A key's function, its parser, and what the arguments can be."""
 
 
 def test_every_key_function_is_looked_at_here() -> None:
-    functions = {name for name, value in vars(keys).items() if inspect.isfunction(value)}
-    assert len(functions) == 2 * len(PREFIXES) + len(OTHERS) - 2  # CHAIN and PARAMS are constants
+    functions = {
+        name for name, value in vars(keys).items()
+        if inspect.isfunction(value) and value.__module__ == keys.__name__ and not name.startswith("_")
+    }
+    parsers = {name for name in functions if name.startswith("parse_")}
+    assert parsers == {parse.__name__ for _, parse, _ in PARSED} and len(parsers) == len(PARSED)
+    others = functions - parsers - {"list_range"}
+    assert len(others) == 2 * len(PREFIXES) + len(OTHERS) - 2  # CHAIN and PARAMS are constants
 
 
 @pytest.mark.parametrize("prefix, key", PREFIXES)
 def test_a_plural_is_the_prefix_of_its_singular_and_of_nothing_else(prefix: bytes, key: bytes) -> None:
     """COD-1: a scan sees its own records only; prefixes end in a slash."""
     assert key.startswith(prefix) and prefix.endswith(b"/")
-    every = [other for _, other in PREFIXES] + OTHERS
-    assert [other for other in every if other.startswith(prefix)] == [key]
-    assert len(set(every)) == len(every)
+    assert [other for other in EVERY if other.startswith(prefix)] == [key]
+    assert len(set(EVERY)) == len(EVERY)
+
+
+@given(st.data())
+@pytest.mark.parametrize("make, parse, arguments", PARSED)
+def test_a_parser_returns_what_the_key_was_made_of(
+    make: Callable[..., bytes], parse: Callable[[bytes], Any], arguments: tuple[Any, ...], data: st.DataObject
+) -> None:
+    """COD-1: every number has one key, and every key one number."""
+    made = data.draw(st.tuples(*arguments))
+    parsed = parse(make(*made))
+    assert (parsed if isinstance(parsed, tuple) else (parsed,)) == made
+
+
+@pytest.mark.parametrize("make, parse, arguments", PARSED)
+def test_a_parser_refuses_other_keys(
+    make: Callable[..., bytes], parse: Callable[[bytes], Any], arguments: tuple[Any, ...]
+) -> None:
+    """COD-1: another length, another kind, a part more or less, and what int() would take for a number."""
+    key = make(*(T1 if each not in (U32, U64) else 7 for each in arguments))
+    parse(key)
+    name, slash, parts = key.partition(b"/")
+    digits = parts[1:]
+    refused = [
+        b"", name, name + slash, key[:-1], key + b"0", key + b"/", key + b"/1", slash + key, b"x" + key,
+        name + slash * 2 + digits, name + b"/+" + digits, name + b"/ " + digits, name + b"/_" + digits,
+        name + b"/-" + digits, b"-".join(key.rsplit(b"/", 1)),
+        *(other for other in EVERY if other.partition(b"/")[0] != name),
+    ]
+    for other in refused:
+        with pytest.raises(InvariantBroken):
+            parse(other)
+
+
+@pytest.mark.parametrize("digits", [b"AA" * 32, b"  " * 32, b"11" * 31 + b"1 ", b"11" * 31 + b"0x"])
+def test_a_parser_refuses_hex_of_another_form(digits: bytes) -> None:
+    """COD-1: an id has one form in a key, lower case without spaces."""
+    with pytest.raises(InvariantBroken):
+        keys.parse_stub_expiry(b"stub_expiry/%020d/%s" % (5, digits))
+
+
+@given(st.integers(0, keys.NUMBER_MAX), st.integers(0, keys.NUMBER_MAX))
+def test_prefixes_of_a_range_are_few_ascend_and_begin_at_the_start(start: int, end: int) -> None:
+    parts = list(keys.list_range(keys.batches(), start, end))
+    assert len(parts) <= 181 and parts == sorted(parts)
+    assert (parts[:1] == [b"batch/%020d" % start]) is (start <= end)
+
+
+@pytest.mark.parametrize(("start", "end"), [(5, 4), (0, keys.NUMBER_MAX + 1), (-1, 3)])
+def test_a_range_that_cannot_be_has_no_prefixes(start: int, end: int) -> None:
+    assert list(keys.list_range(keys.batches(), start, end)) == []
 
 
 @pytest.mark.parametrize("low, high", [
@@ -94,8 +169,7 @@ def test_keys_sort_the_way_people_count(low: bytes, high: bytes) -> None:
 
 def test_keys_are_pinned() -> None:
     """TRE-1: a key is hashed into the app hash, so its text is part of the protocol."""
-    every = b"\n".join([*(key for _, key in PREFIXES), *OTHERS])
-    assert sha256(every).hexdigest() == "a255fc03fb8b8ce278c7f69148d61ce6bb2dbdf6ca74975e4468cd7cec50812e"
+    assert sha256(b"\n".join(EVERY)).hexdigest() == "a255fc03fb8b8ce278c7f69148d61ce6bb2dbdf6ca74975e4468cd7cec50812e"
 
 
 def test_the_protocol_tells_every_key() -> None:
@@ -103,10 +177,9 @@ def test_the_protocol_tells_every_key() -> None:
     section = PROTOCOL.read_text().split("<!-- table: keys -->\n")[1].split("<!-- end -->")[0]
     forms = [line.split("`")[1] for line in section.splitlines()[2:]]
     patterns = [re.compile(re.sub(r"\{\w+(?::(\d+))?\}", make_pattern, form)) for form in forms]
-    every = [*(key for _, key in PREFIXES), *OTHERS]
-    for key in every:
+    for key in EVERY:
         assert len([pattern for pattern in patterns if pattern.fullmatch(key.decode())]) == 1, key
-    assert len(patterns) == len(every)
+    assert len(patterns) == len(EVERY)
 
 
 def make_pattern(name: "re.Match[str]") -> str:
