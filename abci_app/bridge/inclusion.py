@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from abci_app.bridge.chain import Chain
 from abci_app.bridge.journal import Journal, OpenNonce, SignedVariant
 from abci_app.bridge.leaves import LeafKey
-from abci_app.bridge.notices import Notices
 from abci_app.bridge.submitter import Sender, Submitter, sign_variant
+from abci_app.daemon.notices import Notices
 from abci_app.evm.errors import TransactionUnderpriced
 from abci_app.evm.gate import Outcome, parse_outcome
 from abci_app.evm.types import Block, Fees, Receipt

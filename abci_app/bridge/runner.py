@@ -1,11 +1,11 @@
-"""The loops: one thread a chain, each repeating bounded steps until told to stop, or until something is fatal."""
+"""A relayer's threads: one a chain, each repeating bounded steps until told to stop, or until something is fatal."""
 
 import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from abci_app.bridge.chain import EvmChain
 from abci_app.bridge.config import GWEI, RelayChain
@@ -15,16 +15,15 @@ from abci_app.bridge.home import RelayHome
 from abci_app.bridge.inclusion import Limits
 from abci_app.bridge.journal import Journal
 from abci_app.bridge.nodes import Nodes
-from abci_app.bridge.notices import Notices
 from abci_app.bridge.plan import Turn
 from abci_app.bridge.submitter import Sender
-from abci_app.bridge.worker import Next, Settings, Worker, raise_for
+from abci_app.bridge.worker import Settings, Worker
+from abci_app.daemon.notices import Notices
+from abci_app.daemon.runner import Cause, Loop, Next, Task, Threads, describe
 from abci_app.evm.errors import EvmError
 
 log = logging.getLogger(__name__)
 
-RETRY_DELAYS_S = (0.1, 0.2, 0.5, 1.0, 2.0)
-"""After failures in a row of one step; the last one repeats."""
 RELAY_POLL_S = 0.05
 """Between two looks for something to do; a look asks nobody while there is nothing."""
 STOP_S = 5.0
@@ -42,52 +41,29 @@ class Options:
     is_dry: bool = False
 
 
-@dataclass
-class Task:
-    """A step that is repeated."""
-
-    step: Callable[[], Next]
-    pause_s: float
-    due_s: float = 0.0
-    failures: int = 0
-
-
 class Relay:
     """All chains of one home. ``run`` in one thread, ``stop`` from any, also from a signal handler."""
 
     def __init__(self, home: RelayHome, options: Options = Options()) -> None:
         self._home, self._options = home, options
-        self._stopping = threading.Event()
-        self._failed: list[BaseException] = []
+        self._threads = Threads(log, STOP_S)
 
     def stop(self) -> None:
         """Ask all threads to end after their current call."""
-        self._stopping.set()
+        self._threads.stopping.set()
 
     def run(self) -> None:
         """Relay until stopped, or with ``is_once`` until nothing is left to do. Raises Fatal."""
-        threads = [
-            threading.Thread(target=self._run_chain, args=(chain,), name=f"relay-{chain.place.domain}", daemon=True)
-            for chain in self._home.config.chains
-        ]
-        for thread in threads:
-            thread.start()
-        while any(thread.is_alive() for thread in threads) and not self._stopping.wait(0.2):
-            pass
-        deadline_s = time.monotonic() + STOP_S
-        for thread in threads:
-            thread.join(max(0.0, deadline_s - time.monotonic()))
-        for error in self._failed:
-            raise error
+        for chain in self._home.config.chains:
+            self._threads.start(f"relay-{chain.place.domain}", partial(self._run_chain, chain))
+        try:
+            self._threads.wait()
+        finally:
+            self._threads.stop()
 
     def _run_chain(self, config: RelayChain) -> None:
-        """Body of a chain's thread: whatever ends it ends all."""
-        try:
-            with ChainRelay(self._home, config, self._options) as relay:
-                relay.run(self._stopping)
-        except BaseException as error:
-            self._failed.append(error)
-            self._stopping.set()
+        with ChainRelay(self._home, config, self._options) as relay:
+            relay.run(self._threads.stopping)
 
 
 class ChainRelay:
@@ -102,7 +78,7 @@ class ChainRelay:
         journal_class: type[Journal] = Journal,
     ) -> None:
         self._home, self._config, self._options = home, config, options
-        self._notices = Notices(config.place.domain)
+        self._notices = Notices(log, domain=config.place.domain)
         self._chain = chain or EvmChain(config.rpc_url, config.place)
         self._journal_class = journal_class
         self._nodes = Nodes(home.config.nodes, home.config.chain_id)
@@ -121,38 +97,24 @@ class ChainRelay:
     def run(self, stopping: threading.Event) -> None:
         """Repeat the steps. Raises Fatal."""
         tasks = [Task(self._follow, self._home.config.poll_ms / 1000), Task(self._relay, RELAY_POLL_S)]
+        loop = Loop(tasks, self._explain, self._notices, stopping)
         started_s = time.monotonic()
         while not stopping.is_set():
-            task = min(tasks, key=lambda one: one.due_s)
-            if stopping.wait(max(0.0, task.due_s - time.monotonic())):
+            outcome = loop.step()
+            if not self._options.is_once:
+                continue
+            is_idle = self._worker is not None and self._worker.is_idle
+            if outcome is not None and is_idle and not loop.is_failing:
                 return
-            outcome = self._run_task(task)
-            if outcome is Next.AGAIN:
-                for each in tasks:
-                    each.due_s = min(each.due_s, time.monotonic())
-            if self._options.is_once and outcome is not None and self._is_finished(tasks):
-                return
-            if self._options.is_once and time.monotonic() - started_s > ONCE_S:
+            if time.monotonic() - started_s > ONCE_S:
                 raise Fatal(f"domain {self._config.place.domain}: not everything is settled after {ONCE_S:.0f} s")
 
-    def _run_task(self, task: Task) -> Next | None:
-        """One step; None where it failed."""
-        try:
-            outcome = task.step()
-        except sqlite3.Error as error:
+    def _explain(self, error: Exception) -> Cause | None:
+        if isinstance(error, sqlite3.Error):
             raise Fatal(f"journal of domain {self._config.place.domain}: {error}") from error
-        except (Retryable, EvmError) as error:
-            retryable = error if isinstance(error, Retryable) else raise_for(error)
-            self._notices.say(retryable.cause, retryable.detail)
-            task.due_s = time.monotonic() + RETRY_DELAYS_S[min(task.failures, len(RETRY_DELAYS_S) - 1)]
-            task.failures += 1
-            return None
-        task.failures = 0
-        task.due_s = time.monotonic() + task.pause_s
-        return outcome
-
-    def _is_finished(self, tasks: Sequence[Task]) -> bool:
-        return self._worker is not None and self._worker.is_idle and not any(task.failures for task in tasks)
+        if isinstance(error, EvmError):  # what is wrong for good was found at the start
+            return Cause("chain-unavailable", describe(error))
+        return Cause(error.cause, error.detail) if isinstance(error, Retryable) else None
 
     # -- steps --------------------------------------------------------------------------------------------------------
 

@@ -6,17 +6,16 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import Enum
 
 from abci_app.bridge.chain import Chain
-from abci_app.bridge.errors import Retryable
 from abci_app.bridge.follow import LeafFollower
 from abci_app.bridge.inclusion import Inclusion, Limits
 from abci_app.bridge.journal import Journal
 from abci_app.bridge.leaves import AttestedLeaf, LeafKey
-from abci_app.bridge.notices import Notices
 from abci_app.bridge.plan import ChainView, Plan, Submission, Turn, find_settled, plan
 from abci_app.bridge.submitter import Sender, SubmitOutcome, Submitter
+from abci_app.daemon.notices import Notices
+from abci_app.daemon.runner import Next
 from abci_app.evm.connext import DestinationStatus
 from abci_app.evm.types import Block, Fees
 from abci_app.machine.state.codec import TransferId
@@ -34,15 +33,6 @@ PAUSED_MAX = 10_000
 """Leaves whose tries are remembered; a node may invent any number that nobody has signed."""
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0)
 """Before a leaf that cannot be executed now is tried again; the last one repeats until its lease is over."""
-
-
-class Next(Enum):
-    """Outcome of a step, on which the runner's pause depends."""
-
-    AGAIN = "again"
-    """There is more to do now."""
-    PAUSE = "pause"
-    """Come back after the usual pause."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +237,3 @@ class Worker:
         if cursor > self._saved_cursor:
             self._journal.move_cursor(cursor)
             self._saved_cursor = cursor
-
-
-def raise_for(error: Exception) -> Retryable:
-    """The Retryable for an exception of the EVM client: what is wrong for good was found at the start."""
-    return Retryable("chain-unavailable", f"{type(error).__name__}: {error}"[:300])

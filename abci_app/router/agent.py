@@ -9,15 +9,17 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from abci_app.daemon.notices import Notices
+from abci_app.daemon.runner import Loop, Next, Task, Threads, describe
 from abci_app.evm.errors import EvmError
 from abci_app.machine.state.codec import TransferId
 from abci_app.router.bid_reconciler import BidReconciler
 from abci_app.router.bidder import Bidder, Refusals
 from abci_app.router.client import NodeClient
 from abci_app.router.config import RouterHome, WatchedChain
-from abci_app.router.errors import ConfigInvalid, NodeRefused, NodeUnavailable, RouterError
+from abci_app.router.errors import ConfigInvalid, RouterError
 from abci_app.router.ledger import BidState, Ledger
-from abci_app.router.network import Chains, Network
+from abci_app.router.network import Chains, Network, explain
 from abci_app.router.order_queue import Order
 from abci_app.router.origin import OrderClaim, OrderClaims
 from abci_app.router.watch import ChainWatch, SeenTransfer
@@ -26,12 +28,9 @@ log = logging.getLogger(__name__)
 
 SWEEP_S = 2.0
 REFRESH_S = 0.5
-FAILING_S = 1.0
-"""Pause after a step that failed for what is outside."""
 ROOM_S = 0.1
 STOP_S = 2.0
 """Threads that are inside a call by then end with the process."""
-_OUTSIDE = (EvmError, NodeUnavailable, NodeRefused)
 
 
 class Agent:
@@ -42,9 +41,8 @@ class Agent:
         self._client, self._read_client = NodeClient(home.config.nodes), NodeClient(home.config.nodes)
         self._chains = Chains(home.config.chains)
         self._network = Network(self._client, self._chains, home.config.chains)
-        self._stopping = threading.Event()
-        self._failure: Exception | None = None
-        self._threads: list[threading.Thread] = []
+        self._threads = Threads(log, STOP_S)
+        self._stopping = self._threads.stopping
         self._bidders: dict[int, Bidder] = {}
         self._ledger: Ledger | None = None
 
@@ -84,26 +82,17 @@ class Agent:
 
     def wait(self) -> None:
         """Return once asked to stop. Raises what a thread failed of."""
-        self._stopping.wait()
-        if self._failure is not None:
-            raise self._failure
+        self._threads.wait()
 
     def stop(self) -> None:
         """End all threads and close what is open."""
-        self._stopping.set()
-        self._join(self._threads)
+        self._threads.stop()
         self._client.close()
         self._read_client.close()
         self._chains.close()
         if self._ledger is not None:
             self._ledger.close()
         log.info("stopped")
-
-    @staticmethod
-    def _join(threads: list[threading.Thread]) -> None:
-        deadline = time.monotonic() + STOP_S
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
 
     # -- before the threads -------------------------------------------------------------------------------------------
 
@@ -117,27 +106,23 @@ class Agent:
             except ConfigInvalid as error:
                 wrong.append(error)
             except EvmError as error:
-                log.warning("waiting", extra={"part": f"chain-{chain.domain}", "reason": _describe(error)})
+                Notices(log, part=f"chain-{chain.domain}").say("chain-unavailable", describe(error))
 
         threads = [threading.Thread(target=check, args=(chain,), daemon=True) for chain in self._home.config.chains]
         for thread in threads:
             thread.start()
-        self._join(threads)
+        deadline_s = time.monotonic() + STOP_S
+        for thread in threads:
+            thread.join(max(0.0, deadline_s - time.monotonic()))
         if wrong:
             raise wrong[0]
 
     def _load_network(self) -> bool:
         """Ask nodes until one answers; False where the router is stopped before. Raises ConfigInvalid."""
-        last_reason = ""
+        loop = self._make_loop("node", self._network.load, 0.0)
         while not self._stopping.is_set():
-            try:
-                self._network.load()
+            if loop.step() is not None:
                 return True
-            except (NodeUnavailable, NodeRefused) as error:
-                if str(error) != last_reason:
-                    log.warning("waiting", extra={"part": "node", "reason": _describe(error)})
-                last_reason = str(error)
-                self._stopping.wait(FAILING_S)
         return False
 
     def _resume(self, ledger: Ledger) -> None:
@@ -149,31 +134,18 @@ class Agent:
     # -- threads ------------------------------------------------------------------------------------------------------
 
     def _begin(self, name: str, step: Callable[[], None], pause_s: float) -> None:
-        thread = threading.Thread(target=self._loop, args=(name, step, pause_s), name=name, daemon=True)
-        self._threads.append(thread)
-        thread.start()
+        self._threads.start(name, self._make_loop(name, step, pause_s).run)
 
-    def _loop(self, name: str, step: Callable[[], None], pause_s: float) -> None:
-        """Repeat a bounded step; failures of a chain or node are logged once and retried, others end the router."""
-        failing = ""
-        while not self._stopping.is_set():
-            try:
-                step()
-                if failing:
-                    log.info("recovered", extra={"part": name})
-                failing = ""
-                self._stopping.wait(pause_s)
-            except _OUTSIDE as error:
-                cause = _describe(error)
-                if cause != failing and not self._stopping.is_set():
-                    log.warning("waiting", extra={"part": name, "reason": cause})
-                failing = cause
-                self._stopping.wait(FAILING_S)
-            except Exception as error:  # a configuration that proved wrong, a full disk, a bug: whoever waits raises it
-                if not self._stopping.is_set():
-                    self._failure = error
-                    log.error("failed", extra={"part": name, "reason": _describe(error)})
-                    self._stopping.set()
+    def _make_loop(self, name: str, step: Callable[[], None], pause_s: float) -> Loop:
+        """Return the loop of one step: a chain or node that is away is waited for, anything else ends the router."""
+        notices = Notices(log, part=name)
+
+        def do_step() -> Next:
+            step()
+            notices.clear_all()
+            return Next.PAUSE
+
+        return Loop([Task(do_step, pause_s)], explain, notices, self._stopping)
 
     def _watch(self, watch: ChainWatch) -> None:
         watch.look_up(self._take_claimed)
@@ -200,7 +172,3 @@ class Agent:
 
     def _connext(self, domain: int) -> bytes:
         return self._network.destinations[domain].connext.address
-
-
-def _describe(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]

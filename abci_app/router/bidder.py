@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from abci_app.daemon.notices import Notices
 from abci_app.evm.errors import EvmError
 from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.codes import Code
@@ -14,7 +15,7 @@ from abci_app.router.client import NodeClient, sign_bid
 from abci_app.router.config import RouterHome
 from abci_app.router.errors import NodeRefused, NodeUnavailable, Refused
 from abci_app.router.ledger import BidState, Ledger, SignedBid
-from abci_app.router.network import Chains, Network
+from abci_app.router.network import Chains, Network, explain
 from abci_app.router.order_queue import Order, OrderQueue
 
 log = logging.getLogger(__name__)
@@ -64,7 +65,7 @@ class Bidder:
         self._chains, self._network, self._client, self._ledger = chains, network, client, ledger
         self._checker = Checker(home.account, home.config.path_lengths)
         self._refusals = Refusals()
-        self._failing = ""
+        self._notices = Notices(log, part=f"bid-{domain}")
 
     def step(self) -> None:
         """Try the next order that is due; what only time can help is queued again. Raises LedgerFailed."""
@@ -77,10 +78,12 @@ class Bidder:
             self._refusals.note(order.transfer_id, "not_bidding", refused.cause, str(refused))
             settled = True
         except (EvmError, NodeUnavailable, NodeRefused) as error:
-            self._say(f"{type(error).__name__}: {error}"[:300])
+            cause = explain(error)
+            if cause is not None:
+                self._notices.say(cause.word, cause.reason)
             settled = False
         else:
-            self._say("")
+            self._notices.clear_all()
         if settled:
             self.pending.done(order)
         elif not self.pending.retry(order):
@@ -131,11 +134,3 @@ class Bidder:
             order.transfer_id, self._domain, offer.local, max(offer.share, earlier_share), offer.path_lengths,
             signatures, BidState.SIGNED,
         )
-
-    def _say(self, failing: str) -> None:
-        """Log that a chain or node fails, once a cause, and once that it is over."""
-        if failing and failing != self._failing:
-            log.warning("waiting", extra={"part": f"bid-{self._domain}", "reason": failing})
-        elif self._failing and not failing:
-            log.info("recovered", extra={"part": f"bid-{self._domain}"})
-        self._failing = failing

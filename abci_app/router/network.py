@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 
+from abci_app.daemon.runner import Cause, describe
 from abci_app.evm.connext import Connext
-from abci_app.evm.errors import ChainMismatch
+from abci_app.evm.errors import ChainMismatch, EvmError
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.state.codec import DomainId
 from abci_app.pb import query_pb2
 from abci_app.router.checks import Destination
 from abci_app.router.client import NodeClient
 from abci_app.router.config import WatchedChain
-from abci_app.router.errors import ConfigInvalid, NodeContradicts
+from abci_app.router.errors import ConfigInvalid, NodeContradicts, NodeRefused, NodeUnavailable
 from abci_app.router.ledger import Ledger
 
 RPC_TIMEOUT_S = 5.0
@@ -117,3 +118,12 @@ class Network:
                 DomainId(chain.domain), connext, domain.gate, locals_, domain.max_routers
             )
         return found
+
+
+def explain(error: Exception) -> Cause | None:
+    """Return why a chain or node could not be asked now; None for what ends the router."""
+    if isinstance(error, EvmError):
+        return Cause("chain-unavailable", describe(error))
+    if isinstance(error, NodeUnavailable):
+        return Cause("node-unavailable", describe(error))
+    return Cause("node-refused", describe(error)) if isinstance(error, NodeRefused) else None

@@ -75,7 +75,7 @@ def test_an_endpoint_that_goes_away_is_waited_for(world: Crossing, lines: Lines)
         wait_for(lambda: "chain-unavailable" in lines.causes(), "its line")
         proxy.faults.behave()
         wait_for(lambda: all(world.executions(offer) for offer in world.offers), "the second batch")
-        wait_for(lambda: lines.named("over"), "the end of it")
+        wait_for(lambda: lines.named("recovered"), "the end of it")
     assert world.nonces() == (2, 2)
     assert lines.causes().count("chain-unavailable") <= 3
 

@@ -1,5 +1,6 @@
 """A worker between a fake node and a fake chain, stepped by hand, on a clock that a test moves."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -11,11 +12,12 @@ from abci_app.bridge.inclusion import Limits
 from abci_app.bridge.journal import Journal
 from abci_app.bridge.leaves import AttestedLeaf, GateTarget, LeafKey
 from abci_app.bridge.nodes import NodeRefused
-from abci_app.bridge.notices import Notices
 from abci_app.bridge.payload import parse_execution
 from abci_app.bridge.plan import Turn
 from abci_app.bridge.submitter import Sender
-from abci_app.bridge.worker import Next, Settings, Worker
+from abci_app.bridge.worker import Settings, Worker
+from abci_app.daemon.notices import Notices
+from abci_app.daemon.runner import Next
 from abci_app.evm.account import Account
 from abci_app.evm.connext import ExecuteArgs
 from abci_app.machine.connext import keccak
@@ -133,7 +135,7 @@ class Bench:
         self.nodes = DirectNodes(self.node)
         self.follower = make_follower(self.nodes, self.journal, self.clock)
         settings = Settings(self.limits, self.poll_s, self.turn or Turn(self.account.address), self.is_dry)
-        self.notices = Notices(PLACE.domain, self.clock)
+        self.notices = Notices(logging.getLogger("abci_app.bridge"), self.clock, domain=PLACE.domain)
         self.worker = Worker(
             self.follower, self.chain, self.journal, self.sender, settings, self.notices, self.clock
         )

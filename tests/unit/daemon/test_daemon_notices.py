@@ -1,11 +1,13 @@
-"""What a relayer waits for is said at once, then ever more seldom, and once when it is over."""
+"""What a process waits for is said at once, then ever more seldom, and once when it is over."""
 
 import logging
 
 import pytest
 
-from abci_app.bridge.notices import REPEAT_MAX_S, Notices
+from abci_app.daemon.notices import REPEAT_MAX_S, Notices
 from tests.kit.bridge.relay_kit import Clock
+
+LOG = logging.getLogger("abci_app.test")
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_cause_is_said_at_once_and_then_at_doubling_intervals(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
-    notices = Notices(2222, clock)
+    notices = Notices(LOG, clock, domain=2222)
     logged_s = []
     for tenth in range(10 * 200):
         before = len(caplog.records)
@@ -31,7 +33,7 @@ def test_a_cause_is_said_at_once_and_then_at_doubling_intervals(caplog: pytest.L
 
 
 def test_each_cause_has_its_own_time(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
-    notices = Notices(2222, clock)
+    notices = Notices(LOG, clock, domain=2222)
     for _ in range(5):
         notices.say("gas-money", "…")
         notices.say("gas-price", "…")
@@ -39,15 +41,30 @@ def test_each_cause_has_its_own_time(caplog: pytest.LogCaptureFixture, clock: Cl
 
 
 def test_the_end_of_a_cause_is_said_once_and_only_if_it_stood(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
-    caplog.set_level(logging.INFO, "abci_app.bridge")
-    notices = Notices(2222, clock)
+    caplog.set_level(logging.INFO, "abci_app.test")
+    notices = Notices(LOG, clock, domain=2222)
     notices.clear("gas-money")
     notices.say("gas-money", "…")
     clock.now_s += 7
     assert notices.is_standing("gas-money")
     notices.clear("gas-price", "gas-money")
     notices.clear("gas-money")
-    assert events(caplog) == ["waiting gas-money", "over gas-money"]
+    assert events(caplog) == ["waiting gas-money", "recovered gas-money"]
     assert caplog.records[-1].lasted_s == 7.0  # type: ignore[attr-defined]
     notices.say("gas-money", "…")
     assert events(caplog)[-1] == "waiting gas-money"
+
+
+def test_all_causes_end_together_and_each_line_names_the_part(
+    caplog: pytest.LogCaptureFixture, clock: Clock
+) -> None:
+    caplog.set_level(logging.INFO, "abci_app.test")
+    notices = Notices(LOG, clock, part="watch-1")
+    for cause in ("a", "b"):
+        notices.say(cause, f"why {cause}")
+    notices.clear_all()
+    notices.clear_all()
+    assert events(caplog) == ["waiting a", "waiting b", "recovered a", "recovered b"]
+    assert {record.part for record in caplog.records} == {"watch-1"}  # type: ignore[attr-defined]
+    assert [record.reason for record in caplog.records[:2]] == ["why a", "why b"]  # type: ignore[attr-defined]
+    assert not notices.is_standing("a")
