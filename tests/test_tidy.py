@@ -4,6 +4,7 @@ A new file counts as soon as it exists: files that git does not ignore are read,
 """
 
 import ast
+import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -122,6 +123,17 @@ def test_the_reading_order_of_the_machine_names_each_of_its_files_once() -> None
     )
 
 
+def test_every_part_of_the_machine_has_its_place_in_the_order() -> None:
+    parts = {path.split("/")[2].removesuffix(".py") for path in MACHINE} - {"__init__"}
+    assert sorted([*(part for row in imports.MACHINE_ORDER for part in row), "genesis"]) == sorted(parts)
+
+
+def test_the_order_of_the_machine_is_told() -> None:
+    [told] = [line for line in FILES["ARCHITECTURE.md"].splitlines() if line.startswith("`codes` < ")]
+    rows = [tuple(re.findall(r"`(\w+)`", row)) for row in told.split(" < ")]
+    assert tuple(rows) == imports.MACHINE_ORDER
+
+
 def test_every_package_has_a_wall() -> None:
     packages = {imports.module_of(path).split(".")[1] for path in PACKAGE if path.count("/") >= 2}
     assert packages <= {wall.split(".")[1] for wall in imports.WALLS if wall.startswith("abci_app.")}
@@ -145,6 +157,19 @@ REFUSED_IMPORTS = [
     ("abci_app/abci/server.py", "from .. import machine"),
     ("abci_app/machine/transactions/tx.py", "from abci_app.node import store"),
     ("abci_app/machine/transactions/tx.py", "from abci_app.abci.pb import messages"),
+    ("abci_app/machine/state/view.py", "from abci_app.machine.scope import Scope"),
+    ("abci_app/machine/state/codec.py", "from abci_app.pb import tx_pb2"),
+    ("abci_app/machine/params.py", "from abci_app.machine.connext import keccak"),
+    ("abci_app/machine/scope.py", "from abci_app.machine import block"),
+    ("abci_app/machine/observation/reports.py", "from abci_app.machine.decisions import batches"),
+    ("abci_app/machine/ledger/liquidity.py", "from abci_app.machine.decisions.batches import is_live"),
+    ("abci_app/machine/decisions/batches.py", "from abci_app.machine.assignment.holds import is_held"),
+    ("abci_app/machine/assignment/auction.py", "from ..events import settlement"),
+    ("abci_app/machine/events/acceptance.py", "def f():\n    from abci_app.machine.transactions import bids"),
+    ("abci_app/machine/transactions/bids.py", "from abci_app.machine.block import apply_block"),
+    ("abci_app/machine/commit.py", "from abci_app.machine.block_parts import split_block"),
+    ("abci_app/machine/genesis/build.py", "from abci_app.machine.ledger.transfers import put_transfer"),
+    ("abci_app/machine/block.py", "from abci_app.machine.genesis import build"),
     ("abci_app/evm/rpc.py", "from abci_app.machine import block"),
     ("abci_app/evm/rpc.py", "from abci_app.machine.codes import Rejected"),
     ("abci_app/observer/segment_builder.py", "from abci_app.node import app"),
@@ -170,6 +195,9 @@ REFUSED_IMPORTS = [
 PASSED_IMPORTS = [
     ("abci_app/abci/server.py", "from abci_app.abci import framing\nfrom . import messages\nimport asyncio"),
     ("abci_app/machine/transactions/tx.py", "from abci_app.pb import tx_pb2\nfrom abci_app.machine.codes import Code"),
+    ("abci_app/machine/block.py", "from .transactions import dispatch\nfrom .commit import process_commit"),
+    ("abci_app/machine/decisions/batches.py", "from ..ledger.transfers import get_transfer\nfrom . import merkle"),
+    ("abci_app/machine/genesis/build.py", "from ..observation.stream import STREAM_VERSION\nfrom .. import connext"),
     ("abci_app/evm/gate.py", "from abci_app.machine.state.records import Leaf\nfrom abci_app.machine import connext"),
     ("abci_app/observer/watcher.py", "from abci_app.evm import rpc\nfrom abci_app.machine import codec"),
     ("abci_app/node/app.py", "from abci_app import __version__\nfrom abci_app.abci.application import Application"),
