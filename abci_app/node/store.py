@@ -137,27 +137,53 @@ class Store:
         self._head = head
 
     def roll_back(self) -> Head:
-        """Undo the last block, all or nothing; return the head before it. Raises StoreError where that is not kept."""
+        """Undo the last block, all or nothing; return the head before it.
+
+        Raises StoreError, with nothing changed, where what the block replaced is not kept, or does not lead back to
+        the state of the head before it.
+        """
         if self._head is None:
             raise StoreError(f"{self._path}: there is no block to roll back")
+        before, replaced = self._load_undo(self._head)
+        if before.height != self._head.height - 1 or self._compute_root(replaced) != before.app_hash:
+            raise StoreError(
+                f"{self._path}: with height {self._head.height} undone the state does not hash to the app hash before "
+                f"it: it is damaged, or what is kept of that block is"
+            )
         try:
-            raw = self._db.get(undo_key(self._head.height))
-            if raw is None:
-                raise StoreError(f"{self._path}: what height {self._head.height} replaced is not kept")
-            undo = decode(_Undo, raw)
             with self._db.write_batch(transaction=True, sync=True) as batch:
-                self._put_changes(batch, unpack_values(undo.values))
+                self._put_changes(batch, replaced.items())
                 batch.delete(undo_key(self._head.height))
-                put_head(batch, undo.head)
+                put_head(batch, before)
         except FOREIGN as error:
             self._fail(error)
-        self._head = undo.head
-        return undo.head
+        self._head = before
+        return before
 
     def close(self) -> None:
         """Close the database; its views are dead. Any number of times."""
         if self._db is not None:
             self._db.close()
+
+    def _load_undo(self, head: Head) -> tuple[Head, dict[bytes, bytes | None]]:
+        """Return the head before ``head`` and the values that its block replaced, None for one that was not there."""
+        try:
+            raw = self._db.get(undo_key(head.height))
+            if raw is None:
+                raise StoreError(f"{self._path}: what height {head.height} replaced is not kept")
+            undo = decode(_Undo, raw)
+            return undo.head, dict(unpack_values(undo.values))
+        except Malformed as error:
+            raise StoreError(f"{self._path}: what height {head.height} replaced is damaged: {error}") from error
+        except FOREIGN as error:
+            self._fail(error)
+
+    def _compute_root(self, changes: Mapping[bytes, bytes | None]) -> Hash:
+        """Return the root of the whole state after ``changes``."""
+        try:
+            return Tree.build(self.view().scan(b"")).update(changes).root
+        except FOREIGN as error:
+            self._fail(error)
 
     def _put_changes(self, batch: Any, changes: Any) -> None:
         """Put (key, value or None) pairs into a write batch, as state, and what they add to or take from the index."""
@@ -300,13 +326,20 @@ def pack_values(values: Iterator[tuple[bytes, bytes | None]]) -> bytes:
 
 
 def unpack_values(raw: bytes) -> Iterator[tuple[bytes, bytes | None]]:
-    """Yield the pairs that ``pack_values`` packed."""
+    """Yield the pairs that ``pack_values`` packed; Malformed for any other bytes."""
     parts: list[bytes | None] = []
     offset = 0
     while offset < len(raw):
         length = int.from_bytes(raw[offset:offset + LENGTH_BYTES], "big") - 1
         offset += LENGTH_BYTES
-        parts.append(raw[offset:offset + length] if length >= 0 else None)
-        offset += max(length, 0)
+        end = offset + max(length, 0)
+        if end > len(raw):
+            raise Malformed(f"cut short at {len(raw)} bytes")
+        parts.append(raw[offset:end] if length >= 0 else None)
+        offset = end
+    if len(parts) % 2:
+        raise Malformed("a key without a value")
     for key, value in zip(parts[::2], parts[1::2], strict=True):
-        yield key or b"", value
+        if key is None:
+            raise Malformed("a value without a key")
+        yield key, value

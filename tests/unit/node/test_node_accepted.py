@@ -89,7 +89,8 @@ def test_a_status_that_only_the_last_one_has_is_found_behind_empty_pages(store: 
 def test_the_index_follows_blocks_and_their_undoing(store: Store) -> None:
     made = make_transfers(3)
     ids = [each.transfer_id for each in made]
-    store.write(Head(1, HASH), as_changes(1, made[:2]))
+    changes = as_changes(1, made[:2])
+    store.write(Head(1, Tree().update(changes).root), changes)
     before = store.view()
     changed = replace(made[1], status=TransferStatus.COMPLETED)
     store.write(Head(2, HASH), {**as_changes(2, [changed, made[2]]), keys.transfer(ids[0]): None})

@@ -9,11 +9,10 @@ import plyvel
 import pytest
 
 from abci_app.daemon.files import replace_file
-from abci_app.machine.state.codec import encode
 from abci_app.machine.state.tree import Tree
 from abci_app.node import store as store_module
 from abci_app.node.errors import StoreError
-from abci_app.node.store import Head, Store, pack_values, undo_key
+from abci_app.node.store import Head, Store
 from tests.kit.node.store_writer import CHAIN, write_block
 
 
@@ -62,16 +61,17 @@ def test_a_block_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
     assert contents(Store.open(tmp_path, CHAIN)) == before
 
 
-def test_undoing_that_fails_half_way_changes_nothing(tmp_path: Path) -> None:
+def test_undoing_that_fails_half_way_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store.open(tmp_path, CHAIN)
     tree = write_block(store, 1, {b"a": b"1"}, Tree())
-    first = store.head
     write_block(store, 2, {b"a": b"2"}, tree)
     before = contents(store)
-    cut = pack_values(iter([(b"a", b"1")])) + b"\0\0\0\2b"  # a key whose value is missing
-    assert first is not None
-    store._db.put(undo_key(2), encode(store_module._Undo(first, cut)))
-    with pytest.raises(ValueError, match="zip"):
+
+    def fail(batch: object, head: Head) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(store_module, "put_head", fail)
+    with pytest.raises(StoreError, match="No space left"):
         store.roll_back()
     assert contents(store) == before
     store.close()

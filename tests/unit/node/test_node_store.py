@@ -14,10 +14,12 @@ import plyvel
 import pytest
 
 from abci_app.machine.state import keys
+from abci_app.machine.state.codec import Malformed, decode, encode
 from abci_app.machine.state.tree import Tree
+from abci_app.node import store as store_module
 from abci_app.node.errors import StoreError
-from abci_app.node.store import UNDO_HEIGHTS, Head, Store, pack_values, unpack_values
-from abci_app.node.view import STATES_KEPT, Committed, Published
+from abci_app.node.store import UNDO_HEIGHTS, Head, Store, pack_values, undo_key, unpack_values
+from abci_app.node.view import STATE_PREFIX, STATES_KEPT, Committed, Published
 from tests.kit.node.store_writer import CHAIN, chain_record, write_block
 
 
@@ -89,6 +91,50 @@ def test_one_height_is_rolled_back_and_more_while_kept(tmp_path: Path) -> None:
         store.roll_back()
     write_block(store, 25, {b"new": b"1"}, store.load_tree())
     assert store.view().get(b"new") == b"1"
+    store.close()
+
+
+def test_damage_of_what_a_block_replaced_is_refused_whatever_it_is(tmp_path: Path) -> None:
+    """Every bit of the record turned over, every length it can be cut to, a byte too many: nothing is undone."""
+    store = Store.open(tmp_path, CHAIN)
+    tree = write_block(store, 1, {b"a": b"1", b"b": b""}, Tree())
+    first = store.head
+    write_block(store, 2, {b"a": b"2", b"b": None, b"new": b"3"}, tree)
+    key, second, before = undo_key(2), store.head, contents(store)
+    sound = store._db.get(key)
+    turned = [
+        (int.from_bytes(sound, "big") ^ 1 << bit).to_bytes(len(sound), "big") for bit in range(8 * len(sound))
+    ]
+    cut = [sound[:length] for length in range(len(sound))]
+    for damaged in (*turned, *cut, sound + b"\0"):
+        store._db.put(key, damaged)
+        with pytest.raises(StoreError, match=r"what height 2 replaced is damaged|does not hash to the app hash before"):
+            store.roll_back()
+        assert store.head == second and contents(store) == before and store._db.get(key) == damaged
+    store._db.put(key, sound)
+    assert store.roll_back() == first
+    store.close()
+
+
+@pytest.mark.parametrize("height", [0, 2, 3])
+def test_what_leads_back_to_another_height_is_refused(tmp_path: Path, height: int) -> None:
+    store = Store.open(tmp_path, CHAIN)
+    tree = write_block(store, 1, {b"a": b"1"}, Tree())
+    write_block(store, 2, {b"a": b"2"}, tree)
+    replaced = decode(store_module._Undo, store._db.get(undo_key(2))).values
+    store._db.put(undo_key(2), encode(store_module._Undo(Head(height, tree.root), replaced)))
+    with pytest.raises(StoreError, match="does not hash to the app hash before"):
+        store.roll_back()
+    store.close()
+
+
+def test_a_state_that_is_damaged_itself_is_not_rolled_back(tmp_path: Path) -> None:
+    store = Store.open(tmp_path, CHAIN)
+    tree = write_block(store, 1, {b"a": b"1", b"b": b"1"}, Tree())
+    write_block(store, 2, {b"a": b"2"}, tree)
+    store._db.put(STATE_PREFIX + b"b", b"other")
+    with pytest.raises(StoreError, match="it is damaged, or what is kept of that block is"):
+        store.roll_back()
     store.close()
 
 
@@ -175,6 +221,20 @@ def test_values_pack_and_unpack() -> None:
     pairs = [(b"", b""), (b"a", None), (b"b", b"\x00" * 70_000), (b"c" * 300, b"1")]
     assert list(unpack_values(pack_values(iter(pairs)))) == pairs
     assert list(unpack_values(b"")) == []
+
+
+@pytest.mark.parametrize(("raw", "message"), [
+    (b"\0\0\0\2a", "a key without a value"),
+    (pack_values(iter([(b"a", b"1")])) + b"\0\0\0\2b", "a key without a value"),
+    (b"\0\0\0\0\0\0\0\2a", "a value without a key"),
+    (b"\0\0\0\3a", "cut short at 5 bytes"),
+    (b"\0\0\0\2a\0\0", "cut short at 7 bytes"),
+    (b"\0\0", "cut short at 2 bytes"),
+    (b"\0\0\0\2a\0\0\0\0\0\0\0", "cut short at 12 bytes"),
+])
+def test_what_is_no_packed_pairs_is_refused(raw: bytes, message: str) -> None:
+    with pytest.raises(Malformed, match=message):
+        list(unpack_values(raw))
 
 
 WRITER = """
