@@ -52,12 +52,12 @@ class Bench(Application):
 
 
 def serve_ours(address: str) -> None:
-    """The server under test."""
+    """Serve the library under test."""
     ABCIServer(app=Bench(), address=address).run()
 
 
 def serve_plain(address: str) -> None:
-    """The anchor: answers all that it has read, then reads again. Same frames, same dispatcher."""
+    """Serve as the anchor does: answer all that it has read, then read again. Same frames, same dispatcher."""
     dispatcher = Dispatcher(Bench())
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -77,7 +77,7 @@ def serve_plain(address: str) -> None:
 
 @contextmanager
 def running(serve: Callable[[str], None], address: str) -> Iterator[str]:
-    """A server in its own process."""
+    """Run a server in its own process."""
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(address,), daemon=True)
     process.start()
     try:
@@ -89,7 +89,7 @@ def running(serve: Callable[[str], None], address: str) -> Iterator[str]:
 
 
 def connect(address: str) -> socket.socket:
-    """A connection to a server that may still be starting."""
+    """Connect to a server that may still be starting."""
     deadline = time.monotonic() + TIMEOUT_S
     while True:
         client = socket.socket(socket.AF_UNIX if address.startswith("unix") else socket.AF_INET)
@@ -109,7 +109,7 @@ def connect(address: str) -> socket.socket:
 
 
 def frame(request: pb.Request) -> bytes:
-    """A framed request."""
+    """Return a framed request."""
     return encode_frame(request.SerializeToString())
 
 
@@ -123,7 +123,7 @@ FLUSH_REPLY_BYTES = 3
 
 
 def receive(client: socket.socket, count: int) -> None:
-    """Reads exactly count bytes."""
+    """Read exactly count bytes."""
     while count > 0:
         data = client.recv(min(count, 262_144))
         if not data:
@@ -132,7 +132,7 @@ def receive(client: socket.socket, count: int) -> None:
 
 
 def round_trip_s(client: socket.socket, request: bytes, reply_bytes: int) -> float:
-    """Seconds of one synchronous call: request and Flush out, both answers in."""
+    """Return the seconds of one synchronous call: request and Flush out, both answers in."""
     start = time.perf_counter()
     client.sendall(request + FLUSH)
     receive(client, reply_bytes + FLUSH_REPLY_BYTES)
@@ -140,7 +140,7 @@ def round_trip_s(client: socket.socket, request: bytes, reply_bytes: int) -> flo
 
 
 def saturate(client: socket.socket, request: bytes, count: int) -> float:
-    """Seconds from the first of count pipelined CheckTx to the last answer."""
+    """Return the seconds from the first of count pipelined CheckTx to the last answer."""
 
     def send() -> None:
         data = memoryview(request * count)
@@ -156,7 +156,7 @@ def saturate(client: socket.socket, request: bytes, count: int) -> float:
 
 
 def measure(address: str) -> dict[str, float]:
-    """One round against one server."""
+    """Measure one round against one server."""
     with connect(address) as mempool, connect(address) as consensus:
         rate = CHECK_TX_COUNT / saturate(mempool, CHECK, CHECK_TX_COUNT)
         trips = [round_trip_s(mempool, CHECK, CHECK_REPLY_BYTES) for _ in range(ROUND_TRIPS)]
@@ -191,7 +191,7 @@ FIGURES = (
 
 
 def table(rounds: int) -> list[Row]:
-    """Medians over interleaved rounds, for both transports, beside the plain loop."""
+    """Return the medians over interleaved rounds, for both transports, beside the plain loop."""
     with tempfile.TemporaryDirectory(prefix="abci") as folder:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -214,7 +214,7 @@ def table(rounds: int) -> list[Row]:
 
 
 def main() -> int:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.abci", description="What the ABCI socket costs.")
     parser.add_argument("--rounds", type=int, default=5, help="rounds to take medians over (default 5)")
     add_json_option(parser)

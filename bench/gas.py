@@ -68,7 +68,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def measure(folder: Path) -> list[Row]:
-    """All rows of the table."""
+    """Return all rows of the table."""
     scene = _prepare(folder)
     direct = {size: _run_direct(scene, folder, size) for size in SIZES}
     multicall, floor = {}, 0
@@ -149,7 +149,7 @@ def _run_direct(scene: Scene, folder: Path, size: int) -> int:
 
 
 def _run_multicall(scene: Scene, folder: Path, size: int) -> tuple[int, int]:
-    """Gas per transfer, and what Connext's frame of the last transfer took."""
+    """Return the gas per transfer, and what Connext's frame of the last transfer took."""
     interface = load_own_artifact(ROOT, "TrustedMulticall").interface
     calldata = interface.encode("executeAll", [execute_args_tuple(args) for args in scene.executions[:size]])
     receipts, frames = _transact(scene, folder, size, [(scene.multicall, calldata)])
@@ -175,7 +175,7 @@ def _run_gate(scene: Scene, folder: Path, size: int) -> int:
 def _transact(
     scene: Scene, folder: Path, size: int, calls: Sequence[tuple[Address, bytes]]
 ) -> tuple[list[Receipt], list[dict[str, Any]]]:
-    """Receipts of the owner's transactions, which execute `size` transfers, and the calls that the last one made."""
+    """Return the receipts of the owner's transactions, which execute `size` transfers, and the calls of the last."""
     config = ChainConfig(CHAIN_IDS[SPOKE_DOMAIN], find_free_port(), folder / "anvil.log", scene.state_file)
     with start_anvil(find_anvil(ROOT), config) as chain:
         wallet = Wallet(chain.rpc, dev_account("owner"))

@@ -20,7 +20,7 @@ from testnet.chains.chain_parts import load_deployment
 from testnet.connext.deploy import connect
 from testnet.demo.tracker import Tracker
 from testnet.demo.traffic import Order, User
-from testnet.network import lifecycle as network
+from testnet.network import lifecycle
 from testnet.network.layout import Layout
 
 POLL_S = 0.02
@@ -46,11 +46,11 @@ class Sample:
 
 def run(home: Path, base_port: int | None, transfers: int) -> list[Sample]:
     """Bring a network up, send, watch, take it down."""
-    layout = network.up(home, base_port, None, lambda line: print(line, file=sys.stderr))
+    layout = lifecycle.up(home, base_port, None, lambda line: print(line, file=sys.stderr))
     try:
         return list(measure(layout, transfers))
     finally:
-        network.down(home)
+        lifecycle.down(home)
 
 
 def measure(layout: Layout, transfers: int) -> Iterator[Sample]:
@@ -131,7 +131,7 @@ def summarize(samples: Sequence[Sample]) -> list[Row]:
 
 
 def main() -> int:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="scripts/bench-latency", description=__doc__)
     parser.add_argument("--transfers", type=int, default=50, help="how many to send (default 50)")
     parser.add_argument("--base-port", type=int, help="first port of the network")

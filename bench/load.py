@@ -23,7 +23,7 @@ from bench.soak_meter import Meter, Sample
 from testnet.chains.chain_parts import load_deployment
 from testnet.connext.deployment import Deployment
 from testnet.demo.traffic import Order, User
-from testnet.network import lifecycle as network
+from testnet.network import lifecycle
 from testnet.network.layout import Layout
 
 SAMPLE_S = 5.0
@@ -142,7 +142,7 @@ def run_phase(
 def summarize(
     name: str, found: Executions, count: int, slow: int, rate_per_s: float | None, before: Sample, after: Sample
 ) -> list[Row]:
-    """Rows of one phase."""
+    """Return the rows of one phase."""
     delays, done = found.delays_s or [0], max(1, len(found.fast_s))
     span_s = max(found.fast_s.values(), default=0) - min(found.sent_s.values(), default=0)
     served = len(found.fast_s) / max(1, span_s)
@@ -166,7 +166,7 @@ def summarize(
 
 
 def main(arguments_of: Sequence[str] | None = None) -> int:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="scripts/bench-load", description=__doc__)
     parser.add_argument("--burst", type=int, default=800, help="transfers at once on two lanes (default 800)")
     parser.add_argument("--rate", type=float, default=RATE_MIN, help="transfers a second afterwards (default 25)")
@@ -178,7 +178,7 @@ def main(arguments_of: Sequence[str] | None = None) -> int:
     problems: list[str] = []
     with tempfile.TemporaryDirectory(prefix="load-") as folder:
         home = Path(folder) / "net"
-        layout = network.up(home, arguments.base_port, None, say)
+        layout = lifecycle.up(home, arguments.base_port, None, say)
         meter = Meter(layout, SAMPLE_S)
         meter.start()
         try:
@@ -192,7 +192,7 @@ def main(arguments_of: Sequence[str] | None = None) -> int:
                     problems += failures
         finally:
             meter.stop()
-            network.down(home)
+            lifecycle.down(home)
     for problem in [*problems, *meter.problems][:10]:
         print(f"PROBLEM {problem}")
     return publish([*rows, make_row("problems", len(problems) + len(meter.problems), "", target=0)], arguments.json)

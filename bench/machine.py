@@ -28,7 +28,7 @@ RESTART_S_MAX = 3.0
 
 
 def run_round(node: Node, transfers: int) -> dict[str, float]:
-    """One round; milliseconds by name."""
+    """Run one round; return milliseconds by name."""
     node.infos = []
     half, count = transfers // 2, f"{transfers:,}"
     spent = {f"{half:,} XCalled": node.block({ORIGIN: node.call(half)})}
@@ -60,7 +60,7 @@ def run_round(node: Node, transfers: int) -> dict[str, float]:
 
 
 def run_usual(node: Node, transfers: int, seen: bool) -> float:
-    """Milliseconds of a block with ``transfers`` bids as they come: each router bids for a quarter as many."""
+    """Return the milliseconds of a block of ``transfers`` bids as they come: a router bids for a quarter as many."""
     node.infos = []
     node.block({ORIGIN: node.call(transfers // len(ROUTERS))})
     txs = [tx for router in ROUTERS for tx in node.bids_of(router)]
@@ -79,7 +79,7 @@ def run_usual(node: Node, transfers: int, seen: bool) -> float:
 
 
 def measure(path: Path, filler: int, rounds: int, transfers: int, clock: Callable[[], float]) -> list[Row]:
-    """Every row."""
+    """Return every row."""
     values = make_state(filler)
     start = clock()
     tree = Tree.build(values)
@@ -109,7 +109,7 @@ def measure(path: Path, filler: int, rounds: int, transfers: int, clock: Callabl
 
 
 def main() -> int:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.machine", description=__doc__)
     parser.add_argument("--keys", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=5)

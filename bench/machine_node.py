@@ -74,12 +74,12 @@ PARAMS = Params(auction_window_blocks=WINDOW_BLOCKS, auction_extra_blocks=0, ret
 
 
 def local_of(domain: DomainId) -> Address:
-    """The asset's token on a domain."""
+    """Return the asset's token on a domain."""
     return Address(b"\xa0" * 18 + domain.to_bytes(2, "big"))
 
 
 def make_state(filler: int) -> dict[bytes, bytes]:
-    """The state after block 1: two chains, four routers, one validator, and tombstones up to ``filler`` keys."""
+    """Return the state after block 1: two chains, four routers, one validator, and tombstones up to ``filler`` keys."""
     domains = [
         GenesisDomain(
             domain, domain + 30_000, Address(domain.to_bytes(2, "big") * 10), Address(b"\x9a" * 20), 0, 1, 2,
@@ -132,7 +132,7 @@ class Node:
 
     @property
     def delta(self) -> StateDelta:
-        """The committed state."""
+        """Return the committed state."""
         committed = self.app.published.latest()
         if committed is None:
             raise RuntimeError("nothing is committed")
@@ -169,7 +169,7 @@ class Node:
         return spent_ms
 
     def call(self, count: int) -> list[XCalled]:
-        """The events of ``count`` new transfers."""
+        """Return the events of ``count`` new transfers."""
         infos = [
             TransferInfo(
                 ORIGIN, DESTINATION, ORIGIN, Address(b"\x70" * 20), Address(b"\xde" * 20), False, b"", 300,
@@ -186,7 +186,7 @@ class Node:
         ]
 
     def bids_of(self, router: Signer, bundled: bool = True) -> list[bytes]:
-        """A bid of the router for each transfer of the round, in bundles of 64 or one a transaction."""
+        """Return a bid of the router for each transfer of the round, in bundles of 64 or one a transaction."""
         made = [
             SubmittedBid(transfer_id, router.address, (PathSignature(1, sign_digest(
                 router.export_private_key(), compute_bid_digest(transfer_id, 1)
@@ -196,14 +196,14 @@ class Node:
         return [encode_bundle(made[at:at + size]) for at in range(0, len(made), size)]
 
     def check(self, txs: Iterable[bytes]) -> None:
-        """CheckTx of all of them, as the mempool does."""
+        """Run CheckTx of all of them, as the mempool does."""
         for tx in txs:
             code = self.app.check_tx(pb.RequestCheckTx(tx=tx)).code
             if code:
                 raise RuntimeError(f"CheckTx: code {code}")
 
     def settled(self) -> tuple[list[Event], list[Event]]:
-        """Executed and Reconciled of every transfer of the round, by the router that was chosen."""
+        """Return Executed and Reconciled of every transfer of the round, by the router that was chosen."""
         executed: list[Event] = []
         reconciled: list[Event] = []
         local = local_of(DESTINATION)
@@ -223,7 +223,7 @@ class Node:
 
 
 def cut(domain: Domain, events: list[Event], clock_s: int) -> tuple[list[bytes], tuple[Hash, ...]]:
-    """The canonical segments of these events, each a chain's block, and the running digests."""
+    """Return the canonical segments of these events, each a chain's block, and the running digests."""
     raws: list[bytes] = []
     digests: list[Hash] = []
     digest, block = domain.cursor.digest, domain.cursor.block

@@ -46,12 +46,12 @@ class Quorum:
     validators: tuple[Validator, ...]
 
     def validator_set(self) -> ValidatorSet:
-        """The set in the machine's order: power descending."""
+        """Return the set in the machine's order: power descending."""
         ordered = sorted(self.validators, key=lambda one: -one.power)
         return ValidatorSet(self.epoch, tuple(_member(one) for one in ordered))
 
     def sign(self, batch: DecisionBatch, signers: Sequence[int]) -> tuple[BatchSignature, ...]:
-        """Signatures of `validators[i]` for each i given."""
+        """Sign with `validators[i]` for each i given."""
         accounts = {self.validators[i].account.address: self.validators[i].account for i in signers}
         digest = compute_digest(self.chain_id, batch)
         return tuple(
@@ -62,7 +62,7 @@ class Quorum:
 
 
 def make_quorum(chain_id: str, powers: Sequence[int], epoch: int = 1) -> Quorum:
-    """Validators with keys of their own, one for each power."""
+    """Return validators with keys of their own, one for each power."""
     accounts = [Account(keccak(b"validator %d of %s" % (i, chain_id.encode()))) for i in range(len(powers))]
     return Quorum(chain_id, epoch, tuple(map(Validator, accounts, powers)))
 
@@ -78,7 +78,7 @@ def make_transfer(
     call_data: bytes = b"",
     delegate: bytes = EMPTY_ADDRESS,
 ) -> TransferInfo:
-    """Terms of a transfer as an xcall on the origin would fix them."""
+    """Return the terms of a transfer as an xcall on the origin would fix them."""
     return TransferInfo(
         origin_domain=DomainId(origin),
         destination_domain=DomainId(destination),
@@ -97,7 +97,7 @@ def make_transfer(
 
 
 def sign_execution(info: TransferInfo, routers: Sequence[Account], sequencer: Account | None) -> ExecuteArgs:
-    """What Connext wants: signatures of the routers for this path length and of the sequencer over the list.
+    """Return what Connext wants: signatures of the routers for this path length and of the sequencer over the list.
 
     Without a sequencer it is the slow path: neither routers nor signatures.
     """
@@ -115,7 +115,7 @@ def sign_execution(info: TransferInfo, routers: Sequence[Account], sequencer: Ac
 
 
 def make_decision(sequence: int, args: ExecuteArgs, valid_until_s: int, gas_limit: int) -> Decision:
-    """A decision to execute exactly this."""
+    """Return a decision to execute exactly this."""
     info = args.params
     return Decision(
         sequence, HEIGHT, info.origin_domain, info.destination_domain, sequence, compute_transfer_id(info), 1,

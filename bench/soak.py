@@ -28,7 +28,7 @@ from testnet.chains.chain_parts import load_deployment
 from testnet.connext import settling
 from testnet.connext.deployment import Deployment
 from testnet.demo.traffic import User
-from testnet.network import lifecycle as network
+from testnet.network import lifecycle
 from testnet.network.layout import ROOT, Layout, NetworkError
 
 IDLE_S = 60.0
@@ -42,7 +42,7 @@ BLOCK_S_FACTOR_MAX = 2.0
 
 def run(home: Path, base_port: int | None, minutes: float, seed: int) -> tuple[list[Row], list[str]]:
     """Bring a network up, load it, let it finish, check it; return rows and problems."""
-    layout = network.up(home, base_port, None, say)
+    layout = lifecycle.up(home, base_port, None, say)
     deployment = load_deployment(layout)
     meter = Meter(layout, SAMPLE_S)
     problems: list[str] = []
@@ -70,7 +70,7 @@ def run(home: Path, base_port: int | None, minutes: float, seed: int) -> tuple[l
         meter.stop()
     finally:
         meter.stop()
-        network.down(home)
+        lifecycle.down(home)
     problems += [*meter.problems, *check_files(layout)]
     print_shapes(traffic.sent, transfers)
     meter.print_table()
@@ -114,14 +114,14 @@ def ask_transfers(address: str) -> Iterator[query_pb2.Transfer]:
 
 
 def check(layout: Layout, deployment: Deployment) -> list[str]:
-    """Was everybody paid: from the chains' raw logs."""
+    """Check from the chains' raw logs that everybody was paid."""
     report = audit(layout, deployment)
     say(f"{report.checked} checks from raw logs, {len(report.problems)} failed")
     return report.problems
 
 
 def check_files(layout: Layout) -> list[str]:
-    """What processes left behind, once they ended: open bids, gaps or open nonces, tracebacks."""
+    """Check what processes left behind, once they ended: open bids, gaps or open nonces, tracebacks."""
     problems = []
     for name, home in layout.routers():
         with closing(sqlite3.connect(home / "ledger.sqlite")) as ledger:
@@ -152,7 +152,7 @@ def print_shapes(sent: Counter[str], transfers: list[query_pb2.Transfer]) -> Non
 
 
 def summarize(transfers: list[query_pb2.Transfer], blocks: list[float], layout: Layout) -> list[Row]:
-    """Rows on transfers, blocks and disk."""
+    """Return the rows on transfers, blocks and disk."""
     windows = [sorted(blocks[at : at + 150]) for at in range(0, len(blocks), 150) if len(blocks[at : at + 150]) > 30]
     medians = [round(window[len(window) // 2], 3) for window in windows]
     done = sum(one.status == DONE for one in transfers)
@@ -169,7 +169,7 @@ def summarize(transfers: list[query_pb2.Transfer], blocks: list[float], layout: 
 
 
 def main() -> int:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="scripts/bench-soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=8.0, help="of traffic (default 8)")
     parser.add_argument("--base-port", type=int, help="first port of the network")

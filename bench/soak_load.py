@@ -14,7 +14,7 @@ from testnet.connext import settling
 from testnet.connext.deploy import connect
 from testnet.connext.deployment import Deployment
 from testnet.demo.traffic import Order, User
-from testnet.network import lifecycle as network
+from testnet.network import lifecycle
 from testnet.network.layout import Layout
 
 SENDERS, RECIPIENT = 3, 4
@@ -43,7 +43,7 @@ class Traffic:
             thread.start()
 
     def stop(self) -> None:
-        """End after the burst that is under way."""
+        """End the load; whatever was stopped runs again."""
         self._over.set()
         for thread in self._threads:
             thread.join()
@@ -95,7 +95,7 @@ class Pauses:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; whatever was stopped runs again."""
+        """End the load; whatever was stopped runs again."""
         self._over.set()
         self._thread.join()
 
@@ -118,9 +118,9 @@ class Pauses:
         parts = [name for name in self._layout.names() if name.startswith(kind)]
         name = self._dice.choice(parts)
         say(f"{name} pauses")
-        network.stop(self._layout.home, name)
+        lifecycle.stop(self._layout.home, name)
         self._over.wait(PAUSE_S)
-        network.start(self._layout.home, name)
+        lifecycle.start(self._layout.home, name)
         self.done[kind] += 1
 
 
@@ -135,5 +135,5 @@ def connected(deployment: Deployment) -> Iterator[dict[int, Rpc]]:
 
 
 def say(line: str) -> None:
-    """Progress, beside the result."""
+    """Print progress, beside the result."""
     print(line, file=sys.stderr, flush=True)

@@ -54,7 +54,7 @@ class Meter:
         self._thread.start()
 
     def stop(self) -> None:
-        """End; twice does no harm."""
+        """End the samples; twice does no harm."""
         self._over.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -106,7 +106,7 @@ class Meter:
         return max(heights)
 
     def summarize(self) -> list[Row]:
-        """Rows on the phases; differing app hashes are among ``problems``."""
+        """Return the rows on the phases; differing app hashes are among ``problems``."""
         rows = [make_row("app hashes compared", self._compared, "", target=1, more_is_better=True)]
         for phase, (first, last) in self.phases.items():
             blocks = max(1, last.height - first.height)
@@ -136,7 +136,7 @@ class Meter:
 
 
 def read_process(pid: int) -> tuple[int, float]:
-    """Resident bytes and CPU seconds of a process; zeros where it is gone."""
+    """Return the resident bytes and CPU seconds of a process; zeros where it is gone."""
     try:
         pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
@@ -146,7 +146,7 @@ def read_process(pid: int) -> tuple[int, float]:
 
 
 def sum_sizes(folder: Path) -> int:
-    """Bytes of the files in a folder; those that vanish meanwhile count as none."""
+    """Return the bytes of the files in a folder; those that vanish meanwhile count as none."""
     total = 0
     for root, _, names in os.walk(folder):
         for name in names:
@@ -158,13 +158,13 @@ def sum_sizes(folder: Path) -> int:
 
 
 def count_tracebacks(folder: Path) -> dict[str, int]:
-    """Tracebacks by log file, none left out; files without are not in it."""
+    """Return the tracebacks by log file, none left out; files without are not in it."""
     counts = {path.name: path.read_bytes().count(TRACEBACK) for path in sorted(folder.iterdir())}
     return {name: count for name, count in counts.items() if count}
 
 
 def block_seconds(url: str) -> list[float]:
-    """Seconds from block to block, by the headers' times, from height 2 on. Raises OSError, CometBFTError."""
+    """Return seconds from block to block, by the headers' times, from height 2 on. Raises OSError, CometBFTError."""
     head = int(cometbft.call_rpc(url, "status")["sync_info"]["latest_block_height"])
     times: dict[int, float] = {}
     for first in range(1, head + 1, HEADERS_PER_CALL):
@@ -176,6 +176,6 @@ def block_seconds(url: str) -> list[float]:
 
 
 def parse_time(text: str) -> float:
-    """Unix seconds of an RFC 3339 time in UTC."""
+    """Return Unix seconds of an RFC 3339 time in UTC."""
     whole, _, fraction = text.rstrip("Z").partition(".")
     return calendar.timegm(time.strptime(whole, "%Y-%m-%dT%H:%M:%S")) + float(f"0.{fraction or 0}")

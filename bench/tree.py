@@ -28,19 +28,19 @@ PROOF_BYTES_MAX = 1_200 + VALUE_BYTES
 
 
 def make_key(number: int) -> bytes:
-    """A key of a real one's length."""
+    """Return a key of a real one's length."""
     return b"transfer/%064x" % number
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long a call takes."""
+    """Return how long a call takes, in seconds."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
 
 
 def measure(keys: int, rounds: int) -> list[Row]:
-    """Every row, from one tree."""
+    """Return every row, from one tree."""
     values = {make_key(number): b"\x11" * VALUE_BYTES for number in range(keys)}
     start = time.perf_counter()
     tree = Tree.build(values)
@@ -70,7 +70,7 @@ def measure(keys: int, rounds: int) -> list[Row]:
 
 
 def main() -> int:
-    """Command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(prog="python -m bench.tree", description=__doc__)
     parser.add_argument("--keys", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=15)

@@ -74,7 +74,7 @@ def fail(message: str, status: int) -> int:
 
 
 def main() -> None:
-    """Entry point of the console script."""
+    """Run the console script."""
     sys.exit(run(sys.argv[1:]))
 
 

@@ -30,17 +30,17 @@ def register(app: typer.Typer, summary: str) -> None:
 
 
 def status(node: NODE = None, as_json: JSON = False) -> None:
-    """Chain, height, validators, the node's own counters."""
+    """Show chain, height, validators, the node's own counters."""
     ask(node, as_json, lambda client: client.status(), answers.show_status)
 
 
 def domains(node: NODE = None, as_json: JSON = False) -> None:
-    """Domains with their cursors, lanes, assets."""
+    """Show domains with their cursors, lanes, assets."""
     ask(node, as_json, lambda client: client.domains(), answers.show_domains)
 
 
 def transfer(transfer_id: TRANSFER_ID, node: NODE = None, as_json: JSON = False) -> None:
-    """One transfer: status, attempts, bids."""
+    """Show one transfer: status, attempts, bids."""
     raw = parse_hex(transfer_id, 32, "transfer id")
 
     def question(client: "NodeClient") -> pb.TransferResponse:
@@ -57,7 +57,7 @@ def transfers(
     )] = "",
     first: FROM = 0, limit: LIMIT = 100, node: NODE = None, as_json: JSON = False,
 ) -> None:
-    """Transfers in the order in which they were accepted."""
+    """Show transfers in the order in which they were accepted."""
     ask(node, as_json, lambda client: client.transfers(status.upper(), first, limit), answers.show_transfers)
 
 
@@ -66,7 +66,7 @@ def auction(
     attempt: Annotated[int, typer.Option(help="0: the newest, or the one not decided yet.", min=0, max=255)] = 0,
     node: NODE = None, as_json: JSON = False,
 ) -> None:
-    """Why each router won or lost a transfer."""
+    """Show why each router won or lost a transfer."""
     raw = parse_hex(transfer_id, 32, "transfer id")
     ask(node, as_json, lambda client: client.auction(raw, attempt), answers.show_auction)
 
@@ -75,18 +75,18 @@ def router(
     address: Annotated[str, typer.Argument(help="Router address, 20 bytes in hex.")],
     node: NODE = None, as_json: JSON = False,
 ) -> None:
-    """A router's standing and liquidity on every domain."""
+    """Show a router's standing and liquidity on every domain."""
     raw = parse_hex(address, 20, "router address")
     ask(node, as_json, lambda client: client.router(raw), answers.show_router)
 
 
 def decisions(first: FROM = 1, limit: LIMIT = 100, node: NODE = None, as_json: JSON = False) -> None:
-    """Decisions from a global sequence on."""
+    """Show decisions from a global sequence on."""
     ask(node, as_json, lambda client: client.decisions(first, limit), answers.show_decisions)
 
 
 def batch(height: HEIGHT, node: NODE = None, as_json: JSON = False) -> None:
-    """The decisions of one height: root, leaves, who signed."""
+    """Show the decisions of one height: root, leaves, who signed."""
     ask(node, as_json, lambda client: client.batch(height), answers.show_batch)
 
 
@@ -94,5 +94,5 @@ def execution(
     height: HEIGHT, leaf: Annotated[int, typer.Argument(help="Index of the leaf in its batch.", min=0, max=2**31)] = 0,
     node: NODE = None, as_json: JSON = False,
 ) -> None:
-    """All that a relayer needs to execute one leaf of an attested batch."""
+    """Show all that a relayer needs to execute one leaf of an attested batch."""
     ask(node, as_json, lambda client: client.execution(height, leaf), answers.show_execution)

@@ -41,8 +41,8 @@ def register(app: typer.Typer, summary: str) -> None:
 def up(home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """Bring a network up, new or what is down of the one in HOME; returns once endpoints.json is written."""
     def work() -> None:
-        from testnet.network import lifecycle as network
-        network.up(home, base_port, validators, typer.echo)
+        from testnet.network import lifecycle
+        lifecycle.up(home, base_port, validators, typer.echo)
     _run(work)
 
 
@@ -62,8 +62,8 @@ def status(
 def down(home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """End every process of the network, and only those; chains are saved, so that `up` resumes."""
     def work() -> list[str]:
-        from testnet.network import lifecycle as network
-        return network.down(home)
+        from testnet.network import lifecycle
+        return lifecycle.down(home)
     ended = _run(_checked(work, home, base_port, validators))
     typer.echo(f"down: {len(ended)} processes ended" if ended else "down: nothing was running")
 
@@ -71,8 +71,8 @@ def down(home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VAL
 def stop(name: NAME, home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """End one part."""
     def work() -> None:
-        from testnet.network import lifecycle as network
-        network.stop(home, name)
+        from testnet.network import lifecycle
+        lifecycle.stop(home, name)
     _run(_checked(work, home, base_port, validators))
     typer.echo(f"{name} is down")
 
@@ -80,8 +80,8 @@ def stop(name: NAME, home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, val
 def start(name: NAME, home: HOME = DEFAULT_HOME, base_port: BASE_PORT = None, validators: VALIDATORS = None) -> None:
     """Start one part again; returns once it runs."""
     def work() -> None:
-        from testnet.network import lifecycle as network
-        network.start(home, name)
+        from testnet.network import lifecycle
+        lifecycle.start(home, name)
     _run(_checked(work, home, base_port, validators))
     typer.echo(f"{name} is up")
 
@@ -99,10 +99,10 @@ def demo(
     base_port: BASE_PORT = None, validators: VALIDATORS = None,
     keep: Annotated[bool, typer.Option("--keep", help="Leave the network running.")] = False,
 ) -> None:
-    """Five real transfers between two real chains, decided by real validators, settled, checked, summed up."""
+    """Carry five real transfers between two real chains, decided by real validators, settled, checked, summed up."""
     def work() -> int:
-        from testnet.demo import scenario as demonstration
-        return demonstration.run(home, base_port, validators, keep)
+        from testnet.demo import scenario
+        return scenario.run(home, base_port, validators, keep)
     status_code = _run(work)
     raise typer.Exit(status_code)
 

@@ -113,7 +113,7 @@ def _check_token(
     report: Report, chain: RawChain, place: Place, symbol: str, head: int, orders: list[XCalled],
     payouts: list[Executed],
 ) -> None:
-    """The token itself says who paid and who got what, and holds for each whom it touched what that adds up to."""
+    """Check that the token itself says who paid and who got what, and holds for each what that adds up to."""
     token, where = place.tokens[symbol], f"domain {place.domain}: {symbol}"
     moves = [raw_logs.decode_token_move(log) for log in chain.logs(token, raw_logs.ERC20_TRANSFER, head)]
     paid = _sum_up(((one.tx_hash, one.sender), one.amount) for one in orders if one.asset == token)
@@ -153,7 +153,7 @@ def _sum_up(amounts: Iterable[tuple[K, int]]) -> dict[K, int]:
 def _check_calls(
     report: Report, chain: RawChain, recorder: str, head: int, called: Mapping[str, XCalled], payouts: list[Executed]
 ) -> None:
-    """A contract was called once for each transfer with call data to it, and got the last one's."""
+    """Check that a contract was called once for each transfer with call data to it, and got the last one's."""
     orders = [called[paid.transfer_id] for paid in payouts if paid.to == recorder and paid.transfer_id in called]
     expected = [order.call_data for order in orders if order.call_data]
     count, last = chain.recorded_calls(recorder, head)
@@ -163,7 +163,7 @@ def _check_calls(
 
 
 def _check_routers(report: Report, chain: RawChain, place: Place, head: int) -> None:
-    """Every router's balance is the sum of its events, by Connext's own arithmetic."""
+    """Check that every router's balance is the sum of its events, by Connext's own arithmetic."""
     balances: dict[tuple[str, str], int] = defaultdict(int)
     for topic, decode in (
         (raw_logs.LIQUIDITY_ADDED, raw_logs.decode_liquidity_added),
@@ -197,7 +197,7 @@ def _check_backing(
     report: Report, symbol: str, home: int, places: Mapping[int, Place], chains: Mapping[int, RawChain],
     heads: Mapping[int, int],
 ) -> None:
-    """What circulates abroad is locked at home: in Connext there, beyond the routers' own liquidity."""
+    """Check that what circulates abroad is locked at home: in Connext, beyond the routers' own liquidity."""
     abroad = sum(
         chains[domain].total_supply(place.tokens[symbol], heads[domain])
         for domain, place in places.items() if domain != home

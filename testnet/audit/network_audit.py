@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from testnet.audit import checks
-from testnet.chains import anvil as chains
+from testnet.chains import anvil
 from testnet.connext.deployment import Deployment
 from testnet.network.endpoints import load_gates
 from testnet.network.layout import Layout, NetworkError
@@ -19,7 +19,7 @@ def audit(
     gates = load_gates(layout)
     places = {
         deployed.domain: checks.Place(
-            deployed.domain, chains.rpc_url(deployed.rpc_port), "0x" + deployed.connext.hex(),
+            deployed.domain, anvil.rpc_url(deployed.rpc_port), "0x" + deployed.connext.hex(),
             "0x" + gates[deployed.domain].hex(),
             {symbol: "0x" + token.address.hex() for symbol, token in deployed.tokens.items()},
             tuple("0x" + recorder.hex() for recorder in (recorders or {}).get(deployed.domain, ())),

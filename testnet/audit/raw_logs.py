@@ -111,11 +111,11 @@ class RawChain:
         return answer["result"]
 
     def head(self) -> int:
-        """Number of the newest block."""
+        """Return the number of the newest block."""
         return int(self.call("eth_blockNumber", []), 16)
 
     def logs(self, address: str, topic0: str, last_block: int) -> list[dict[str, Any]]:
-        """All logs of one contract with one first topic, from block 0 to ``last_block``."""
+        """Return all logs of one contract with one first topic, from block 0 to ``last_block``."""
         found: list[dict[str, Any]] = []
         for first in range(0, last_block + 1, RANGE_BLOCKS):
             found += self.call("eth_getLogs", [{
@@ -164,11 +164,11 @@ class _Words:
         return "0x" + self.integer(index).to_bytes(32, "big").hex()
 
     def inner(self, index: int) -> "_Words":
-        """The dynamic value whose offset stands at word ``index``."""
+        """Return the dynamic value whose offset stands at word ``index``."""
         return _Words(self._data.hex(), self._start + self.integer(index))
 
     def text(self, index: int) -> bytes:
-        """The dynamic bytes whose offset stands at word ``index``."""
+        """Return the dynamic bytes whose offset stands at word ``index``."""
         value = self.inner(index)
         begin = value._start + 32
         return value._data[begin:begin + value.integer(0)]

@@ -93,7 +93,7 @@ class Anvil:
 
 
 def find_anvil(root: Path) -> Path:
-    """The anvil binary: the pinned npm package under the repository's root, else one on PATH. Raises ChainFailed."""
+    """Return the anvil binary: the pinned npm package's, else one on PATH. Raises ChainFailed."""
     packaged = root / "contracts/node_modules/@foundry-rs/anvil-linux-amd64/bin/anvil"
     if packaged.exists():
         return packaged
@@ -104,12 +104,12 @@ def find_anvil(root: Path) -> Path:
 
 
 def rpc_url(port: int) -> str:
-    """URL of a local chain."""
+    """Return the URL of a local chain."""
     return f"http://127.0.0.1:{port}"
 
 
 def anvil_command(anvil: Path, config: ChainConfig) -> list[str]:
-    """Command line of a chain. With one slot an epoch, `finalized` is two blocks behind the head."""
+    """Return the command line of a chain. With one slot an epoch, `finalized` is two blocks behind the head."""
     command = [str(anvil), "--host", "127.0.0.1", "--port", str(config.port), "--chain-id", str(config.chain_id)]
     command += ["--slots-in-an-epoch", "1", "--accounts", "0", "--silent"]
     command += ["--prune-history", str(STATES_MAX)]
@@ -163,7 +163,7 @@ def wait_ready(chain: Anvil) -> None:
 
 
 def use_interval_mining(rpc: Rpc, seconds: int) -> None:
-    """A block every so many seconds, as real chains do."""
+    """Make a block every so many seconds, as real chains do."""
     rpc.request("evm_setAutomine", [False])
     rpc.request("evm_setIntervalMining", [seconds])
 

@@ -17,19 +17,19 @@ CALL_S = 5.0
 
 
 def read_executed(progress: Progress, rpcs: Mapping[int, Rpc]) -> int:
-    """Seconds from the origin's block to the destination's. Raises EvmError."""
+    """Return the seconds from the origin's block to the destination's. Raises EvmError."""
     order = progress.sent.order
     end_s = rpcs[order.destination].block(progress.executed_block).timestamp_s + 1
     return end_s - rpcs[order.origin].block(progress.sent.block).timestamp_s
 
 
 def read_final(progress: Progress, height: int, rpcs: Mapping[int, Rpc], engines: Sequence[str]) -> float:
-    """Seconds from the origin's block to a consensus height's commit. Raises EvmError, NetworkError."""
+    """Return the seconds from the origin's block to a consensus height's commit. Raises EvmError, NetworkError."""
     return read_committed(height, engines) - rpcs[progress.sent.order.origin].block(progress.sent.block).timestamp_s
 
 
 def read_committed(height: int, engines: Sequence[str]) -> float:
-    """Unix seconds at which validators committed a height, from the first CometBFT that answers."""
+    """Return Unix seconds at which validators committed a height, from the first CometBFT that answers."""
     refusals = []
     for url in engines:
         try:

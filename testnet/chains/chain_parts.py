@@ -1,7 +1,7 @@
 """The chains of a network from one run to the next: saved when they stop in order, refused when they lost blocks."""
 
 from abci_app.evm.rpc import Rpc
-from testnet.chains import anvil as chains
+from testnet.chains import anvil
 from testnet.connext.deployment import Deployment, from_json
 from testnet.hints import routerd, show
 from testnet.network.layout import ROOT, Layout, NetworkError
@@ -35,18 +35,18 @@ def resume_chain(layout: Layout, name: str) -> None:
     """Start a chain from its saved state. Raises NetworkError where that is not all of it, ChainFailed, EvmError."""
     refuse_lost(layout, name)
     domain = layout.chains()[name]
-    config = chains.ChainConfig(
+    config = anvil.ChainConfig(
         load_deployment(layout).domain(domain).chain_id, layout.chain_port(domain),
         layout.logs / f"chain-{domain}.log", layout.chain_state(domain),
     )
-    anvil = chains.start_anvil(
-        chains.find_anvil(ROOT), config, lambda pid: save_identity(layout.pids, identify(name, pid))
+    chain = anvil.start_anvil(
+        anvil.find_anvil(ROOT), config, lambda pid: save_identity(layout.pids, identify(name, pid))
     )
-    found, saved = anvil.rpc.block("latest"), layout.chain_head(domain).read_text().split()
+    found, saved = chain.rpc.block("latest"), layout.chain_head(domain).read_text().split()
     if [str(found.number), found.hash.hex()] != saved:
-        anvil.stop()
+        chain.stop()
         raise _lost(layout, f"chain {domain} lost blocks: its head is {found.number}, not {saved[0]}")
-    anvil.rpc.close()
+    chain.rpc.close()
     go_on(layout, name)
 
 
@@ -54,16 +54,16 @@ def go_on(layout: Layout, name: str) -> None:
     """Let a running chain make blocks; from here on what was saved is not all of it. Harmless where it does already."""
     domain = layout.chains()[name]
     layout.chain_head(domain).unlink(missing_ok=True)
-    with Rpc(chains.rpc_url(layout.chain_port(domain))) as rpc:
-        chains.use_interval_mining(rpc, chains.BLOCK_SECONDS)
+    with Rpc(anvil.rpc_url(layout.chain_port(domain))) as rpc:
+        anvil.use_interval_mining(rpc, anvil.BLOCK_SECONDS)
 
 
 def save_chain(layout: Layout, name: str) -> None:
     """Stop mining, save state and head. A chain that does not answer is left as it is. Raises EvmError, ChainFailed."""
     domain = layout.chains()[name]
-    with Rpc(chains.rpc_url(layout.chain_port(domain))) as rpc:
+    with Rpc(anvil.rpc_url(layout.chain_port(domain))) as rpc:
         rpc.request("evm_setIntervalMining", [0])
-        chains.save_state(rpc.url, layout.chain_state(domain))
+        anvil.save_state(rpc.url, layout.chain_state(domain))
         head = rpc.block("latest")
         layout.chain_head(domain).write_text(f"{head.number} {head.hash.hex()}")
 

@@ -36,7 +36,7 @@ def start_deployed(
     cache_dir: Path | None = None,
     register: Callable[[int, int], None] = lambda domain, pid: None,
 ) -> tuple[dict[int, Anvil], Deployment]:
-    """Both chains by domain, running under automine with Connext deployed, from the cache where it has them.
+    """Start both chains under automine with Connext deployed, from the cache where it has them; return them by domain.
 
     `root` is the repository; the caller stops the chains; `register` gets domain and PID of each as it starts.
     Raises ChainFailed, EvmError, MessageLayerFailed, and leaves nothing running then.
@@ -78,7 +78,7 @@ def _inputs(root: Path) -> Iterator[Path]:
 
 
 def _read_entry(entry: Path) -> Deployment | None:
-    """The deployment of an entry whose states are as they were written; None, and the entry gone, otherwise."""
+    """Return the deployment of an entry whose states are as they were written; None, and the entry gone, otherwise."""
     if not entry.is_dir():
         return None
     try:

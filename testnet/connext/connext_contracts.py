@@ -62,12 +62,12 @@ class Sender:
 
 
 def load_connext_artifact(root: Path, path: str) -> Artifact:
-    """Artifact of `<path>.sol` in the Connext package. Raises ArtifactInvalid."""
+    """Return the artifact of `<path>.sol` in the Connext package. Raises ArtifactInvalid."""
     return load_artifact(root / ARTIFACTS / f"{path}.sol" / f"{path.rpartition('/')[2]}.json")
 
 
 def deploy_domain(sender: Sender, window_blocks: int) -> DomainDeployment:
-    """Messaging and diamond of one chain, which must be fresh: addresses follow from the account's first nonces."""
+    """Deploy messaging and diamond of one fresh chain: addresses follow from the account's first nonces."""
     domain, window = sender.domain, window_blocks
     hub_root_manager = compute_create_address(sender.wallet.address, ROOT_MANAGER_NONCE)
     watcher_manager = sender.create("messaging/WatcherManager")
@@ -107,7 +107,7 @@ def deploy_domain(sender: Sender, window_blocks: int) -> DomainDeployment:
 def wire_domain(
     sender: Sender, deployed: DomainDeployment, connexts: Mapping[int, Address], routers: Sequence[Address]
 ) -> None:
-    """Roles and remote contracts of one chain."""
+    """Set roles and remote contracts of one chain."""
     watcher, proposer = dev_account("watcher").address, dev_account("proposer").address
     relayer = dev_account("relayer").address
     for domain, connext in connexts.items():
@@ -136,7 +136,7 @@ def wire_hub(sender: Sender, hub: DomainDeployment) -> None:
 
 
 def _create_tree(sender: Sender) -> Address:
-    """A MerkleTreeManager behind an upgrade beacon, as in production."""
+    """Create a MerkleTreeManager behind an upgrade beacon, as in production."""
     controller = sender.create("shared/upgrade/UpgradeBeaconController")
     implementation = sender.create("messaging/MerkleTreeManager")
     beacon = sender.create("shared/upgrade/UpgradeBeacon", implementation, controller)

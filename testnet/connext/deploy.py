@@ -49,13 +49,13 @@ class DeployParams:
 
 
 def default_params(routers: int = 3) -> DeployParams:
-    """Routers `router-0` … of the dev keys with 20,000 units of each token, six users with 1,000,000."""
+    """Return routers `router-0` … of the dev keys with 20,000 units of each token, six users with 1,000,000."""
     addresses = tuple(dev_account(f"router-{index}").address for index in range(routers))
     return DeployParams(Holdings(addresses, router_units=20_000, users=6, user_units=1_000_000))
 
 
 def connect(deployment: Deployment) -> dict[int, Rpc]:
-    """A client for each domain's chain; the caller closes them."""
+    """Return a client for each domain's chain; the caller closes them."""
     return {deployed.domain: Rpc(rpc_url(deployed.rpc_port)) for deployed in deployment.domains}
 
 

@@ -25,7 +25,7 @@ class Token:
 
     @property
     def unit(self) -> int:
-        """One whole unit in the smallest ones."""
+        """Return one whole unit in the smallest ones."""
         unit: int = 10**self.decimals
         return unit
 
@@ -67,7 +67,7 @@ class Deployment:
     """Accounts `user-0` … with gas and tokens on both chains, used by no process."""
 
     def domain(self, domain: int) -> DomainDeployment:
-        """The deployment on one domain. Raises KeyError."""
+        """Return the deployment on one domain. Raises KeyError."""
         for deployed in self.domains:
             if deployed.domain == domain:
                 return deployed
@@ -78,23 +78,23 @@ class Deployment:
         return self.domain(self.hub_domain)
 
     def at_ports(self, ports: Mapping[int, int]) -> "Deployment":
-        """The same deployment with its chains (by domain) at other ports."""
+        """Return the same deployment with its chains (by domain) at other ports."""
         return replace(self, domains=tuple(replace(one, rpc_port=ports[one.domain]) for one in self.domains))
 
 
 def dev_account(role: str) -> Account:
-    """The account of a role: `owner`, `proposer`, `watcher`, `relayer`, `router-0` …, `user-0` …"""
+    """Return the account of a role: `owner`, `proposer`, `watcher`, `relayer`, `router-0` …, `user-0` …"""
     digest = hashlib.sha256(DEV_SEED + b"/" + role.encode()).digest()
     return Account((int.from_bytes(digest, "big") % (SECP256K1_ORDER - 1) + 1).to_bytes(32, "big"))
 
 
 def to_json(deployment: Deployment) -> str:
-    """JSON text; bytes as `0x` hex."""
+    """Return JSON text; bytes as `0x` hex."""
     return json.dumps(asdict(deployment), default=_hex, indent=1)
 
 
 def from_json(text: str) -> Deployment:
-    """Inverse of to_json. Raises ValueError, KeyError or TypeError for anything else."""
+    """Parse what to_json gave. Raises ValueError, KeyError or TypeError for anything else."""
     fields = json.loads(text)
     fields["domains"] = tuple(_domain_from_json(entry) for entry in fields["domains"])
     for name in ("owner", "proposer", "watcher", "relayer"):

@@ -13,7 +13,7 @@ DEPTH = 32
 
 @cache
 def zero_hash(level: int) -> bytes:
-    """Root of an empty subtree with `level` levels."""
+    """Return the root of an empty subtree with `level` levels."""
     return bytes(32) if level == 0 else keccak(zero_hash(level - 1) * 2)
 
 
@@ -29,12 +29,12 @@ class MerkleTree:
 
     @property
     def root(self) -> bytes:
-        """Root; of an empty tree, the zero hash of 32 levels."""
+        """Return the root; of an empty tree, the zero hash of 32 levels."""
         top = self._levels[DEPTH]
         return top[0] if top else zero_hash(DEPTH)
 
     def path(self, index: int) -> tuple[bytes, ...]:
-        """The 32 sibling hashes from a leaf up to the root. Raises IndexError."""
+        """Return the 32 sibling hashes from a leaf up to the root. Raises IndexError."""
         if not 0 <= index < len(self._levels[0]):
             raise IndexError(f"leaf {index} of {len(self._levels[0])}")
         siblings = []
@@ -46,6 +46,6 @@ class MerkleTree:
 
 
 def keccak(data: bytes) -> bytes:
-    """keccak256, 32 bytes."""
+    """Return keccak256, 32 bytes."""
     digest: bytes = keccak_256(data).digest()
     return digest

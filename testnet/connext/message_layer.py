@@ -109,7 +109,7 @@ def settle(deployment: Deployment, rpcs: Mapping[int, Rpc], step: Step) -> Settl
 
 
 def read_messages(rpc: Rpc, deployed: DomainDeployment) -> list[Message]:
-    """Every message dispatched on a domain so far, by index. Raises MessageLayerFailed for a gap."""
+    """Return every message dispatched on a domain so far, by index. Raises MessageLayerFailed for a gap."""
     dispatch = SPOKE.event("Dispatch")
     logs = rpc.logs(deployed.spoke_connector, 0, rpc.block_number(), [dispatch.topic0])
     messages = [_parse_message(deployed.domain, dispatch.decode(log)) for log in logs]
@@ -121,7 +121,7 @@ def read_messages(rpc: Rpc, deployed: DomainDeployment) -> list[Message]:
 def find_pending(
     deployment: Deployment, rpcs: Mapping[int, Rpc], sent: Mapping[int, Sequence[Message]]
 ) -> list[Message]:
-    """Messages to chains of ours that were not processed there."""
+    """Return the messages to chains of ours that were not processed there."""
     process = SPOKE.event("Process")
     done = set()
     for domain, rpc in rpcs.items():
@@ -241,12 +241,12 @@ class _Layer:
         self._transact(self.hub, self.root_manager, HUB.encode("finalize", root, end))
 
     def _latest_on_hub(self) -> tuple[int, bytes]:
-        """(timestamp, root) that the hub finalized last; (0, zero) before the first."""
+        """Return (timestamp, root) that the hub finalized last; (0, zero) before the first."""
         timestamp_s = self._read(self.hub, self.root_manager, "lastSavedAggregateRootTimestamp", HUB)
         return timestamp_s, self._read(self.hub, self.root_manager, "validAggregateRoots", HUB, timestamp_s)
 
     def _hub_domains(self) -> list[int]:
-        """The hub's domains in its own order, which is that of the aggregate's leaves."""
+        """Return the hub's domains in its own order, which is that of the aggregate's leaves."""
         known = {domain: self._read(self.hub, self.root_manager, "getDomainIndex", HUB, domain) for domain in self.rpcs}
         if sorted(known.values()) != list(range(len(known))):
             raise MessageLayerFailed("the hub serves domains that are not in this deployment")

@@ -3,7 +3,7 @@
 from contextlib import ExitStack
 from pathlib import Path
 
-from testnet.chains import anvil as chains
+from testnet.chains import anvil
 from testnet.chains.chain_parts import load_deployment, refuse_down
 from testnet.connext import message_layer
 from testnet.connext.deploy import connect
@@ -31,7 +31,7 @@ def play(home: Path) -> Settlement:
     with ExitStack() as stack:
         for rpc in rpcs.values():
             stack.callback(rpc.close)
-        return message_layer.settle(deployment, rpcs, chains.wait_until)
+        return message_layer.settle(deployment, rpcs, anvil.wait_until)
 
 
 def describe(settlement: Settlement) -> str:

@@ -55,7 +55,7 @@ class Holdings:
 
 
 def user_address(index: int) -> Address:
-    """Address of the dev key `user-<index>`."""
+    """Return the address of the dev key `user-<index>`."""
     return dev_account(f"user-{index}").address
 
 
@@ -73,7 +73,7 @@ def create_tokens(senders: Mapping[int, Sender], plans: Sequence[TokenPlan]) -> 
 def list_assets(
     sender: Sender, deployed: DomainDeployment, plans: Sequence[TokenPlan], tokens: Mapping[str, Token]
 ) -> None:
-    """Enrol every token with a diamond; away from its canonical domain that creates the representation."""
+    """List every token with a diamond; away from its canonical domain that creates the representation."""
     for plan in plans:
         canonical = (plan.canonical_domain, tokens[plan.symbol].canonical_id)
         at_home = plan.canonical_domain == deployed.domain
@@ -83,7 +83,7 @@ def list_assets(
 
 
 def read_tokens(sender: Sender, deployed: DomainDeployment, canonical: Mapping[str, Token]) -> dict[str, Token]:
-    """The tokens as they are on one domain, once their assets are listed there."""
+    """Return the tokens as they are on one domain, once their assets are listed there."""
     connext = Connext(sender.rpc, deployed.connext)
     return {
         symbol: Token(

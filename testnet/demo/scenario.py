@@ -9,8 +9,7 @@ from pathlib import Path
 from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.rpc import Rpc
 from testnet.audit.network_audit import audit
-from testnet.chains import anvil as chains
-from testnet.chains import block_times
+from testnet.chains import anvil, block_times
 from testnet.chains.chain_parts import load_deployment
 from testnet.connext import message_layer
 from testnet.connext.deploy import connect
@@ -20,7 +19,7 @@ from testnet.demo.demo_view import View, name_routers, name_transfer, plain_tabl
 from testnet.demo.tracker import Progress, Tracker
 from testnet.demo.traffic import Order, User
 from testnet.hints import routerd
-from testnet.network import lifecycle as network
+from testnet.network import lifecycle
 from testnet.network.layout import ROOT, Layout, NetworkError
 from testnet.processes.spawn import uninterrupted
 
@@ -76,7 +75,7 @@ class Demo:
             return problems
 
     def _orders(self, user: User) -> tuple[list[Order], list[Order]]:
-        """Three transfers for the whole network, two for the one with a validator less."""
+        """Return three transfers for the whole network, two for the one with a validator less."""
         one, two = (deployed.domain for deployed in self._deployment.domains)
         recipient = User(self._deployment, self._rpcs, RECIPIENT).address
         recorder = user.create(two, load_own_artifact(ROOT, "Recorder").creation_code())
@@ -126,12 +125,12 @@ class Demo:
             self._view.say(f"{self._validators} validators cannot spare one: none is stopped")
             return
         name = list(self._layout.nodes())[-1].name
-        network.stop(self._layout.home, name)
+        lifecycle.stop(self._layout.home, name)
         self._view.say(f"{name} stopped: {self._validators - 1} of {self._validators} validators go on")
 
     def _settle(self) -> None:
         self._view.say("message layer: propose, wait, finalize, prove, process")
-        settled = message_layer.settle(self._deployment, self._rpcs, chains.wait_until)
+        settled = message_layer.settle(self._deployment, self._rpcs, anvil.wait_until)
         if not settled.is_complete:
             raise NetworkError(describe(settled))
         self._view.say(describe(settled))
@@ -162,7 +161,7 @@ class Demo:
             self._view.print(f"  {name_transfer(row):<18} {self._explain(row)}")
 
     def _read_seconds(self, row: Progress) -> tuple[float, float, float]:
-        """Seconds from the origin's block to decided, attested and executed, by the blocks' own times."""
+        """Return the seconds from the origin's block to decided, attested and executed, by the blocks' own times."""
         engines = [node.rpc_url for node in self._layout.nodes()]
         decided, attested = (
             block_times.read_final(row, height, self._rpcs, engines)
@@ -190,7 +189,7 @@ def run(home: Path, base_port: int | None, validators: int | None, keep: bool) -
     ``keep`` leaves the network of a run that came to its end; whatever else happens, it is taken down.
     """
     with View() as view:
-        layout = network.up(home, base_port, validators, view.say, anew=True)
+        layout = lifecycle.up(home, base_port, validators, view.say, anew=True)
         is_kept = False
         try:
             problems = Demo(layout, view).run()
@@ -201,7 +200,7 @@ def run(home: Path, base_port: int | None, validators: int | None, keep: bool) -
             # Processes first, words after: the terminal may be gone.
             if not is_kept:
                 with uninterrupted():
-                    network.down(home)
+                    lifecycle.down(home)
         if not is_kept:
             view.say("network is down")
     return 1 if problems else 0

@@ -121,7 +121,7 @@ class Tracker:
         return None
 
     def _count_reports(self, sent: SentTransfer) -> int:
-        """Validators with a report on record for the origin's newest segment: the transfer is in it, or to come."""
+        """Count validators that reported the origin's newest segment: the transfer is in it, or to come."""
         for stub in self._stubs:
             try:
                 domains = stub.Domains(query_pb2.DomainsRequest(), timeout=CALL_S).domains

@@ -9,7 +9,7 @@ from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.node.config import Config, ObservedChain
 from abci_app.node.home import init_home, load_home
 from abci_app.operator.gate_deploy import deploy_gate
-from testnet.chains import anvil as chains
+from testnet.chains import anvil
 from testnet.chains.state_cache import start_deployed
 from testnet.connext.deploy import add_sequencers, default_params, hand_over_to_gate
 from testnet.connext.deployment import Deployment, dev_account, to_json
@@ -41,11 +41,11 @@ def create(layout: Layout, say: Say) -> None:
     for folder in (layout.logs, layout.pids, layout.home / "chains"):
         folder.mkdir(parents=True, exist_ok=True)
     names = {domain: name for name, domain in layout.chains().items()}
-    anvils, deployment = start_deployed(
+    chains, deployment = start_deployed(
         ROOT, default_params(layout.manifest.routers), {domain: layout.chain_port(domain) for domain in names},
         layout.logs, register=lambda domain, pid: save_identity(layout.pids, identify(names[domain], pid)),
     )
-    rpcs = {domain: anvil.rpc for domain, anvil in anvils.items()}
+    rpcs = {domain: chain.rpc for domain, chain in chains.items()}
     say("gates: the validators' quorum becomes the only relayer")
     add_sequencers(ROOT, deployment, rpcs, [key.attestation for key in keys])
     gates = _deploy_gates(layout, deployment, rpcs, keys)
@@ -64,7 +64,7 @@ def create(layout: Layout, say: Say) -> None:
     )
     parties.create(layout, deployment, gates)
     for rpc in rpcs.values():
-        chains.use_interval_mining(rpc, chains.BLOCK_SECONDS)
+        anvil.use_interval_mining(rpc, anvil.BLOCK_SECONDS)
         rpc.close()
     save_manifest(layout.home, layout.manifest)
 
@@ -74,7 +74,7 @@ def _node_config(layout: Layout, node: NodePlace) -> Config:
         chain_id=layout.manifest.chain_id, abci_address=node.abci, grpc_address=node.grpc,
         cometbft_rpc_url=node.rpc_url, poll_ms=POLL_MS,
         chains=tuple(
-            ObservedChain(DomainId(domain), (chains.rpc_url(layout.chain_port(domain)),), 1)
+            ObservedChain(DomainId(domain), (anvil.rpc_url(layout.chain_port(domain)),), 1)
             for domain in CHAIN_DOMAINS
         ),
     )

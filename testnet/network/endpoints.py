@@ -11,7 +11,7 @@ from abci_app.daemon.files import replace_file
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.state.codec import Address
 from abci_app.pb import query_pb2, query_pb2_grpc
-from testnet.chains import anvil as chains
+from testnet.chains import anvil
 from testnet.connext.deployment import Deployment, dev_account, from_json
 from testnet.network import parties
 from testnet.network.layout import CHAIN_DOMAINS, Layout, NetworkError, NodePlace
@@ -30,7 +30,7 @@ def save_gates(layout: Layout, gates: Mapping[int, Address]) -> None:
 
 
 def load_gates(layout: Layout) -> dict[int, bytes]:
-    """Addresses of the gates by domain. Raises NetworkError."""
+    """Return the addresses of the gates by domain. Raises NetworkError."""
     try:
         gates = json.loads((layout.home / "gates.json").read_text())
     except (OSError, ValueError) as error:
@@ -77,7 +77,7 @@ def _describe_chain(
 ) -> dict[str, Any]:
     deployed = deployment.domain(domain)
     return {
-        "chain_id": deployed.chain_id, "rpc_url": chains.rpc_url(layout.chain_port(domain)),
+        "chain_id": deployed.chain_id, "rpc_url": anvil.rpc_url(layout.chain_port(domain)),
         "connext": "0x" + deployed.connext.hex(), "gate": "0x" + gates[domain].hex(),
         "tokens": {symbol: "0x" + token.address.hex() for symbol, token in deployed.tokens.items()},
         "funded_keys": [
@@ -123,7 +123,7 @@ def _what_is_missing(layout: Layout, node: NodePlace, height_min: int) -> str:
     if status.height < height_min:
         return f"height {status.height}"
     for domain in domains:
-        with Rpc(chains.rpc_url(layout.chain_port(domain.domain))) as rpc:
+        with Rpc(anvil.rpc_url(layout.chain_port(domain.domain))) as rpc:
             final = rpc.finalized().number
         if final - domain.cursor_block > domain.idle_blocks:
             return f"domain {domain.domain}: cursor at {domain.cursor_block}, finalized is {final}"

@@ -23,7 +23,7 @@ ENTRIES = (
 
 @contextmanager
 def locked(home: Path, make: bool = False) -> Iterator[None]:
-    """Be the only command on a home. ``make``: make the folder, and remove it again should it be empty at the end.
+    """Hold the lock of a home. ``make``: make the folder, and remove it again should it be empty at the end.
 
     The folder itself is locked, so no file is left, and a killed command's lock is gone. Raises NetworkError, OSError.
     """

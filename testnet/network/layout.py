@@ -55,27 +55,27 @@ class NodePlace:
 
     @property
     def app_home(self) -> Path:
-        """Home of the application (config.toml, keys, database)."""
+        """Return the home of the application (config.toml, keys, database)."""
         return self.home / "app"
 
     @property
     def engine_home(self) -> Path:
-        """Home of CometBFT."""
+        """Return the home of CometBFT."""
         return self.home / "cometbft"
 
     @property
     def pair_file(self) -> Path:
-        """What the supervisor reads."""
+        """Return the file that the supervisor reads."""
         return self.home / "pair.json"
 
     @property
     def grpc(self) -> str:
-        """Address of the gRPC server."""
+        """Return the address of the gRPC server."""
         return f"127.0.0.1:{self.grpc_port}"
 
     @property
     def rpc_url(self) -> str:
-        """URL of CometBFT's RPC."""
+        """Return the URL of CometBFT's RPC."""
         return f"http://127.0.0.1:{self.rpc_port}"
 
 
@@ -88,22 +88,22 @@ class Layout:
 
     @property
     def pids(self) -> Path:
-        """Identities of the processes, one file each."""
+        """Return the folder of the processes' identities, one file each."""
         return self.home / "pids"
 
     @property
     def logs(self) -> Path:
-        """One JSON-lines log a process."""
+        """Return the folder of the logs, one of JSON lines a process."""
         return self.home / "logs"
 
     @property
     def endpoints(self) -> Path:
-        """What programs outside read."""
+        """Return the file that programs outside read."""
         return self.home / "endpoints.json"
 
     @property
     def deployment(self) -> Path:
-        """The Connext deployment."""
+        """Return the file of the Connext deployment."""
         return self.home / "deployment.json"
 
     def chains(self) -> dict[str, int]:
@@ -111,19 +111,19 @@ class Layout:
         return {f"chain{domain}": domain for domain in CHAIN_DOMAINS}
 
     def chain_port(self, domain: int) -> int:
-        """RPC port of a chain."""
+        """Return the RPC port of a chain."""
         return self.manifest.base_port + CHAIN_DOMAINS.index(domain)
 
     def chain_state(self, domain: int) -> Path:
-        """The chain's state as of its last orderly stop."""
+        """Return the file of a chain's state as of its last orderly stop."""
         return self.home / "chains" / f"{domain}.json"
 
     def chain_head(self, domain: int) -> Path:
-        """Head of the chain as of its last orderly stop; absent while it runs."""
+        """Return the file of a chain's head as of its last orderly stop; absent while it runs."""
         return self.home / "chains" / f"{domain}.head"
 
     def nodes(self) -> Iterator[NodePlace]:
-        """The validators in order."""
+        """Return the validators in order."""
         for index in range(self.manifest.validators):
             name = f"node{index}"
             home = self.home / "nodes" / name
@@ -140,15 +140,15 @@ class Layout:
 
     @property
     def relayer(self) -> Path:
-        """Home of the relayer."""
+        """Return the home of the relayer."""
         return self.home / "relayer"
 
     def ports(self) -> list[int]:
-        """Every port the network will listen on."""
+        """Return every port the network will listen on."""
         return [port for name in self.names() for port in self.ports_of(name)]
 
     def ports_of(self, name: str) -> list[int]:
-        """The ports that one part listens on."""
+        """Return the ports that one part listens on."""
         if name in self.chains():
             return [self.chain_port(self.chains()[name])]
         for node in self.nodes():
@@ -158,7 +158,7 @@ class Layout:
         return []
 
     def names(self) -> list[str]:
-        """Names of all parts, in the order in which they start."""
+        """Return the names of all parts, in the order in which they start."""
         return [
             *self.chains(), *(node.name for node in self.nodes()), "relayer", *(name for name, _ in self.routers()),
         ]

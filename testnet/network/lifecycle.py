@@ -163,7 +163,7 @@ def _begin(layout: Layout, name: str) -> Callable[[], None]:
 
 
 def _end_parts(layout: Layout, names: Iterable[str]) -> None:
-    """Parties and validators first, so that nobody misses a chain; then chains, saved where the network is finished."""
+    """End parties and validators, so that nobody misses a chain; then chains, saved where the network is finished."""
     found = {name: identity for name, identity in load_identities(layout.pids).items() if is_running(identity)}
     # A supervisor ends its own children; those whose supervisor was killed are ended here.
     children = [found[child] for name in names for part in PARTS if (child := f"{name}-{part}") in found]
@@ -212,7 +212,7 @@ def _end_orphans(layout: Layout, names: Iterable[str]) -> None:
 
 
 def _list_down(layout: Layout) -> list[str]:
-    """Names of the parts that do not run, in the order in which they start."""
+    """Return the names of the parts that do not run, in the order in which they start."""
     found = load_identities(layout.pids)
     return [name for name in layout.names() if name not in found or not is_running(found[name])]
 

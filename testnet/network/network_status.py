@@ -7,7 +7,7 @@ import grpc
 from abci_app.evm.errors import EvmError
 from abci_app.evm.rpc import Rpc
 from abci_app.pb import query_pb2, query_pb2_grpc
-from testnet.chains import anvil as chains
+from testnet.chains import anvil
 from testnet.network.layout import Layout, load_finished
 from testnet.processes.spawn import is_running, load_identities
 
@@ -49,7 +49,7 @@ def _read_nodes(layout: Layout) -> dict[str, str]:
 def _read_chains(layout: Layout) -> dict[str, str]:
     at = {}
     for name, domain in layout.chains().items():
-        with Rpc(chains.rpc_url(layout.chain_port(domain)), timeout_s=CALL_S, retry_delays_s=()) as rpc:
+        with Rpc(anvil.rpc_url(layout.chain_port(domain)), timeout_s=CALL_S, retry_delays_s=()) as rpc:
             try:
                 at[name] = f"block {rpc.block_number()}"
             except EvmError as error:

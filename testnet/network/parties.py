@@ -12,7 +12,7 @@ from abci_app.evm.account import Account
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.state.codec import Address, DomainId
 from abci_app.router.config import RouterConfig, WatchedChain, save_home
-from testnet.chains import anvil as chains
+from testnet.chains import anvil
 from testnet.connext.deployment import Deployment, dev_account
 from testnet.network.layout import CHAIN_DOMAINS, Layout, NetworkError
 from testnet.processes.logs import error_file, last_words, read_from, read_size
@@ -27,12 +27,12 @@ READY_S, POLL_S = 60.0, 0.05
 
 
 def relayer_account() -> Account:
-    """The account that pays for batches; a local development key."""
+    """Return the account that pays for batches; a local development key."""
     return dev_account(RELAYER_ROLE)
 
 
 def router_account(index: int) -> Account:
-    """The account of a router; a local development key."""
+    """Return the account of a router; a local development key."""
     return dev_account(f"router-{index}")
 
 
@@ -41,7 +41,7 @@ def fund(layout: Layout, rpcs: Mapping[int, Rpc]) -> None:
     accounts = [relayer_account(), *(router_account(index) for index in range(layout.manifest.routers))]
     for rpc in rpcs.values():
         for account in accounts:
-            chains.set_balance(rpc, account.address, BALANCE_WEI)
+            anvil.set_balance(rpc, account.address, BALANCE_WEI)
 
 
 def create(layout: Layout, deployment: Deployment, gates: Mapping[int, bytes]) -> None:
@@ -51,7 +51,7 @@ def create(layout: Layout, deployment: Deployment, gates: Mapping[int, bytes]) -
     spare = nodes[:-1] if len(nodes) > 3 else nodes
     watched = tuple(
         WatchedChain(
-            domain, deployment.domain(domain).chain_id, chains.rpc_url(layout.chain_port(domain)),
+            domain, deployment.domain(domain).chain_id, anvil.rpc_url(layout.chain_port(domain)),
             connext=deployment.domain(domain).connext,
         )
         for domain in CHAIN_DOMAINS

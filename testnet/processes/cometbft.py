@@ -88,7 +88,7 @@ class Genesis:
 
 
 def create_network(binary: Path, nodes: Sequence[Node], genesis: Genesis, settings: Mapping[str, Setting]) -> None:
-    """Makes the homes of a network of validators that all know each other. settings come on top of LOCAL_SETTINGS."""
+    """Make the homes of a network of validators that all know each other. settings come on top of LOCAL_SETTINGS."""
     for node in nodes:
         init_home(binary, node.home)
     for node in nodes:
@@ -97,7 +97,7 @@ def create_network(binary: Path, nodes: Sequence[Node], genesis: Genesis, settin
 
 
 def init_home(binary: Path, home: Path) -> None:
-    """Keys and default files in home; what exists stays. Raises CometBFTError."""
+    """Write keys and default files into a home; what exists stays. Raises CometBFTError."""
     command = [str(binary), "init", "validator", "--home", str(home)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_TIMEOUT_S)
@@ -108,7 +108,7 @@ def init_home(binary: Path, home: Path) -> None:
 
 
 def configure(node: Node, nodes: Sequence[Node], settings: Mapping[str, Setting]) -> None:
-    """Writes node's config.toml: settings, its addresses, and every other node as a persistent peer."""
+    """Write a node's config.toml: settings, its addresses, and every other node as a persistent peer."""
     path = node.home / "config" / "config.toml"
     peers = [f"{node_id(peer.home)}@127.0.0.1:{peer.p2p_port}" for peer in nodes if peer != node]
     own: dict[str, Setting] = {
@@ -123,7 +123,7 @@ def configure(node: Node, nodes: Sequence[Node], settings: Mapping[str, Setting]
 
 
 def edit_toml(text: str, settings: Mapping[str, Setting]) -> str:
-    """text with the values of existing keys replaced; "section.key", or "key" above the first section.
+    """Return text with the values of existing keys replaced; "section.key", or "key" above the first section.
 
     Everything else, comments too, stays byte for byte. Raises CometBFTError for a key that is not there, so that a
     renamed one is noticed. Only for files with one key a line, as CometBFT writes them.
@@ -145,13 +145,13 @@ def edit_toml(text: str, settings: Mapping[str, Setting]) -> str:
 
 
 def node_id(home: Path) -> str:
-    """The id by which peers know a node: 20 bytes of the hash of its p2p key, hex."""
+    """Return the id by which peers know a node: 20 bytes of the hash of its p2p key, hex."""
     private_key = base64.b64decode(json.loads((home / "config" / "node_key.json").read_text())["priv_key"]["value"])
     return hashlib.sha256(private_key[32:]).digest()[:NODE_ID_BYTES].hex()
 
 
 def consensus_key(home: Path) -> ConsensusKey:
-    """The public half of a validator's consensus key. Raises CometBFTError if it is not ed25519."""
+    """Return the public half of a validator's consensus key. Raises CometBFTError if it is not ed25519."""
     key = json.loads((home / "config" / "priv_validator_key.json").read_text())
     if key["pub_key"]["type"] != "tendermint/PubKeyEd25519":
         raise CometBFTError(f"{home}: the consensus key is a {key['pub_key']['type']}")
@@ -159,7 +159,7 @@ def consensus_key(home: Path) -> ConsensusKey:
 
 
 def write_genesis(homes: Sequence[Path], genesis: Genesis) -> None:
-    """Gives all homes one genesis file whose validators are the homes' own keys."""
+    """Give all homes one genesis file whose validators are the homes' own keys."""
     if genesis.block_bytes_max < EVIDENCE_BYTES_MAX:
         raise CometBFTError(f"block_bytes_max is {genesis.block_bytes_max}, at least {EVIDENCE_BYTES_MAX} is allowed")
     powers = genesis.powers if genesis.powers is not None else [1] * len(homes)
@@ -179,7 +179,7 @@ def write_genesis(homes: Sequence[Path], genesis: Genesis) -> None:
 
 
 def consensus_params(genesis: Genesis) -> dict[str, Any]:
-    """The genesis file's section of that name; 64-bit numbers are strings there."""
+    """Return the genesis file's section of that name; 64-bit numbers are strings there."""
     return {
         "block": {"max_bytes": str(genesis.block_bytes_max), "max_gas": "-1"},
         "evidence": {
@@ -194,19 +194,19 @@ def consensus_params(genesis: Genesis) -> dict[str, Any]:
 
 
 def validator(home: Path, power: int) -> dict[str, Any]:
-    """A home's entry among the genesis file's validators."""
+    """Return a home's entry among the genesis file's validators."""
     key = consensus_key(home)
     public_key = {"type": "tendermint/PubKeyEd25519", "value": base64.b64encode(key.public_key).decode()}
     return {"address": key.address.hex().upper(), "pub_key": public_key, "power": str(power), "name": home.name}
 
 
 def start_command(binary: Path, home: Path) -> list[str]:
-    """The command that runs a node in the foreground. It ends with status 0 when its application goes away."""
+    """Return the command that runs a node in the foreground. It ends with status 0 when its application goes away."""
     return [str(binary), "start", "--home", str(home)]
 
 
 def call_rpc(url: str, method: str, timeout_s: float = 10.0, **params: Any) -> Any:
-    """The result of one JSON-RPC call. Raises CometBFTError for an error answer, OSError if there is none in time."""
+    """Return the result of one JSON-RPC call. Raises CometBFTError for an error answer, OSError for none in time."""
     body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).encode()
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:

@@ -18,12 +18,12 @@ _left: list[int] = []
 
 
 def find_free_port() -> int:
-    """One port of `find_free_ports`."""
+    """Return one port of `find_free_ports`."""
     return find_free_ports(1)[0]
 
 
 def find_free_ports(count: int) -> list[int]:
-    """Ports of 127.0.0.1 that nobody listens on, none handed out before by this process or another that lives."""
+    """Return free ports of 127.0.0.1, none handed out before by this process or another that lives."""
     found: list[int] = []
     while len(found) < count:
         if not _left:
@@ -35,7 +35,7 @@ def find_free_ports(count: int) -> list[int]:
 
 
 def find_base_port() -> int:
-    """The first of a hundred ports for one network, all free and its own while this process lives."""
+    """Return the first of a hundred ports for one network, all free and its own while this process lives."""
     while True:
         block = claim_block()
         if all(map(is_port_free, block)):

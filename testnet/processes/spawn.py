@@ -103,7 +103,7 @@ def spawn(
 
 
 def die_with_parent(command: Sequence[str]) -> list[str]:
-    """The command of a child that the kernel kills when the thread that starts it ends, even by SIGKILL.
+    """Return the command of a child that the kernel kills when the thread that starts it ends, even by SIGKILL.
 
     The child asks for that itself, before it becomes ``command``. A preexec_fn would ask between fork and exec, where
     threads' locks and gRPC's pollers are copies that nobody serves: now and then the child hangs or aborts there.
@@ -121,7 +121,7 @@ def start_ticks(pid: int) -> int | None:
 
 
 def identify(name: str, pid: int) -> Identity:
-    """Identity of a process just started; 0 ticks for one that is gone already, which matches nothing."""
+    """Return the identity of a process just started; 0 ticks for one that is gone already, which matches nothing."""
     return Identity(name, pid, start_ticks(pid) or 0)
 
 
@@ -137,7 +137,7 @@ def save_identity(folder: Path, identity: Identity) -> None:
 
 
 def load_identities(folder: Path) -> dict[str, Identity]:
-    """All identities saved in ``folder``, by name; a file that is cut short counts as none."""
+    """Return all identities saved in ``folder``, by name; a file that is cut short counts as none."""
     found = {}
     for path in sorted(folder.glob("*.json")):
         try:

@@ -11,13 +11,13 @@ import sys
 from pathlib import Path
 
 from testnet.errors import FAILURES
-from testnet.network import lifecycle as network
+from testnet.network import lifecycle
 
 
 def main(home: Path, base_port: int) -> int:
     """Up, wait, down, and the folder that holds the home is removed."""
     try:
-        network.up(home, base_port, None, lambda line: None)
+        lifecycle.up(home, base_port, None, lambda line: None)
     except FAILURES as error:
         print(json.dumps({"failure": str(error)}), flush=True)
         return 1
@@ -25,7 +25,7 @@ def main(home: Path, base_port: int) -> int:
         print(json.dumps({"failure": ""}), flush=True)
         sys.stdin.read()
     finally:
-        network.down(home)
+        lifecycle.down(home)
         shutil.rmtree(home.parent, ignore_errors=True)
     return 0
 

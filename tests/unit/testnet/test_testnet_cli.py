@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from abci_app.cli import main as cli
-from testnet.network import lifecycle as network
+from testnet.network import lifecycle
 from testnet.network.layout import Manifest, save_manifest
 
 COMMANDS = [("up",), ("status",), ("down",), ("stop", "node0"), ("start", "node0"), ("settle",)]
@@ -17,7 +17,7 @@ COMMANDS = [("up",), ("status",), ("down",), ("stop", "node0"), ("start", "node0
 def handlers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Signals are as they were; the engine counts as built."""
     (tmp_path / "cometbft").touch()
-    monkeypatch.setattr(network, "ENGINE", tmp_path / "cometbft")
+    monkeypatch.setattr(lifecycle, "ENGINE", tmp_path / "cometbft")
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():

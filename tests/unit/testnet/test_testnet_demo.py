@@ -11,7 +11,7 @@ from testnet.demo import scenario as demo
 from testnet.demo.demo_view import View
 from testnet.demo.tracker import Progress
 from testnet.demo.traffic import Order, SentTransfer
-from testnet.network import lifecycle as network
+from testnet.network import lifecycle
 from testnet.network.layout import Layout, Manifest, NetworkError
 from testnet.processes.cometbft import CometBFTError
 from testnet.processes.spawn import interrupt
@@ -44,8 +44,8 @@ def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
         assert anew
         made.done.append("up")
         return Layout(home, Manifest(15000, 4))
-    monkeypatch.setattr(network, "up", up)
-    monkeypatch.setattr(network, "down", lambda home: made.done.append("down"))
+    monkeypatch.setattr(lifecycle, "up", up)
+    monkeypatch.setattr(lifecycle, "down", lambda home: made.done.append("down"))
     monkeypatch.setattr(demo, "Demo", Played)
     return made
 
@@ -84,7 +84,7 @@ def test_an_interruption_while_the_network_is_ended_waits_for_that(
     def down(home: Path) -> None:
         interrupt(KeyboardInterrupt())
         stage.done.append("down")
-    monkeypatch.setattr(network, "down", down)
+    monkeypatch.setattr(lifecycle, "down", down)
     with pytest.raises(KeyboardInterrupt):
         stage.run()
     assert stage.done == ["up", "down"]

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from testnet.chains import chain_parts
-from testnet.network import endpoints
-from testnet.network import lifecycle as network
+from testnet.network import endpoints, lifecycle
 from testnet.network.layout import Layout, Manifest, NetworkError, load_layout, save_manifest
 from testnet.processes.ports import find_free_port
 from testnet.processes.spawn import end, is_running, load_identities, spawn_known
@@ -49,7 +48,7 @@ class World:
         self.create: Callable[[Layout], None] = lambda layout: None
 
     def up(self, base_port: int | None = None, validators: int | None = None, anew: bool = False) -> Layout:
-        return network.up(self.home, base_port or self.port, validators or 1, self.done.append, anew)
+        return lifecycle.up(self.home, base_port or self.port, validators or 1, self.done.append, anew)
 
 
 @pytest.fixture
@@ -76,9 +75,9 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
         layout.chain_head(layout.chains()[name]).touch()
         layout.chain_state(layout.chains()[name]).touch()
 
-    monkeypatch.setattr(network, "ENGINE", engine)
-    monkeypatch.setattr(network, "create", create)
-    monkeypatch.setattr(network, "_begin", begin)
+    monkeypatch.setattr(lifecycle, "ENGINE", engine)
+    monkeypatch.setattr(lifecycle, "create", create)
+    monkeypatch.setattr(lifecycle, "_begin", begin)
     monkeypatch.setattr(chain_parts, "resume_chain", begin)
     monkeypatch.setattr(chain_parts, "go_on", lambda layout, name: made.done.append(f"on {name}"))
     monkeypatch.setattr(chain_parts, "save_chain", save)
@@ -95,9 +94,9 @@ def test_up_and_down(world: World) -> None:
     with pytest.raises(NetworkError, match=r"runs already .7 parts.; .*testnet down --home"):
         world.up()
     assert layout.endpoints.exists()
-    assert sorted(network.down(world.home)) == NAMES
+    assert sorted(lifecycle.down(world.home)) == NAMES
     assert running(world.home) == [] and not layout.endpoints.exists()
-    assert "save chain1111" in world.done and network.down(world.home) == []
+    assert "save chain1111" in world.done and lifecycle.down(world.home) == []
 
 
 @pytest.mark.parametrize("failure", [NetworkError("no"), KeyboardInterrupt()])
@@ -202,10 +201,10 @@ def leave_unfinished(world: World) -> Layout:
 def test_down_ends_what_a_killed_creation_left(world: World) -> None:
     leave_unfinished(world)
     with pytest.raises(NetworkError, match="never finished"):
-        network.stop(world.home, "chain1111")
+        lifecycle.stop(world.home, "chain1111")
     with pytest.raises(NetworkError, match="never finished"):
-        network.start(world.home, "node0")
-    assert network.down(world.home) == ["chain1111", "chain2222"]
+        lifecycle.start(world.home, "node0")
+    assert lifecycle.down(world.home) == ["chain1111", "chain2222"]
     assert running(world.home) == [] and world.done == []
 
 
@@ -221,7 +220,7 @@ def test_anew_replaces_what_does_not_run(world: World) -> None:
     world.up(anew=True)
     with pytest.raises(NetworkError, match="runs already"):
         world.up(anew=True)
-    network.down(world.home)
+    lifecycle.down(world.home)
     (world.home / "gates.json").touch()
     (world.home / "thesis.tex").touch()
     world.up(world.port + 1, 2, anew=True)
@@ -231,7 +230,7 @@ def test_anew_replaces_what_does_not_run(world: World) -> None:
 
 def test_what_cannot_be_made_anew_stays(world: World) -> None:
     world.up()
-    network.down(world.home)
+    lifecycle.down(world.home)
     with pytest.raises(NetworkError, match="--validators must be"):
         world.up(validators=99, anew=True)
     with socket.socket() as taken:
@@ -246,20 +245,20 @@ def test_what_cannot_be_made_anew_stays(world: World) -> None:
 def test_stop_and_start_one_part(world: World) -> None:
     world.up()
     world.done.clear()
-    network.stop(world.home, "router1")
+    lifecycle.stop(world.home, "router1")
     with pytest.raises(NetworkError, match="router1 does not run"):
-        network.stop(world.home, "router1")
-    network.start(world.home, "router1")
+        lifecycle.stop(world.home, "router1")
+    lifecycle.start(world.home, "router1")
     with pytest.raises(NetworkError, match="router1 runs already"):
-        network.start(world.home, "router1")
+        lifecycle.start(world.home, "router1")
     assert world.done == ["renew", "begin router1", "waited for router1", "renew"]
     with pytest.raises(NetworkError, match="no 'router9' here"):
-        network.start(world.home, "router9")
+        lifecycle.start(world.home, "router9")
 
 
 def test_a_part_that_does_not_come_up_is_ended(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     world.up()
-    network.stop(world.home, "relayer")
+    lifecycle.stop(world.home, "relayer")
 
     def begin(layout: Layout, name: str) -> Callable[[], None]:
         sleep_as(layout, name)
@@ -267,9 +266,9 @@ def test_a_part_that_does_not_come_up_is_ended(world: World, monkeypatch: pytest
 
     def fail() -> None:
         raise NetworkError("relayer is not ready")
-    monkeypatch.setattr(network, "_begin", begin)
+    monkeypatch.setattr(lifecycle, "_begin", begin)
     with pytest.raises(NetworkError, match="not ready"):
-        network.start(world.home, "relayer")
+        lifecycle.start(world.home, "relayer")
     assert running(world.home) == [name for name in NAMES if name != "relayer"]
 
 
