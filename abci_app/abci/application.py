@@ -51,35 +51,35 @@ class Application:
     # ---- any connection ----
 
     def info(self, request: RequestInfo) -> ResponseInfo:
-        """Last committed height and app hash, from disk; the engine replays what is missing."""
+        """Return the last committed height and app hash, from disk; the engine replays what is missing."""
         return ResponseInfo()
 
     def query(self, request: RequestQuery) -> ResponseQuery:
-        """Reads committed state. The default finds nothing."""
+        """Read committed state. The default finds nothing."""
         return ResponseQuery()
 
     # ---- mempool ----
 
     def check_tx(self, request: RequestCheckTx) -> ResponseCheckTx:
-        """Code 0 admits a transaction to the mempool, or keeps it there (type RECHECK). The default admits all."""
+        """Admit a transaction to the mempool, or keep it there (type RECHECK), by code 0. The default admits all."""
         return ResponseCheckTx()
 
     def insert_tx(self, request: RequestInsertTx) -> ResponseInsertTx:
-        """CometBFT ≥ 0.40 with mempool.type = "app": takes a transaction into the application's own mempool."""
+        """Take a transaction into the application's own mempool (CometBFT ≥ 0.40 with mempool.type = "app")."""
         return ResponseInsertTx()
 
     def reap_txs(self, request: RequestReapTxs) -> ResponseReapTxs:
-        """CometBFT ≥ 0.40 with mempool.type = "app": transactions of the application's own mempool to gossip."""
+        """Return transactions of the application's own mempool to gossip (CometBFT ≥ 0.40, mempool.type = "app")."""
         return ResponseReapTxs()
 
     # ---- consensus ----
 
     def init_chain(self, request: RequestInitChain) -> ResponseInitChain:
-        """Genesis. Called once, at height 0; an empty answer keeps validators and parameters of the genesis file."""
+        """Build the first state, once, at height 0; an empty answer keeps what the genesis file says."""
         return ResponseInitChain()
 
     def prepare_proposal(self, request: RequestPrepareProposal) -> ResponsePrepareProposal:
-        """The block this validator proposes. The default takes the mempool's order within max_tx_bytes."""
+        """Return the block this validator proposes. The default takes the mempool's order within max_tx_bytes."""
         return ResponsePrepareProposal(txs=txs_within(request.txs, request.max_tx_bytes))
 
     def process_proposal(self, request: RequestProcessProposal) -> ResponseProcessProposal:
@@ -87,7 +87,7 @@ class Application:
         return ResponseProcessProposal(status=ResponseProcessProposal.ACCEPT)
 
     def extend_vote(self, request: RequestExtendVote) -> ResponseExtendVote:
-        """Bytes to attach to this validator's precommit. The default attaches none."""
+        """Return bytes to attach to this validator's precommit. The default attaches none."""
         return ResponseExtendVote()
 
     def verify_vote_extension(self, request: RequestVerifyVoteExtension) -> ResponseVerifyVoteExtension:
@@ -95,17 +95,17 @@ class Application:
         return ResponseVerifyVoteExtension(status=ResponseVerifyVoteExtension.ACCEPT)
 
     def finalize_block(self, request: RequestFinalizeBlock) -> ResponseFinalizeBlock:
-        """Executes a decided block: one result a transaction, and the new app hash. Persists nothing yet."""
+        """Execute a decided block: one result a transaction, and the new app hash. Persist nothing yet."""
         return ResponseFinalizeBlock(tx_results=[ExecTxResult() for _ in request.txs])
 
     def commit(self, request: RequestCommit) -> ResponseCommit:
-        """Persists the block executed last, atomically, before answering. retain_height lets the engine prune."""
+        """Persist the block executed last, atomically, before answering. retain_height lets the engine prune."""
         return ResponseCommit()
 
     # ---- state sync ----
 
     def list_snapshots(self, request: RequestListSnapshots) -> ResponseListSnapshots:
-        """Snapshots that peers may fetch. The default has none."""
+        """Return snapshots that peers may fetch. The default has none."""
         return ResponseListSnapshots()
 
     def offer_snapshot(self, request: RequestOfferSnapshot) -> ResponseOfferSnapshot:
@@ -113,11 +113,11 @@ class Application:
         return ResponseOfferSnapshot(result=ResponseOfferSnapshot.ABORT)
 
     def load_snapshot_chunk(self, request: RequestLoadSnapshotChunk) -> ResponseLoadSnapshotChunk:
-        """A chunk of an own snapshot. The default has none."""
+        """Return a chunk of an own snapshot. The default has none."""
         return ResponseLoadSnapshotChunk()
 
     def apply_snapshot_chunk(self, request: RequestApplySnapshotChunk) -> ResponseApplySnapshotChunk:
-        """Restores one chunk. The default aborts state sync."""
+        """Restore one chunk. The default aborts state sync."""
         return ResponseApplySnapshotChunk(result=ResponseApplySnapshotChunk.ABORT)
 
 

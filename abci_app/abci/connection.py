@@ -37,12 +37,12 @@ class Turns:
         self._ended = False
 
     def end(self) -> None:
-        """No request is begun after this."""
+        """Begin no request after this."""
         self._ended = True
         self._waiting.clear()
 
     def run(self, connection: "Connection") -> None:
-        """Gives connection a turn now; if it has more to do, a place in the queue."""
+        """Give the connection a turn now; if it has more to do, a place in the queue."""
         if self._ended:
             return
         try:
@@ -56,8 +56,10 @@ class Turns:
             self._fail(error)
 
     def _schedule(self) -> None:
-        """Asks for the next turn, two steps of the event loop ahead: it reads all sockets before each step, so whatever
-        arrived during the last turn is served in the step between."""
+        """Ask for the next turn, two steps of the event loop ahead.
+
+        The loop reads all sockets before each step, so whatever arrived during the last turn is served in between.
+        """
         if self._waiting and not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._loop.call_soon, self._next_turn)
@@ -86,7 +88,7 @@ class Connection(asyncio.Protocol):
         self._output_full = False
 
     def take_turn(self) -> bool:
-        """Answers requests for at most TURN_S, then writes all replies at once. True if more may be waiting."""
+        """Answer requests for at most TURN_S, then write all replies at once; return whether more may be waiting."""
         if self._transport is None or self._output_full:
             return False
         replies: list[bytes] = []
@@ -104,12 +106,12 @@ class Connection(asyncio.Protocol):
         return frame is not None
 
     def close(self) -> None:
-        """Closes after the replies already given have been sent."""
+        """Close after the replies already given have been sent."""
         if self._transport is not None:
             self._transport.close()
 
     def abort(self) -> None:
-        """Closes at once."""
+        """Close at once."""
         if self._transport is not None:
             self._transport.abort()
 

@@ -19,7 +19,7 @@ class Dispatcher:
     """Answers requests of one application."""
 
     def __init__(self, app: Application) -> None:
-        """Raises TypeError if app lacks a method, so that this shows at the start and not in the first such block."""
+        """Raise TypeError if app lacks a method, so that this shows at the start and not in the first such block."""
         self._calls: dict[str, tuple[Callable[[Any], Message], type[Message], bytes]] = {}
         tags = {field.name: field.number << 3 | WIRE_TYPE_BYTES for field in messages.Response.DESCRIPTOR.fields}
         for field in messages.Request.DESCRIPTOR.fields:
@@ -30,7 +30,7 @@ class Dispatcher:
             self._calls[field.name] = method, response_type, encode_uvarint(tags[field.name])
 
     def answer(self, frame: bytes) -> bytes:
-        """The framed reply to one request. Raises FrameError or ApplicationError; then there is none."""
+        """Return the framed reply to one request. Raises FrameError or ApplicationError; then there is none."""
         if frame == FLUSH_REQUEST:
             return FLUSH_REPLY
         try:

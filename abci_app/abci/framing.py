@@ -50,18 +50,18 @@ class FrameDecoder:
 
     @property
     def buffered_bytes(self) -> int:
-        """Bytes fed and not yet returned in a frame."""
+        """Return the bytes fed and not yet returned in a frame."""
         return len(self._buffer) - self._offset + len(self._gathered)
 
     def feed(self, data: bytes) -> None:
-        """Takes the next bytes of the stream."""
+        """Take the next bytes of the stream."""
         if self._offset == len(self._buffer) and not self._gathered:
             self._buffer, self._offset = data, 0
         else:
             self._gathered += data
 
     def next_frame(self) -> bytes | None:
-        """The next complete frame's message, or None until more bytes come. Raises FrameError for a bad length."""
+        """Return the next complete frame's message, None until there is one. Raises FrameError for a bad length."""
         if self._offset + self._wanted_bytes > len(self._buffer):
             if self.buffered_bytes < self._wanted_bytes:
                 return None
@@ -80,13 +80,13 @@ class FrameDecoder:
         return self._buffer[body:end]
 
     def _join(self) -> None:
-        """Puts what has gathered behind the rest of the buffer."""
+        """Put what has gathered behind the rest of the buffer."""
         self._buffer = self._buffer[self._offset :] + self._gathered
         self._offset = 0
         self._gathered = bytearray()
 
     def _read_length(self) -> tuple[int, int]:
-        """(offset behind the length, length) of the frame at the buffer's offset; length -1 while it is incomplete."""
+        """Return (offset behind the length, length) of the frame at the offset; length -1 while incomplete."""
         buffer, offset = self._buffer, self._offset
         length = shift = 0
         for index in range(offset, min(offset + UVARINT_BYTES_MAX, len(buffer))):

@@ -33,7 +33,7 @@ class ABCIServer:
     """
 
     def __init__(self, app: Application, address: str = "tcp://127.0.0.1:26658") -> None:
-        """Raises AddressError for a malformed address and TypeError for an app that lacks a method; binds nothing."""
+        """Bind nothing yet. Raises AddressError for a malformed address, TypeError for an app that lacks a method."""
         self._unix_path = parse_unix_path(address)
         if self._unix_path is None:
             tcp_endpoint(address)
@@ -49,7 +49,7 @@ class ABCIServer:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def run(self) -> None:
-        """Serves until stop(), SIGTERM or SIGINT (signals only in the main thread); then returns, all sockets closed.
+        """Serve until stop(), SIGTERM or SIGINT (signals only in the main thread); then return, all sockets closed.
 
         Raises AddressInUse or AddressError if it cannot listen, ApplicationError if a method raised, FrameError if
         a peer sent nonsense: the last two after a log line with the traceback, without an answer to that request,
@@ -71,14 +71,14 @@ class ABCIServer:
             raise self._failure
 
     def stop(self) -> None:
-        """Makes run return, after the call in progress. From any thread, at any time, any number of times."""
+        """Make run return, after the call in progress. From any thread, at any time, any number of times."""
         with self._lock:
             self._stopping = True
             if self._loop is not None and self._listening.is_set():
                 self._loop.call_soon_threadsafe(self._end)
 
     def wait_listening(self, timeout_s: float) -> bool:
-        """True once connections are accepted; False if timeout_s seconds pass before."""
+        """Return True once connections are accepted, False if timeout_s seconds pass before."""
         return self._listening.wait(timeout_s)
 
     async def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -109,25 +109,25 @@ class ABCIServer:
         log.info("no longer listening at %s", self.address)
 
     def _end(self) -> None:
-        """Lets _serve go on to close everything."""
+        """Let _serve go on to close everything."""
         self._turns.end()
         if not self._ended.done():
             self._ended.set_result(None)
 
     def _fail(self, error: BaseException) -> None:
-        """Ends the server; run will raise error."""
+        """End the server; run will raise error."""
         self._failure = error
         self._end()
 
     async def _finish_accepting(self, loop: asyncio.AbstractEventLoop, listener: socket.socket) -> None:
-        """Takes no more connections. Those being taken become whole first, or nobody would know them to close them."""
+        """Take no more connections; those being taken become whole first, since nobody could close them otherwise."""
         loop.remove_reader(listener)
         accepting = asyncio.all_tasks() - {asyncio.current_task()}
         if accepting:
             await asyncio.wait(accepting, timeout=CLOSE_TIMEOUT_S)
 
     async def _close_connections(self) -> None:
-        """Closes all: after sending complete replies if the end is clean, at once otherwise."""
+        """Close all: after sending complete replies if the end is clean, at once otherwise."""
         if self._failure is None:
             for connection in tuple(self._connections):
                 connection.close()
@@ -140,7 +140,7 @@ class ABCIServer:
 
     @contextmanager
     def _unlinking(self) -> Iterator[None]:
-        """Removes our unix socket at the end, unless somebody has put another one in its place."""
+        """Remove our unix socket at the end, unless somebody has put another one in its place."""
         inode = inode_of(self._unix_path)
         try:
             yield
@@ -150,7 +150,7 @@ class ABCIServer:
 
     @contextmanager
     def _stop_signals(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
-        """SIGTERM and SIGINT end the server. Only the main thread can take signals; elsewhere its owner calls stop."""
+        """End the server at SIGTERM and SIGINT. Only the main thread takes signals; elsewhere its owner calls stop."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

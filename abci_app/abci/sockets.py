@@ -93,12 +93,12 @@ def bound_address(listener: socket.socket) -> str:
 
 
 def _tcp_address(host: str, port: int) -> str:
-    """tcp://host:port, an IPv6 host in brackets."""
+    """Return tcp://host:port, an IPv6 host in brackets."""
     return f"tcp://[{host}]:{port}" if ":" in host else f"tcp://{host}:{port}"
 
 
 def _listen(listener: socket.socket, endpoint: str | tuple[Any, ...]) -> socket.socket:
-    """Binds to a path or to getaddrinfo's endpoint, and listens; closes the socket if that fails."""
+    """Bind to a path or to getaddrinfo's endpoint, and listen; close the socket if that fails."""
     try:
         listener.setblocking(False)
         if isinstance(endpoint, str):
@@ -116,7 +116,7 @@ def _listen(listener: socket.socket, endpoint: str | tuple[Any, ...]) -> socket.
 
 
 def _address_error(address: str, error: OSError) -> AddressError:
-    """The operating system's refusal in one line that names the address."""
+    """Return the operating system's refusal in one line that names the address."""
     if error.errno == errno.EADDRINUSE:
         return AddressInUse(f"{address}: address in use")
     return AddressError(f"{address}: {error.strerror or error}")

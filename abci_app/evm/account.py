@@ -50,7 +50,7 @@ class Account:
 
     @property
     def private_key(self) -> bytes:
-        """The 32 secret bytes, for the code that writes key files."""
+        """Return the 32 secret bytes, for the code that writes key files."""
         return self._private_key
 
     def sign_transaction(self, transaction: Transaction) -> SignedTransaction:

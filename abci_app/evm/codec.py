@@ -229,7 +229,7 @@ def _decode(parameters: Sequence[Parameter], data: bytes) -> tuple[Any, ...]:
 
 
 def _convert(parameter: Parameter, value: Any) -> Any:
-    """eth_abi's values → ours: addresses as bytes, tuples as dicts."""
+    """Convert eth_abi's values to ours: addresses as bytes, tuples as dicts."""
     if parameter.type.endswith("]"):
         inner = Parameter("", parameter.type[: parameter.type.rindex("[")], False, parameter.components)
         return tuple(_convert(inner, item) for item in value)

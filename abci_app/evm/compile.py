@@ -67,7 +67,7 @@ def render_gate_artifact(root: Path) -> str:
 
 
 def _shorten(fragment: Mapping[str, Any]) -> dict[str, Any]:
-    """Without the compiler's internalType, and without flags that are false."""
+    """Leave out the compiler's internalType, and flags that are false."""
     short: dict[str, Any] = {}
     for key in ("type", "name", "inputs", "components", "outputs", "stateMutability", "indexed"):
         value = fragment.get(key)

@@ -166,7 +166,7 @@ E = TypeVar("E", bound=IntEnum)
 
 
 def _member(kind: type[E], value: int) -> E:
-    """The member of an enumeration. Raises DecodeFailed for a number that Connext does not have."""
+    """Return the member of an enumeration. Raises DecodeFailed for a number that Connext does not have."""
     try:
         return kind(value)
     except ValueError as error:

@@ -202,7 +202,7 @@ def _with_fees(event: XCalled, fees: Mapping[Address, int]) -> XCalled:
 
 
 def _require_encodable(event: Event, log: Log) -> None:
-    """A value that its projection or position cannot hold (a nonce of 2^64) must not surface as a bug later."""
+    """Refuse a value that its projection or position cannot hold (a nonce of 2^64), so that it is no bug later."""
     if log.log_index >= INDEX_WHOLE_BLOCK:
         detail = f"log {log.block_number}/{log.log_index}: no block holds so many"
         raise ObservationError(ErrorCause.UNDECODABLE, detail)
