@@ -17,6 +17,7 @@ from abci_app.node.errors import NodeError
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("abci_app.cli.init", "Make a node's home: config.toml and a new attestation key. Never overwrites."),
     "start": ("abci_app.cli.start", "Run a node beside its CometBFT, until SIGTERM."),
+    "supervise": ("abci_app.cli.supervise", "Run a node and its CometBFT as a pair, until SIGTERM."),
     "rollback": ("abci_app.cli.rollback", "Undo a stopped node's last block, beside cometbft rollback."),
     "status": ("abci_app.cli.status", "What a running node says of itself: height, validators, counters."),
     "keys": ("abci_app.cli.keys", "Show a node's attestation address and its proof for the genesis."),

@@ -1,4 +1,4 @@
-"""CometBFT as the engine of a submission: the broadcast calls of its JSON-RPC."""
+"""The node's own CometBFT, as far as submitting needs it: its JSON-RPC's broadcast calls."""
 
 import base64
 import http.client

@@ -21,9 +21,10 @@ from testnet.network.layout import (
     save_manifest,
 )
 from testnet.network.parties import begin_party
-from testnet.network.validators import PARTS, begin_validator
+from testnet.network.validators import begin_validator
 from testnet.processes.ports import is_port_free
 from testnet.processes.spawn import end, is_running, load_identities, uninterrupted
+from testnet.processes.supervise import PARTS
 
 READY_S = 60.0
 READY_HEIGHT = 3

@@ -8,10 +8,8 @@ from testnet.network.layout import ENGINE, Layout, NetworkError, NodePlace
 from testnet.processes import cometbft
 from testnet.processes.logs import last_words
 from testnet.processes.spawn import is_running, load_identities, spawn_known
-from testnet.processes.supervise import Pair, save_pair
+from testnet.processes.supervise import PARTS, Pair, save_pair
 
-PARTS = ("app", "cometbft")
-"""A validator's two processes beside its supervisor, whose name is the validator's."""
 READY_S, POLL_S = 60.0, 0.2
 
 

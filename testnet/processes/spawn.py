@@ -7,25 +7,19 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from abci_app.daemon.child import die_with_parent, start_child
 from abci_app.daemon.files import replace_file
 from testnet.processes.logs import error_file
 
 TERM_GRACE_S = 6.0
 """Between SIGTERM and SIGKILL: with KILL_GRACE_S below the ten seconds within which nothing may be left."""
 KILL_GRACE_S = 2.0
-_DIES_WITH_PARENT = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG, kept across exec
-if os.getppid() == int(sys.argv[1]):        # else the parent was gone before that
-    os.execvp(sys.argv[2], sys.argv[2:])
-"""
 
 
 @dataclass(frozen=True)
@@ -92,23 +86,7 @@ def spawn(
     """
     log_file.parent.mkdir(parents=True, exist_ok=True)
     with log_file.open("ab") as log, error_file(log_file).open("ab") as errors:
-        return subprocess.Popen(
-            die_with_parent(command) if dies_with_parent else list(command),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=errors,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,
-        )
-
-
-def die_with_parent(command: Sequence[str]) -> list[str]:
-    """Return the command of a child that the kernel kills when the thread that starts it ends, even by SIGKILL.
-
-    The child asks for that itself, before it becomes ``command``. A preexec_fn would ask between fork and exec, where
-    threads' locks and gRPC's pollers are copies that nobody serves: now and then the child hangs or aborts there.
-    """
-    return [sys.executable, "-I", "-S", "-c", _DIES_WITH_PARENT, str(os.getpid()), *command]
+        return start_child(die_with_parent(command) if dies_with_parent else command, log, errors, environment)
 
 
 def start_ticks(pid: int) -> int | None:

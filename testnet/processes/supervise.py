@@ -1,34 +1,24 @@
-"""A supervisor keeps one validator's application and CometBFT up as a pair.
+"""A local network's supervisor of one validator: the product's, with logs in files and PIDs that others can look up.
 
 ``python -m testnet.processes.supervise PAIR.json`` runs it.
-
-CometBFT does not reconnect to an application that died; it ends, with exit status 0. So: application first, then the
-engine; when the application ends both start anew; when the engine ends it alone does. The kernel kills both children
-should the supervisor itself be killed.
 """
 
 import json
 import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from abci_app.daemon.supervise import Part, Supervisor
 from testnet.processes.pids import renew_pid
 from testnet.processes.spawn import identify, save_identity, spawn
 
-RESTART_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Back-off between restarts; the last repeats. A pair that stayed up for HEALTHY_S starts from the first again."""
-HEALTHY_S = 30.0
-APPLICATION_READY_S = 30.0
+PARTS = APPLICATION, ENGINE = "app", "cometbft"
 CHILD_GRACE_S = 2.5
 """For each of the two children between SIGTERM and SIGKILL; both fit into the network's own grace."""
-POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -56,110 +46,24 @@ def load_pair(path: Path) -> Pair:
     return Pair(**json.loads(path.read_text()))
 
 
-class Supervisor:
-    """The loop of one pair; ends within twice CHILD_GRACE_S after ``stopping`` is set."""
+def supervise(pair: Pair) -> Supervisor:
+    """Return the supervisor of a pair. A port that is still taken at the first start is free a moment later."""
+    pids = Path(pair.pids)
 
-    def __init__(self, pair: Pair) -> None:
-        self._pair = pair
-        self.stopping = threading.Event()
+    def changed(part: str, pid: int | None) -> None:
+        if pid is not None:
+            save_identity(pids, identify(f"{pair.name}-{part}", pid))
+        renew_pid(pids.parent, pair.name, part, pid)
 
-    def run(self) -> None:
-        """Keep the pair up until told to stop."""
-        delays = _delays()
-        application: subprocess.Popen[bytes] | None = None
-        engine: subprocess.Popen[bytes] | None = None
-        up_since = time.monotonic()
-        try:
-            while not self.stopping.is_set():
-                if application is None or application.poll() is not None:
-                    self._end_engine(engine)
-                    engine = None
-                    up_since, delays = self._back_off(up_since, delays, "app", application)
-                    if self.stopping.is_set():
-                        break
-                    application = self._start("app", self._pair.application, self._pair.application_log)
-                    self._wait_ready(application)
-                elif engine is None or engine.poll() is not None:
-                    up_since, delays = self._back_off(up_since, delays, "cometbft", engine)
-                    if self.stopping.is_set():
-                        break
-                    engine = self._start("cometbft", self._pair.engine, self._pair.engine_log)
-                else:
-                    self.stopping.wait(POLL_S)
-        finally:
-            _end(engine)
-            _end(application)
-            for part in ("app", "cometbft", "supervisor"):
-                self._renew_pid(part, None)
-
-    def _start(self, part: str, command: list[str], log: str) -> subprocess.Popen[bytes]:
-        process = spawn(command, Path(log), dies_with_parent=True)
-        save_identity(Path(self._pair.pids), identify(f"{self._pair.name}-{part}", process.pid))
-        self._renew_pid(part, process.pid)
-        _log("info", "started", part=part, pid=process.pid)
-        return process
-
-    def _back_off(
-        self, up_since: float, delays: Iterator[float], part: str, ended: subprocess.Popen[bytes] | None
-    ) -> tuple[float, Iterator[float]]:
-        """Wait before a restart; nothing before a first start."""
-        now = time.monotonic()
-        if ended is None:
-            return now, delays
-        if now - up_since > HEALTHY_S:
-            delays = _delays()
-        delay_s = next(delays)
-        self._renew_pid(part, None)
-        _log("warning", "ended", part=part, pid=ended.pid, status=ended.returncode, restart_in_s=delay_s)
-        self.stopping.wait(delay_s)
-        return time.monotonic(), delays
-
-    def _end_engine(self, engine: subprocess.Popen[bytes] | None) -> None:
-        """End an engine whose application ended."""
-        if engine is not None:
-            _end(engine)
-            self._renew_pid("cometbft", None)
-
-    def _renew_pid(self, part: str, pid: int | None) -> None:
-        renew_pid(Path(self._pair.pids).parent, self._pair.name, part, pid)
-
-    def _wait_ready(self, application: subprocess.Popen[bytes]) -> None:
-        """Wait until the application's socket answers, or it ended, or too long passed (the engine retries then)."""
-        deadline = time.monotonic() + APPLICATION_READY_S
-        while time.monotonic() < deadline and application.poll() is None and not self.stopping.is_set():
-            try:
-                _connect(self._pair.abci)
-                return
-            except OSError:
-                self.stopping.wait(POLL_S)
+    return Supervisor(
+        Part(APPLICATION, _starter(pair.application, pair.application_log)),
+        Part(ENGINE, _starter(pair.engine, pair.engine_log)),
+        pair.abci, _log, changed=changed, grace_s=CHILD_GRACE_S, is_refusal_final=False,
+    )
 
 
-def _connect(address: str) -> None:
-    """Open and close a connection. Raises OSError while nobody listens."""
-    kind, _, place = address.partition("://")
-    if kind == "unix":
-        with socket.socket(socket.AF_UNIX) as probe:
-            probe.connect(place)
-    else:
-        host, _, port = place.rpartition(":")
-        socket.create_connection((host, int(port)), timeout=1.0).close()
-
-
-def _delays() -> Iterator[float]:
-    yield from RESTART_DELAYS_S
-    while True:
-        yield RESTART_DELAYS_S[-1]
-
-
-def _end(process: subprocess.Popen[bytes] | None) -> None:
-    if process is None or process.poll() is not None:
-        return
-    process.terminate()
-    try:
-        process.wait(CHILD_GRACE_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
+def _starter(command: Sequence[str], log: str) -> Callable[[], subprocess.Popen[bytes]]:
+    return lambda: spawn(command, Path(log), dies_with_parent=True)
 
 
 def _log(level: str, event: str, **fields: object) -> None:
@@ -169,10 +73,15 @@ def _log(level: str, event: str, **fields: object) -> None:
 
 def main(arguments: list[str]) -> int:
     """Supervise the pair named on the command line until SIGTERM, SIGINT or SIGHUP."""
-    supervisor = Supervisor(load_pair(Path(arguments[0])))
+    pair = load_pair(Path(arguments[0]))
+    supervisor = supervise(pair)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stopping.set())
-    supervisor.run()
+    try:
+        supervisor.run()
+    finally:
+        for part in (*PARTS, "supervisor"):
+            renew_pid(Path(pair.pids).parent, pair.name, part, None)
     return 0
 
 

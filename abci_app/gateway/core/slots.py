@@ -1,4 +1,4 @@
-"""Limit of concurrent calls: one beyond it is refused at once, none waits."""
+"""A bound on how many calls do one thing at once."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from abci_app.gateway.core.reads import QueryError
 
 
 class Slots:
-    """Limit of ``count`` concurrent calls; ``what`` names in a refusal what they do."""
+    """``count`` slots; who finds none free is refused at once, and waits for nobody."""
 
     def __init__(self, count: int, what: str) -> None:
         self._count, self._what = count, what

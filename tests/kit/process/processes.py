@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from abci_app.daemon.child import die_with_parent
 from testnet.processes.ports import find_free_ports
-from testnet.processes.spawn import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[3]
 STOP_TIMEOUT_S = 15.0

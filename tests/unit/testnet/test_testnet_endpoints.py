@@ -11,8 +11,8 @@ from abci_app.machine.state.codec import Address
 from testnet.connext.deployment import Deployment, DomainDeployment, to_json
 from testnet.network import endpoints
 from testnet.network.layout import CHAIN_DOMAINS, Layout, Manifest
-from testnet.network.validators import PARTS
 from testnet.processes.spawn import Identity, end, save_identity, spawn_known
+from testnet.processes.supervise import PARTS
 
 SOMEBODY = Address(b"\x01" * 20)
 
