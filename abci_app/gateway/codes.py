@@ -7,7 +7,7 @@ from enum import IntEnum
 
 
 class AnswerCode(IntEnum):
-    """Append only: never renumber, never reuse. Numbers and names are on the wire."""
+    """Codes of answers. Append only: numbers and names are on the wire, so none is changed or used again."""
 
     # Answers of the query and submission services.
     NOT_FOUND = 60  # nothing is known under this id

@@ -1,4 +1,4 @@
-"""The node's own CometBFT, as far as submitting needs it: its JSON-RPC's broadcast calls."""
+"""CometBFT as the engine of a submission: the broadcast calls of its JSON-RPC."""
 
 import base64
 import http.client

@@ -33,7 +33,7 @@ def refuse(context: grpc.ServicerContext, error: QueryError) -> NoReturn:
 
 
 class QueryService(query_pb2_grpc.QueryServicer):
-    """Every method: one committed snapshot in, one message out; errors carry a code."""
+    """Query service: each method reads one committed snapshot; errors carry a code."""
 
     def __init__(self, node: NodeReads) -> None:
         self._node = node
@@ -115,7 +115,7 @@ class QueryService(query_pb2_grpc.QueryServicer):
         )
 
     def Execution(self, request: pb.ExecutionRequest, context: grpc.ServicerContext) -> pb.ExecutionResponse:
-        """Return all a relayer needs for one leaf."""
+        """Return the payload with which a relayer executes one leaf."""
         return self._answer(
             context, pb.ExecutionResponse(),
             lambda committed: questions.get_execution(committed, self._node, request.height, request.leaf),

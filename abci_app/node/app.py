@@ -75,7 +75,7 @@ class RoutingApplication(Application):
     """State machine, store and key behind CometBFT."""
 
     def __init__(self, chain_id: str, store: Store, signer: Signer, observer: Observer, published: Published) -> None:
-        """Takes up where the store is. Raises StoreError where its state does not hash to its app hash."""
+        """Resume at the store's last block. Raises StoreError where its state does not hash to its app hash."""
         self.metrics = Metrics()
         self.signer = signer
         self.observer = observer
@@ -109,7 +109,7 @@ class RoutingApplication(Application):
     # ---- mempool ----
 
     def check_tx(self, request: pb.RequestCheckTx) -> pb.ResponseCheckTx:
-        """Admits what the next block would take, and early bids within their bounds (BID-6)."""
+        """Admit what the next block would take, and early bids within their bounds (BID-6)."""
         committed = self.published.latest()
         if committed is None:
             return pb.ResponseCheckTx(code=AnswerCode.NOT_READY, log="no genesis yet")
@@ -132,7 +132,7 @@ class RoutingApplication(Application):
     # ---- consensus ----
 
     def init_chain(self, request: pb.RequestInitChain) -> pb.ResponseInitChain:
-        """Builds the first state from the genesis file. A wrong one ends the process."""
+        """Build the first state from the genesis file; a wrong one ends the process."""
         if request.chain_id != self._chain_id:
             raise NodeError(f"the engine's chain is {request.chain_id!r}, config.toml says {self._chain_id!r}")
         if request.initial_height not in (0, FIRST_HEIGHT):
@@ -166,7 +166,7 @@ class RoutingApplication(Application):
         return pb.ResponsePrepareProposal(txs=txs)
 
     def process_proposal(self, request: pb.RequestProcessProposal) -> pb.ResponseProcessProposal:
-        """Refuses a block that breaks a rule, and says which: in the counters and in the log."""
+        """Refuse a block that breaks a rule, and name the rule in counters and log."""
         try:
             check_block(self._committed().view, request)
         except Rejected as refusal:
@@ -187,7 +187,7 @@ class RoutingApplication(Application):
         )
 
     def verify_vote_extension(self, request: pb.RequestVerifyVoteExtension) -> pb.ResponseVerifyVoteExtension:
-        """Refuses only what is too long or not canonical (EXT-3): refusing drops the whole vote."""
+        """Refuse only what is too long or not canonical (EXT-3): refusing drops the whole vote."""
         if is_acceptable(request.vote_extension):
             return pb.ResponseVerifyVoteExtension(status=pb.ResponseVerifyVoteExtension.ACCEPT)
         self.metrics.extensions_refused += 1
@@ -197,7 +197,7 @@ class RoutingApplication(Application):
         return pb.ResponseVerifyVoteExtension(status=pb.ResponseVerifyVoteExtension.REJECT)
 
     def finalize_block(self, request: pb.RequestFinalizeBlock) -> pb.ResponseFinalizeBlock:
-        """Executes the decided block on committed state; nothing is written yet."""
+        """Execute the decided block on committed state; nothing is written yet."""
         committed = self._committed()
         invariant(request.height == committed.height + 1, f"block {request.height} after {committed.height}")
         block = Block(
@@ -215,7 +215,7 @@ class RoutingApplication(Application):
         return response
 
     def commit(self, request: pb.RequestCommit) -> pb.ResponseCommit:
-        """Writes the finalized block, all or nothing, then shows it to the other threads."""
+        """Write the finalized block, all or nothing, then publish it to the other threads."""
         staged, started = self._staged, monotonic()
         if staged is None:
             raise NodeError("the engine commits a block that was not finalized")

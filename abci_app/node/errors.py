@@ -11,19 +11,19 @@ from abci_app.gateway.codes import AnswerCode
 
 
 class NodeError(Exception):
-    """The root: the command line prints it as its one line and ends with a non-zero status."""
+    """Root of the node's errors; the command line prints one as its only line and exits with a non-zero status."""
 
 
 class HomeError(NodeError):
-    """The node's folder, its config.toml or its key."""
+    """Unusable home: the folder, its config.toml or its key."""
 
 
 class StoreError(NodeError):
-    """The node's database."""
+    """Unusable database: foreign, damaged, in use or not writable."""
 
 
 class SignatureRefused(Exception):
-    """A decision that this node's key signs nothing for, or not any more."""
+    """Refusal to sign as sequencer for a decision, with the code that the client gets."""
 
     def __init__(self, code: AnswerCode, reason: str) -> None:
         super().__init__(f"{code.name}: {reason}")

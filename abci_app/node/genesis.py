@@ -1,4 +1,4 @@
-"""What the node asks of CometBFT's genesis file beyond the rules, and how it reads ``app_state`` in it."""
+"""Reading of ``app_state`` in CometBFT's genesis file, and the block size that the node needs there."""
 
 import json
 from typing import Any

@@ -18,7 +18,7 @@ SIGNATURE_BYTES = 64
 
 
 def build_commit(state: StateDelta, last_commit: pb.ExtendedCommitInfo) -> InjectedCommit:
-    """Return what a proposer injects: complete entries for votes that say something, the rest pruned.
+    """Return the commit that a proposer injects: entries with a valid extension complete, the others pruned.
 
     An entry that others would not verify is pruned here, so that one bad vote costs its own voter only.
     """

@@ -62,7 +62,7 @@ class BlockDispatcher:
             each.join(deadline)
 
     def counters(self) -> Mapping[str, int]:
-        """Return blocks lost and calls that raised, by listener, where there were any."""
+        """Return lost blocks and failed calls by listener, where there were any."""
         counted = Counter[str]()
         for each in self._subscriptions:
             counted[f"listener_blocks_lost_{each.name}"] = each.lost

@@ -64,7 +64,7 @@ class MempoolLimits:
         return Code.OK
 
     def forget(self, tx_hash: bytes) -> None:
-        """Take a transaction off the books: it is committed, or waits no more."""
+        """Remove a transaction that was committed or has left the mempool."""
         known = self._admitted.pop(tx_hash, None)
         for key, router, is_early in known.subjects if known is not None else ():
             _subtract(self._copies, key)
@@ -72,7 +72,7 @@ class MempoolLimits:
                 _subtract(self._early_of, router)
 
     def sweep(self, height: int, params: Params) -> None:
-        """Forget what the engine did not keep: it checks what waits after each block, so that was dropped long ago."""
+        """Remove transactions that the engine has dropped: it rechecks those it holds after every block."""
         late = [
             tx_hash for tx_hash, admitted in self._admitted.items() if height - admitted.seen > params.early_bid_blocks
         ]

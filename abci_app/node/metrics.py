@@ -1,4 +1,4 @@
-"""What a node counts about itself: by code and by name, for logs and queries.
+"""Counters of a node, by code and by name, for logs and queries.
 
 The ABCI thread counts what is checked and proposed, a listener's thread what is committed; any thread reads.
 """

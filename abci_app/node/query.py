@@ -33,5 +33,5 @@ def answer_query(published: Published, request: pb.RequestQuery) -> pb.ResponseQ
 
 
 def refuse(reason: str) -> pb.ResponseQuery:
-    """Return the answer to a question that has none."""
+    """Return an error answer with code NOT_FOUND."""
     return pb.ResponseQuery(code=AnswerCode.NOT_FOUND, log=reason, codespace="routing")

@@ -1,4 +1,4 @@
-"""A node's whole run: everything checked before anything is opened, then ABCI in this thread, the rest in their own.
+"""Start and end of a node: all is checked before anything is opened; ABCI has this thread, services their own.
 
 What the node is made of can be exchanged by whoever starts it (tests do); nothing in here can be switched by its home.
 """
@@ -46,7 +46,7 @@ class RunningObserver(Observer, Service, Protocol):
 
 
 class NodeReads:
-    """The read side of a node: committed state, counters, the released signatures. For any thread."""
+    """Read access to a node from any thread: committed state, counters, released signatures."""
 
     def __init__(self, app: RoutingApplication) -> None:
         self._app = app
@@ -76,7 +76,7 @@ class NodeReads:
             return None
 
     def has_seen(self, transfer_id: TransferId) -> bool:
-        """Tell whether the observer saw a transfer, as CheckTx asks it."""
+        """Tell whether the node's observer saw a transfer, as CheckTx does for early bids (BID-6)."""
         return transfer_id in self._app.observer.observation().transfers
 
     def subscribe(self, name: str, listener: Callable[[BlockNotice], None]) -> None:
@@ -191,7 +191,7 @@ def probe_addresses(home: Home) -> None:
 
 
 def check_endpoints(observer: RunningObserver) -> None:
-    """Raise HomeError for an endpoint of another chain: a mix-up in config.toml, which no waiting mends."""
+    """Raise HomeError for an endpoint of another chain than configured: only config.toml can correct that."""
     try:
         observer.check()
     except ValueError as error:

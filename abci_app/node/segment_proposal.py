@@ -34,12 +34,12 @@ def rotate_domains(state: StateDelta, height: int) -> list[Domain]:
     return domains[start:] + domains[:start]
 
 
-def follow(place: StreamPosition, segments: Sequence[ObservedSegment]) -> list[ObservedSegment]:
-    """Return the observed segments that continue ``place`` without a gap and match their digests."""
+def follow(position: StreamPosition, segments: Sequence[ObservedSegment]) -> list[ObservedSegment]:
+    """Return the observed segments that continue ``position`` without a gap and match their digests."""
     followed: list[ObservedSegment] = []
-    number, digest = place.number, place.digest
+    number, digest = position.number, position.digest
     for segment in segments:
-        if segment.number <= place.number:
+        if segment.number <= position.number:
             continue
         digest = compute_digest(digest, segment.raw)
         number += 1
@@ -62,7 +62,7 @@ def choose_segments(scope: Scope, observation: Observation, bytes_max: int) -> l
         if observed is None:
             continue
         agreed = compute_agreed(scope.delta, domain.domain)
-        taken, left = take_agreed(follow(get_place(domain), observed.segments), agreed, room)
+        taken, left = take_agreed(follow(get_position(domain), observed.segments), agreed, room)
         try:
             check_segments(scope, taken)
         except Rejected as refusal:  # agreed, and still against a rule: others would refuse the whole block
@@ -88,24 +88,24 @@ def take_agreed(
     return [segment.raw for segment in segments[:taken]], room - taken_bytes
 
 
-def get_place(domain: Domain) -> StreamPosition:
-    """Return the domain's committed place."""
+def get_position(domain: Domain) -> StreamPosition:
+    """Return the committed position in a domain's stream."""
     return StreamPosition(domain.cursor.number, domain.cursor.digest)
 
 
-def list_places(state: StateDelta, raws: Sequence[bytes]) -> dict[DomainId, StreamPosition]:
-    """Return each domain's place after a block's segments; ones that are not canonical or do not follow end it there.
+def list_positions(state: StateDelta, raws: Sequence[bytes]) -> dict[DomainId, StreamPosition]:
+    """Return each domain's position after a block's segments, up to the first that is malformed or leaves a gap.
 
-    ExtendVote may see a block that nobody here has processed, so nothing is taken for granted.
+    ExtendVote may get a block that this node has not processed, so each segment is checked.
     """
-    places = {domain.domain: get_place(domain) for _, domain in state.scan(keys.domains(), Domain)}
+    positions = {domain.domain: get_position(domain) for _, domain in state.scan(keys.domains(), Domain)}
     for raw in raws:
         segment = parse_segment(raw)
-        place = None if segment is None else places.get(segment.domain)
-        if segment is None or place is None or segment.number != place.number + 1:
+        position = None if segment is None else positions.get(segment.domain)
+        if segment is None or position is None or segment.number != position.number + 1:
             break
-        places[segment.domain] = StreamPosition(segment.number, compute_digest(place.digest, raw))
-    return places
+        positions[segment.domain] = StreamPosition(segment.number, compute_digest(position.digest, raw))
+    return positions
 
 
 def list_named_transfers(raws: Sequence[bytes]) -> set[TransferId]:
@@ -120,7 +120,7 @@ def list_named_transfers(raws: Sequence[bytes]) -> set[TransferId]:
 
 
 def parse_segment(raw: bytes) -> Segment | None:
-    """Return the segment, or None for what is none."""
+    """Return the decoded segment; None for bytes that are none."""
     try:
         return decode_segment(raw)
     except Malformed:

@@ -21,7 +21,7 @@ class Signer:
     """A validator's secp256k1 key. Its bytes appear in no repr and no log."""
 
     def __init__(self, private_key: bytes) -> None:
-        """Raises ValueError for what is no private key."""
+        """Check the private key. Raises ValueError for bytes that are none."""
         if len(private_key) != KEY_BYTES:
             raise ValueError(f"a private key has {KEY_BYTES} bytes, not {len(private_key)}")
         self._private_key = private_key
@@ -44,7 +44,7 @@ class Signer:
         return sign_digest(self._private_key, digest)
 
     def prove_possession(self, chain_id: str, consensus_key: bytes) -> Signature:
-        """Return what genesis wants beside the address: that its owner means this validator of this chain (GEN-2)."""
+        """Return the proof of possession for genesis: the key's signature over chain and validator (GEN-2)."""
         return sign_digest(self._private_key, compute_possession_digest(chain_id, consensus_key))
 
     def sequencer_signature(self, view: StateView, decision: Decision) -> Signature:

@@ -65,7 +65,7 @@ class Store:
     """One open database. A single thread writes; views may be read anywhere."""
 
     def __init__(self, path: Path, chain_id: str) -> None:
-        """Use ``open``."""
+        """Prepare a store that is not open; callers use ``open``."""
         self._path = path
         self._chain_id = chain_id
         self._db: Any = None
@@ -161,7 +161,7 @@ class Store:
         return before
 
     def close(self) -> None:
-        """Close the database; its views are dead. Any number of times."""
+        """Close the database and every view of it; may be called again."""
         if self._db is not None:
             self._db.close()
 
@@ -196,7 +196,7 @@ class Store:
                 batch.put(STATE_PREFIX + key, value)
 
     def _complete_index(self) -> None:
-        """Make the index anew where it does not hold for the head: a version that knows none wrote last."""
+        """Rebuild the index of transfers where it is not the head's: a version without it wrote last."""
         if self._head is None:
             return
         height = b"%020d" % self._head.height
@@ -277,7 +277,7 @@ def check_identity(path: Path, chain_id: str) -> None:
 
 
 def undo_key(height: int) -> bytes:
-    """The key of what a height's block replaced."""
+    """Return the key of the values that a height's block replaced."""
     return UNDO_PREFIX + b"%020d" % height
 
 

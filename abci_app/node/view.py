@@ -99,13 +99,13 @@ class Published:
             return next((state for state in self._states if state.height == height), None)
 
     def read_domains(self) -> Mapping[DomainId, Domain]:
-        """Return every domain with its committed cursor; none before the first block. What the observer follows."""
+        """Return every domain with its committed cursor, for the observer; none before the first block."""
         committed = self.latest()
         return {} if committed is None else list_domains(committed.view)
 
 
 def list_accepted(view: StateView, start: int) -> Iterator[TransferId]:
-    """Yield transfers by acceptance number from ``start`` on: by the store's index, or sorted where a view has none."""
+    """Yield ids of transfers by acceptance number from ``start`` on: by the store's index, or sorted without one."""
     if isinstance(view, StoreView):
         yield from view.list_accepted(start)
         return
@@ -127,7 +127,7 @@ def list_domains(view: StateView) -> dict[DomainId, Domain]:
 
 @dataclass(frozen=True, slots=True)
 class CommittedBlock:
-    """A committed block as listeners get it: what was executed and what came of it."""
+    """A committed block as listeners get it: its transactions, results and events."""
 
     height: int
     time_s: int

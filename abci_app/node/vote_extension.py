@@ -17,7 +17,7 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.machine.state.records import ChainState, DomainStatus, Reports, ValidatorSet
 from abci_app.machine.state.view import StateDelta, StateView
-from abci_app.node.segment_proposal import follow, list_places, rotate_domains
+from abci_app.node.segment_proposal import follow, list_positions, rotate_domains
 from abci_app.node.signer import Signer
 from abci_app.observer.snapshot import Observation, ObservedSegment
 
@@ -42,14 +42,14 @@ def extend(
         return b""
     signatures = sign_owed(state, signer, lambda: clock() > deadline)
     reports: dict[DomainId, DomainReport] = {}
-    places = list_places(state, parts.segments)
+    positions = list_positions(state, parts.segments)
     for domain in rotate_domains(state, height):
         observed = observation.domains.get(domain.domain)
         if observed is None or domain.status is DomainStatus.HALTED or clock() > deadline:
             continue
-        place = places[domain.domain]
-        near = [each for each in observed.segments if each.number <= place.number + EXTENSION_SEGMENTS_MAX]
-        report = choose_report(state, domain.domain, follow(place, near), member)
+        position = positions[domain.domain]
+        near = [each for each in observed.segments if each.number <= position.number + EXTENSION_SEGMENTS_MAX]
+        report = choose_report(state, domain.domain, follow(position, near), member)
         if report is None:
             continue
         extended = {**reports, domain.domain: report}
@@ -74,11 +74,11 @@ def record_commit(state: StateDelta, parts: BlockParts) -> StateDelta:
 
 
 def find_member(state: StateDelta, attestation: Address) -> int | None:
-    """Return this validator's place in the executing set, None where it is not in there."""
+    """Return this validator's index in the executing set; None where it is not a member."""
     chain = state.must(keys.CHAIN, ChainState)
     members = state.must(keys.epoch(chain.epoch_executing), ValidatorSet).members
-    places = (index for index, member in enumerate(members) if member.attestation == attestation)
-    return next(places, None)
+    indexes = (index for index, member in enumerate(members) if member.attestation == attestation)
+    return next(indexes, None)
 
 
 def sign_owed(state: StateDelta, signer: Signer, is_late: Callable[[], bool]) -> tuple[SignedBatch, ...]:
@@ -94,7 +94,7 @@ def sign_owed(state: StateDelta, signer: Signer, is_late: Callable[[], bool]) ->
 def choose_report(
     state: StateDelta, domain_id: DomainId, segments: Sequence[ObservedSegment], member: int
 ) -> DomainReport | None:
-    """Return the digests from the first one that is not on record for ``member``, or differs, on; None for no news."""
+    """Return the digests to report: from the first that differs from the record of ``member`` on; None for none."""
     for index, segment in enumerate(segments):
         if recorded_digest(state, domain_id, segment.number, member) != segment.digest:
             rest = segments[index:]
@@ -103,7 +103,7 @@ def choose_report(
 
 
 def recorded_digest(state: StateDelta, domain_id: DomainId, number: int, member: int) -> Hash | None:
-    """Return what is on record as this member's digest of a segment."""
+    """Return the digest of a segment that is on record for a member."""
     record = state.read(keys.reports(domain_id, number), Reports)
     reports = record.reports if record is not None else ()
     return next((report.digest for report in reports if report.members >> member & 1), None)

@@ -1,1 +1,1 @@
-"""What the gateway answers, whatever carries the question: no gRPC and no message of it is known here."""
+"""Queries and submission without a transport: no gRPC and no message of it is known here."""

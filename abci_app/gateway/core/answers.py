@@ -42,7 +42,7 @@ class StatusAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What some validators report for a segment; they are named by attestation address."""
+    """A digest reported for a segment, with the validators that report it, by attestation address."""
 
     digest: bytes
     validators: tuple[bytes, ...]
@@ -51,7 +51,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class SegmentReports:
-    """Who reports what for one segment."""
+    """Reports of validators on one segment, by digest."""
 
     segment: int
     reports: tuple[Report, ...]
@@ -84,7 +84,7 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """A lane."""
+    """A lane: an ordered pair of domains with its own sequence."""
 
     origin: int
     destination: int
@@ -186,7 +186,7 @@ class TransferAnswer:
 
 @dataclass(frozen=True, slots=True)
 class TransfersAnswer:
-    """Transfers by acceptance; truncated: there may be more, from ``next_acceptance`` on."""
+    """Transfers by acceptance number; where ``truncated``, there may be more from ``next_acceptance`` on."""
 
     height: int
     transfers: tuple[Transfer, ...]
@@ -196,7 +196,7 @@ class TransfersAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A bidder as the auction saw it."""
+    """A bidder with every input of the auction about it."""
 
     router: bytes
     path_lengths: tuple[int, ...]

@@ -14,8 +14,10 @@ NOBODY_FEASIBLE = "no path length has enough feasible routers"
 
 
 def build_answer(state: StateDelta, transfer: records.Transfer, attempt: int) -> answers.AuctionAnswer:
-    """Return the auction of ``attempt``; 0 asks for the undecided one or, where there is none, the newest that
-    somebody won, or else the one that says why nobody could (path length 0).
+    """Return the auction of one attempt, as recorded or, while undecided, as it stands now.
+
+    ``attempt`` 0 asks for the undecided one or, where there is none, the newest that somebody won, or else the one that
+    says why nobody could (path length 0).
 
     Raises QueryError(NOT_FOUND) where none was held: a renewed attempt keeps the routers of the one before, and
     without a bid there is nothing to record.
@@ -34,7 +36,7 @@ def build_answer(state: StateDelta, transfer: records.Transfer, attempt: int) ->
 
 
 def _judge_now(state: StateDelta, transfer: records.Transfer) -> answers.AuctionAnswer:
-    """Apply the rule to committed state: what an auction at the next height would say if nothing else came in."""
+    """Return the outcome of an auction at the next height if no bid or event came in before."""
     scope = Scope.open_next(state)
     _, record = judge_bids(scope, transfer)
     reason = explain_delay(scope, transfer, record)

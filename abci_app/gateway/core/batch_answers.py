@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A decision."""
+    """A decision: the routers chosen for a transfer, and its sequences."""
 
     sequence: int
     height: int
@@ -65,7 +65,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class BatchAnswer:
-    """One batch."""
+    """One decision batch as of a committed height."""
 
     height: int
     batch: Batch
@@ -92,7 +92,7 @@ class ExecutionEntry:
 
 @dataclass(frozen=True, slots=True)
 class ExecutionAnswer:
-    """All a relayer needs for one leaf of an attested batch."""
+    """Payload with which a relayer executes one leaf of an attested batch."""
 
     height: int
     batch_height: int

@@ -26,7 +26,7 @@ def build_domain(state: StateDelta, domain: records.Domain, members: Sequence[re
 
 
 def build_reports(number: int, stored: records.Reports, members: Sequence[records.Member]) -> answers.SegmentReports:
-    """Return who reports what for one segment."""
+    """Return the reports on one segment, by digest."""
     return answers.SegmentReports(
         segment=number,
         reports=tuple(
@@ -37,7 +37,7 @@ def build_reports(number: int, stored: records.Reports, members: Sequence[record
 
 
 def build_report(digest: bytes, members: Sequence[records.Member]) -> answers.Report:
-    """Return what ``members`` report."""
+    """Return one digest with the validators that report it and their power."""
     return answers.Report(
         digest=digest, validators=tuple(member.attestation for member in members),
         power=sum(member.power for member in members),
@@ -111,7 +111,7 @@ def build_auction(auction: records.Auction, recorded: bool, reason: str) -> answ
 
 
 def build_candidate(candidate: records.Candidate) -> answers.Candidate:
-    """Return one bidder as the auction saw it."""
+    """Return one bidder with every input of the auction about it."""
     return answers.Candidate(
         router=candidate.router, path_lengths=candidate.path_lengths, approved=candidate.approved,
         eligible=candidate.eligible, cool_down_until=candidate.cool_down_until, withdrawn=candidate.withdrawn,

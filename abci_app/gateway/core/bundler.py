@@ -14,7 +14,7 @@ from abci_app.machine.params import BUNDLE_BIDS_MAX
 from abci_app.machine.transactions.tx import SubmittedBid, encode_bundle
 
 GATHER_S = 0.01
-"""How long the first bid of a bundle waits for company: far below a block, long enough for a router's burst."""
+"""How long the first bid of a bundle waits for others: far below a block, long enough for a router's burst."""
 WORKERS = 4
 """Bundles on their way at once; CometBFT checks them one by one anyway."""
 PENDING_BIDS_MAX = 8192
@@ -27,7 +27,8 @@ class Sent:
 
     raw: bytes
     """The bundle that carried it."""
-    place: int
+    position: int
+    """Of the bid in that bundle."""
     code: int
     reason: str
 
@@ -74,7 +75,7 @@ class Bundler:
         return [entry.future for entry in entries]
 
     def close(self) -> None:
-        """Answer what waits, take nothing more."""
+        """Answer all waiting bids with ENGINE_UNAVAILABLE and refuse later ones."""
         with self._lock:
             self._closed = True
             waiting, self._waiting = self._waiting, []
@@ -113,8 +114,8 @@ class Bundler:
                 self._answer(entry, Sent(raw, 0, error.code, error.reason))
             return
         if checked.code == Code.OK or len(entries) == 1:
-            for place, entry in enumerate(entries):
-                self._answer(entry, Sent(raw, place, checked.code, checked.log))
+            for position, entry in enumerate(entries):
+                self._answer(entry, Sent(raw, position, checked.code, checked.log))
             return
         remaining = self._leave_out(entries)
         if len(remaining) < len(entries):

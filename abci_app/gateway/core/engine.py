@@ -1,4 +1,4 @@
-"""What the gateway needs of a consensus engine; gateway/engine.py is CometBFT's."""
+"""Interface of a consensus engine as submission needs it; gateway/engine.py implements it for CometBFT."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,7 +13,7 @@ class Checked:
 
 
 class Engine(Protocol):
-    """The engine that this node runs beside, safe to call from any thread."""
+    """Interface of the consensus engine beside this node; safe to call from any thread."""
 
     def broadcast(self, tx: bytes, wait_checked: bool = True) -> Checked:
         """Hand ``tx`` to the mempool; return CheckTx's answer, or OK at once where nobody waits for it.

@@ -19,7 +19,7 @@ SequencerSignature = Callable[[records.Decision], tuple[bytes, bytes] | None]
 
 
 def find_batch(state: StateDelta, height: int) -> records.DecisionBatch:
-    """Return the batch decided at ``height``, or refuse the question."""
+    """Return the batch decided at ``height``. Raises QueryError(NOT_FOUND)."""
     batch = state.read(keys.batch(height), records.DecisionBatch)
     if batch is None:
         raise QueryError(AnswerCode.NOT_FOUND, f"no batch was decided at height {height}")
@@ -29,7 +29,7 @@ def find_batch(state: StateDelta, height: int) -> records.DecisionBatch:
 def build_execution(
     committed: Committed, state: StateDelta, height: int, leaf_index: int, sign: SequencerSignature
 ) -> batch_answers.ExecutionAnswer:
-    """Return leaf, proof, attestations, router signatures and this node's sequencer signatures."""
+    """Return one leaf with its proof, attestations, router signatures and this node's sequencer signatures."""
     batch = find_batch(state, height)
     if leaf_index >= len(batch.leaves):
         raise QueryError(AnswerCode.NOT_FOUND, f"batch {height} has {len(batch.leaves)} leaves")
@@ -56,7 +56,7 @@ def build_execution(
 
 
 def map_decisions(state: StateDelta, batch: records.DecisionBatch) -> dict[int, records.Decision]:
-    """Return all decisions of a batch by sequence; refuse the question where one is pruned."""
+    """Return all decisions of a batch by sequence. Raises QueryError(EXPIRED) where one is pruned."""
     found = {decision.sequence: decision for leaf in batch.leaves for decision in builders.list_decisions(state, leaf)}
     if len(found) < sum(len(leaf.sequences) for leaf in batch.leaves):
         raise QueryError(AnswerCode.EXPIRED, "decisions of this batch are pruned")

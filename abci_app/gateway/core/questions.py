@@ -140,19 +140,19 @@ def get_batches(
 
 
 def get_execution(committed: Committed, node: NodeReads, height: int, leaf: int) -> batch_answers.ExecutionAnswer:
-    """Return all a relayer needs for one leaf."""
+    """Return the payload with which a relayer executes one leaf."""
     return build_execution(committed, StateDelta(committed.view), height, leaf, node.sequencer_signature)
 
 
 def check_length(value: bytes, length: int, name: str) -> bytes:
-    """Return ``value``, or refuse it where it is not ``length`` bytes."""
+    """Return ``value``. Raises QueryError(ARGUMENT_INVALID) where it is not ``length`` bytes."""
     if len(value) != length:
         raise QueryError(AnswerCode.ARGUMENT_INVALID, f"{name} has {len(value)} bytes, must be {length}")
     return value
 
 
 def find_transfer(state: StateDelta, transfer_id: bytes) -> records.Transfer:
-    """Return the transfer, or refuse the question."""
+    """Return a transfer. Raises QueryError: ARGUMENT_INVALID, NOT_FOUND."""
     check_length(transfer_id, 32, "transfer_id")
     transfer = state.read(keys.transfer(TransferId(transfer_id)), records.Transfer)
     if transfer is None:

@@ -33,7 +33,7 @@ class Committed(Protocol):
 
 
 class NodeReads(Protocol):
-    """The read side of a node, safe to call from any thread."""
+    """Read access to a node, safe to call from any thread."""
 
     @property
     def attestation(self) -> bytes:
@@ -60,7 +60,7 @@ class NodeReads(Protocol):
 
 
 class QueryError(Exception):
-    """A question without an answer, with the code the client sees."""
+    """Refusal of a query or a submission, with the code that the client gets."""
 
     def __init__(self, code: Code | AnswerCode, reason: str) -> None:
         super().__init__(f"{code.name}: {reason}")

@@ -1,4 +1,4 @@
-"""A bound on how many calls do one thing at once."""
+"""Limit of concurrent calls: one beyond it is refused at once, none waits."""
 
 import threading
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from abci_app.gateway.core.reads import QueryError
 
 
 class Slots:
-    """``count`` slots; who finds none free is refused at once, and waits for nobody."""
+    """Limit of ``count`` concurrent calls; ``what`` names in a refusal what they do."""
 
     def __init__(self, count: int, what: str) -> None:
         self._count, self._what = count, what

@@ -34,7 +34,7 @@ IsWanted = Callable[[], bool]
 
 
 class Wait(IntEnum):
-    """What a submission waits for."""
+    """Event that a submission waits for."""
 
     NONE = 0
     CHECKED = 1
@@ -43,7 +43,7 @@ class Wait(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a transaction or a bid, as far as was waited for."""
+    """Result of a submitted transaction or bid, as far as the call waited for it."""
 
     code: int
     reason: str
@@ -60,10 +60,10 @@ class Outcome:
 
 
 class Submission:
-    """The write side of the gateway; safe in any thread."""
+    """Submission of transactions and bids; safe to use from any thread."""
 
     def __init__(self, node: NodeReads, engine: Engine) -> None:
-        """Subscribe to the node's commits: before it starts."""
+        """Subscribe to the node's commits; to be called before the node starts."""
         self._node, self._engine = node, engine
         self._waiters = CommitWaiters()
         self._bundler = Bundler(engine, self._judge)
@@ -72,7 +72,7 @@ class Submission:
         node.subscribe("submissions", self._waiters.hand_over)
 
     def close(self) -> None:
-        """Answer those who wait, take nothing more."""
+        """End all waits and refuse later bids."""
         self._waiters.close()
         self._bundler.close()
 
@@ -116,11 +116,11 @@ class Submission:
             return [self._await_commit(each, wait, deadline, is_wanted) for each in sent]
 
     def _reserve(self, wait: Wait) -> AbstractContextManager[None]:
-        """Return a place to wait for a commit, taken before anything is sent: no refusal after it."""
+        """Return a slot to wait for a commit, taken before anything is sent: nothing is refused afterwards."""
         return self._waiting.hold() if wait is Wait.COMMITTED else nullcontext()
 
     def _refuse(self, raw: bytes) -> Sent | None:
-        """Return the answer to a bid that this node would not take, so that it spoils no bundle; None for any other."""
+        """Return the refusal of a bid that this node's CheckTx would not pass; None for any other."""
         committed = self._node.committed()
         if committed is None:
             return Sent(b"", 0, AnswerCode.NOT_READY, "the node has not committed anything yet")
@@ -131,14 +131,14 @@ class Submission:
         return self._refuse(encode_bundle([bid]))
 
     def _await_commit(self, sent: Sent, wait: Wait, deadline: float, is_wanted: IsWanted) -> Outcome:
-        """Return what became of a bid in the block that holds its bundle, where that is waited for."""
+        """Return a bid's result in the block that holds its bundle, where the call waits for a commit."""
         if sent.code != Code.OK or wait is not Wait.COMMITTED:
             return _conclude(sent)
         committed = self._waiters.wait(sent.raw, deadline - time.monotonic(), is_wanted)
         if committed is None:
             return _time_out(sent)
         height, result = committed
-        code = result.data[sent.place] if sent.place < len(result.data) else result.code
+        code = result.data[sent.position] if sent.position < len(result.data) else result.code
         # A bundle's log tells of its first refusal only.
         reason = result.log if result.log.startswith(name_code(code)) else ""
         return Outcome(code, reason, sha256(sent.raw).digest(), height)

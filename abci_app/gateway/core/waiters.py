@@ -11,8 +11,8 @@ from abci_app.machine.results import TxResult
 
 REMEMBERED_MAX = 20_000
 """Results kept, so that a transaction committed before its submitter came to wait is still found."""
-GLANCE_S = 0.25
-"""How often a wait looks whether its caller is still there."""
+CALLER_CHECK_S = 0.25
+"""How often a wait asks whether its caller is still there."""
 
 
 class CommitWaiters:
@@ -24,7 +24,7 @@ class CommitWaiters:
         self._closed = False
 
     def hand_over(self, block: BlockNotice) -> None:
-        """Take a committed block's results. Who waits for one of a block that was lost gets none in time."""
+        """Store a committed block's results and wake all waits; one for a result of a lost block ends without it."""
         if isinstance(block, BlocksLost):
             return
         with self._condition:
@@ -38,12 +38,13 @@ class CommitWaiters:
     def wait(
         self, tx: bytes, timeout_s: float, is_wanted: Callable[[], bool] = lambda: True
     ) -> tuple[int, TxResult] | None:
-        """Return (height, result) of ``tx``; None when ``timeout_s`` passed without it, the node stops, or nobody
-        wants it any more.
+        """Return (height, result) of ``tx`` as soon as it is committed.
+
+        Returns None where ``timeout_s`` passes before, the node stops, or ``is_wanted`` says that the caller left.
         """
         tx_hash, deadline = sha256(tx).digest(), time.monotonic() + timeout_s
         while True:
-            rest_s = min(deadline - time.monotonic(), GLANCE_S)
+            rest_s = min(deadline - time.monotonic(), CALLER_CHECK_S)
             with self._condition:
                 done = self._condition.wait_for(lambda: self._closed or tx_hash in self._results, rest_s)
                 if done or rest_s <= 0:

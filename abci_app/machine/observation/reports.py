@@ -22,7 +22,7 @@ from abci_app.machine.state.records import (
     Reports,
     ValidatorSet,
 )
-from abci_app.machine.state.view import StateReader
+from abci_app.machine.state.view import StateDelta, StateReader
 
 Tally = dict[int, dict[Hash, int]]
 """Segment number → digest → bitmap of the executing set's members that report it."""
@@ -85,6 +85,16 @@ def put_tally(scope: Scope, domain: Domain, before: Tally, after: Tally) -> None
             scope.delta.write(keys.reports(domain.domain, number), Reports(kept))
         else:
             scope.delta.delete(keys.reports(domain.domain, number))
+
+
+def delete_reports(delta: StateDelta) -> None:
+    """Delete the reports of all domains: their bits are places in a set that executes no more blocks (REP-1).
+
+    Members of the next set report again, as nothing of theirs is on record (EXT-4).
+    """
+    for _, domain in delta.scan(keys.domains(), Domain):
+        for key, _ in [*delta.scan(keys.domain_reports(domain.domain), Reports)]:
+            delta.delete(key)
 
 
 def alarm_if_quorum_unreachable(

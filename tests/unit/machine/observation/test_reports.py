@@ -34,7 +34,7 @@ from abci_app.machine.params import INDEX_WHOLE_BLOCK, SEGMENT_EVENTS_MAX, Param
 from abci_app.machine.scope import Scope
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, Hash, Signature
-from abci_app.machine.state.records import Domain, DomainStatus, Member, Report, Reports, ValidatorSet
+from abci_app.machine.state.records import ChainState, Domain, DomainStatus, Member, Report, Reports, ValidatorSet
 from abci_app.machine.state.view import StateDelta
 from tests.kit.machine.driver import ROUTERS, A, B, Network, executed
 from tests.kit.machine.reports_said import D1, D2, D3, D4, PARAMS, said
@@ -89,6 +89,34 @@ def test_members_are_bits():
     report = DomainReport(A, 1, (D1,))
     process_commit(Scope.open_next(state), said(net, {0: [report], 2: [report], 3: [report]}))
     assert on_record(state, 1) == {D1: 0b011}
+
+
+@pytest.mark.parametrize("epoch_next, agreed", [(1, True), (2, False)])
+def test_reports_end_with_the_set_that_made_them(epoch_next: int, agreed: bool) -> None:
+    """REP-1: bits are places in the executing set, so those of one set would be votes of others in the next."""
+    net = Network(PARAMS, powers=(1, 1, 1, 1))
+    order = net.must(keys.epoch(1), ValidatorSet).members
+    net.change_or_write(keys.epoch(2), ValidatorSet(2, order[::-1]))
+    segments = [net.segment(domain, [], net.time_s) for domain in (A, B)]
+    net.run([encode_commit(net.commit(segments, silent=(2, 3)))])
+    digests = {each.domain: net.report(each).digests[0] for each in segments}
+    assert {domain: on_record(net.delta, 1, domain) for domain in (A, B)} == {
+        domain: {digest: 0b0011} for domain, digest in digests.items()
+    }
+
+    net.change(keys.CHAIN, ChainState, epoch_next=epoch_next)
+    net.run([encode_commit(net.commit([]))])
+    assert net.chain.epoch_executing == epoch_next
+    kept = {domain: {digest: 0b0011} if agreed else {} for domain, digest in digests.items()}
+    assert {domain: on_record(net.delta, 1, domain) for domain in (A, B)} == kept
+
+    raws = [INJECTED_SEGMENT + encode_segment(each) for each in segments]
+    third = encode_commit(net.commit(segments, silent=(0, 1, 3)))
+    results = net.run([third, *raws]).results
+    assert [each.code for each in results[1:]] == [Code.OK if agreed else Code.SEGMENT_NOT_AGREED] * 2
+    if not agreed:  # the other two, now the last in the order of those who vote, report again
+        results = net.run([encode_commit(net.commit(segments, silent=(0, 1))), *raws]).results
+        assert [each.code for each in results[1:]] == [Code.OK] * 2
 
 
 @pytest.mark.parametrize("domain, status, counts", [
