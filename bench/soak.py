@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import grpc
-
+from abci_app.client.errors import ClientError
+from abci_app.client.nodes import NodeClient
 from abci_app.evm.compile import load_own_artifact
-from abci_app.pb import query_pb2, query_pb2_grpc
+from abci_app.pb import query_pb2
 from abci_app.router.ledger import BidState
 from bench.report import Row, add_json_option, make_row, publish
 from bench.soak_load import SENDERS, Pauses, Traffic, connected, say
@@ -34,7 +34,6 @@ from testnet.network.layout import ROOT, Layout, NetworkError
 IDLE_S = 60.0
 SAMPLE_S = 5.0
 FINISH_S = 600.0
-CALL_S = 5.0
 DONE = "COMPLETED"
 BLOCK_S_FACTOR_MAX = 2.0
 """The slowest 150 blocks' median may be this many times that of the first 150."""
@@ -96,17 +95,17 @@ def list_transfers(layout: Layout) -> list[query_pb2.Transfer]:
     for node in layout.nodes():
         try:
             return list(ask_transfers(node.grpc))
-        except grpc.RpcError as error:
-            refusals.append(f"{node.name} {error.code().name}")
+        except ClientError as error:
+            refusals.append(f"{node.name} {error}")
     raise NetworkError(f"no node answers: {', '.join(refusals)}")
 
 
 def ask_transfers(address: str) -> Iterator[query_pb2.Transfer]:
-    """Yield every transfer that one node knows. Raises grpc.RpcError."""
-    with grpc.insecure_channel(address) as channel:
-        stub, first = query_pb2_grpc.QueryStub(channel), 0
+    """Yield every transfer that one node knows. Raises ClientError."""
+    with NodeClient([address]) as client:
+        first = 0
         while True:
-            answer = stub.Transfers(query_pb2.TransfersRequest(from_acceptance=first, limit=500), timeout=CALL_S)
+            answer = client.transfers(from_acceptance=first, limit=500)
             yield from answer.transfers
             if answer.next_acceptance <= first:
                 return

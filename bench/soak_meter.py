@@ -8,9 +8,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
-
-from abci_app.pb import query_pb2, query_pb2_grpc
+from abci_app.client.errors import ClientError
+from abci_app.client.nodes import NodeClient
 from bench.report import Row, make_row
 from testnet.network.layout import Layout
 from testnet.processes import cometbft
@@ -72,11 +71,11 @@ class Meter:
     def compare(self) -> None:
         """Note every node's app hash at its height; two for one height are a problem."""
         for node in self._layout.nodes():
-            with grpc.insecure_channel(node.grpc) as channel:
-                try:
-                    status = query_pb2_grpc.QueryStub(channel).Status(query_pb2.StatusRequest(), timeout=CALL_S)
-                except grpc.RpcError:
-                    continue  # paused
+            try:
+                with NodeClient([node.grpc]) as client:
+                    status = client.status()
+            except ClientError:
+                continue  # paused
             known = self._hashes[status.height]
             self._compared += bool(known)
             known.add(status.app_hash)

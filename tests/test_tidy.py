@@ -205,7 +205,7 @@ PASSED_IMPORTS = [
     ("abci_app/node/signer.py", "from abci_app.gateway.codes import AnswerCode"),
     ("abci_app/gateway/core/bundler.py", "from abci_app.gateway.codes import AnswerCode\nfrom . import engine"),
     ("abci_app/gateway/tx.py", "from abci_app.gateway.core import submission\nfrom abci_app.pb import tx_pb2"),
-    ("abci_app/router/client.py", "from abci_app.gateway.codes import AnswerCode"),
+    ("abci_app/client/connection.py", "from abci_app.gateway.codes import AnswerCode"),
     ("abci_app/cli/testnet.py", "def up():\n    from testnet import network"),
     ("testnet/demo/scenario.py", "from abci_app.evm import rpc\nfrom testnet import network"),
     ("examples/counter.py", "from abci_app.abci import Application"),
@@ -244,7 +244,9 @@ def test_walls_pass(path: str, source: str) -> None:
         ("abci_app/gateway/engine.py", "def ask():\n    import grpc", 1),
         ("abci_app/node/run.py", "from grpc_health.v1 import health", 1),
         ("abci_app/gateway/server.py", "import grpc\nfrom grpc_health.v1 import health", 0),
-        ("abci_app/router/client.py", "import grpc", 0),
+        ("abci_app/client/connection.py", "import grpc", 0),
+        ("abci_app/router/bidder.py", "import grpc", 1),
+        ("abci_app/bridge/nodes.py", "import grpc", 1),
     ],
 )
 def test_libraries(path: str, source: str, refused: int) -> None:

@@ -1,4 +1,4 @@
-"""gRPC client of the relayer's nodes; switches to another one that is configured after a failure.
+"""The relayer's nodes, of which one is in use: another one after a failure, and in turn.
 
 A call asks one node once. A failure moves on to the next node of the list and raises Retryable, so that the runner
 decides when to ask again; after the last comes the first. Without failures they take turns: a node that keeps something
@@ -7,16 +7,14 @@ back looks no different from one that has nothing.
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, cast
-
-import grpc
+from typing import TypeVar
 
 from abci_app.bridge.errors import Retryable
+from abci_app.client.connection import CALL_S, NodeConnection
+from abci_app.client.errors import NodeAway
 from abci_app.pb import query_pb2 as pb
-from abci_app.pb import query_pb2_grpc
 
-CALL_S = 2.0
-"""A node answers from memory; what takes longer is hanging."""
+A = TypeVar("A")
 STALL_S = 15.0
 """A node whose height stands still for longer than any block takes is behind; another one may not be."""
 TURN_S = 30.0
@@ -24,28 +22,7 @@ TURN_S = 30.0
 for a fraction of a lease."""
 RETRY_AFTER_S = 300.0
 """Until a node that failed gets its turn again; while the others fail too it is tried all the same."""
-ANSWER_BYTES_MAX = 16 * 1024 * 1024
 BATCHES_PER_CALL = 100
-
-_OPTIONS = (
-    ("grpc.max_receive_message_length", ANSWER_BYTES_MAX),
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 1000),
-)
-
-
-REFUSABLE = ("Batch", "Execution")
-"""Questions that an honest node may refuse; whoever refuses another one is of no use."""
-
-
-class NodeRefused(Exception):
-    """The node understood the question and says no; ``code`` is a name of gateway/codes.py."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(f"{code}: {reason}")
-        self.code = code
 
 
 class Nodes:
@@ -58,8 +35,7 @@ class Nodes:
         self._chain_id = chain_id
         self._clock = clock
         self._current = 0
-        self._channel: grpc.Channel | None = None
-        self._stub: query_pb2_grpc.QueryStub | None = None
+        self._connection: NodeConnection | None = None
         self._height = 0
         self._grown_s = 0.0
         self._turn_until_s = 0.0
@@ -74,9 +50,9 @@ class Nodes:
 
     def close(self) -> None:
         """Close the connection; a later call opens another one."""
-        if self._channel is not None:
-            self._channel.close()
-        self._channel = self._stub = None
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = None
 
     def rotate(self) -> None:
         """Use the next node from now on; the same one, afresh, where there is no other."""
@@ -95,7 +71,7 @@ class Nodes:
     def _take_turns(self) -> None:
         """Go on to the next node that is not known to fail, once this one had its time."""
         now_s, count = self._clock(), len(self._addresses)
-        if self._stub is None or now_s < self._turn_until_s:
+        if self._connection is None or now_s < self._turn_until_s:
             return
         self._turn_until_s = now_s + TURN_S
         others = ((self._current + step) % count for step in range(1, count))
@@ -107,47 +83,40 @@ class Nodes:
         """Batches from a height on, attested or not, at most BATCHES_PER_CALL. Raises Retryable."""
         self._take_turns()
         request = pb.BatchesRequest(from_height=from_height, limit=BATCHES_PER_CALL)
-        answer: pb.BatchesResponse = self._call("Batches", request)
+        answer = self._ask(lambda node: node.query.Batches(request, timeout=CALL_S), is_refusable=False)
         self._require_growing(answer.height)
         return answer
 
     def batch(self, height: int) -> pb.BatchResponse:
         """One batch. Raises Retryable, NodeRefused."""
-        answer: pb.BatchResponse = self._call("Batch", pb.BatchRequest(height=height))
-        return answer
+        request = pb.BatchRequest(height=height)
+        return self._ask(lambda node: node.query.Batch(request, timeout=CALL_S))
 
     def execution(self, height: int, leaf: int) -> pb.ExecutionResponse:
         """All that a gate asks for of one leaf. Raises Retryable, NodeRefused."""
-        answer: pb.ExecutionResponse = self._call("Execution", pb.ExecutionRequest(height=height, leaf=leaf))
-        return answer
+        request = pb.ExecutionRequest(height=height, leaf=leaf)
+        return self._ask(lambda node: node.query.Execution(request, timeout=CALL_S))
 
-    def _call(self, name: str, request: Any) -> Any:
+    def _ask(self, call: Callable[[NodeConnection], A], is_refusable: bool = True) -> A:
         try:
-            stub = self._stub or self._connect()
-            return getattr(stub, name)(request, timeout=CALL_S)
-        except grpc.RpcError as error:
-            failed = cast(grpc.Call, error)  # what a stub raises is both
-            metadata: Any = failed.trailing_metadata() or ()
-            code, details = dict(metadata).get("code"), (failed.details() or "")[:200]
-            if code is not None and name in REFUSABLE and code != "NOT_READY":
-                raise NodeRefused(str(code), details) from error
-            address = self.address
+            return (self._connection or self._connect()).ask(call, is_refusable)
+        except NodeAway as away:
             self._fail()
-            raise Retryable("node-unavailable", f"{address}: {failed.code().name} {details}") from error
+            raise Retryable("node-unavailable", str(away)) from away
 
-    def _connect(self) -> query_pb2_grpc.QueryStub:
-        channel = self._channel = grpc.insecure_channel(self.address, options=_OPTIONS)
-        stub = query_pb2_grpc.QueryStub(channel)
-        answered = stub.Status(pb.StatusRequest(), timeout=CALL_S).chain_id
-        if answered != self._chain_id:
-            address = self.address
+    def _connect(self) -> NodeConnection:
+        connection = self._connection = NodeConnection(self.address)
+        status = connection.ask(
+            lambda node: node.query.Status(pb.StatusRequest(), timeout=CALL_S), is_refusable=False
+        )
+        if status.chain_id != self._chain_id:
             self._fail()
-            raise Retryable("node-of-another-network", f"{address} serves {answered[:60]!r}, not {self._chain_id!r}")
-        self._stub = stub
+            reason = f"{connection.address} serves {status.chain_id[:60]!r}, not {self._chain_id!r}"
+            raise Retryable("node-of-another-network", reason)
         self._height, self._grown_s = 0, self._clock()
         self._turn_until_s = self._clock() + TURN_S
         self._rests_until_s.pop(self._current, None)
-        return stub
+        return connection
 
     def _require_growing(self, height: int) -> None:
         now_s = self._clock()

@@ -12,7 +12,7 @@ from abci_app.cli.tables import print_json
 from abci_app.daemon.addresses import GRPC_ADDRESS
 
 if TYPE_CHECKING:
-    from abci_app.router.client import NodeClient
+    from abci_app.client.nodes import NodeClient
 
 A = TypeVar("A", bound=Message)
 
@@ -25,21 +25,19 @@ JSON = Annotated[bool, typer.Option("--json", help="One JSON object: every field
 @contextmanager
 def connected(nodes: list[str] | tuple[str, ...] | None) -> "Iterator[NodeClient]":
     """Give a client of these nodes; what goes wrong becomes a Failure that starts with the code."""
-    from abci_app.router.client import NodeClient
-    from abci_app.router.errors import RouterError
+    from abci_app.client.errors import ClientError
+    from abci_app.client.nodes import NodeClient
 
     addresses = tuple(nodes or (GRPC_ADDRESS,))
     for address in addresses:
         host, _, port = address.rpartition(":")
         if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
             raise Failure(f"--node {address!r} is not host:port")
-    client = NodeClient(addresses)
     try:
-        yield client
-    except RouterError as error:
+        with NodeClient(addresses) as client:
+            yield client
+    except ClientError as error:
         raise Failure(str(error)) from error
-    finally:
-        client.close()
 
 
 def ask(

@@ -11,7 +11,7 @@ from abci_app.cli.tables import parse_hex
 from abci_app.pb import query_pb2 as pb
 
 if TYPE_CHECKING:
-    from abci_app.router.client import NodeClient
+    from abci_app.client.nodes import NodeClient
 
 TRANSFER_ID = Annotated[str, typer.Argument(help="transferId, 32 bytes in hex.")]
 NUMBER_MAX = 2**63 - 1

@@ -7,9 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from abci_app.cli.failure import Failure
+from abci_app.cli.nodes import connected
 from abci_app.node.home import load_home
-
-TIMEOUT_S = 5.0
 
 
 def register(app: typer.Typer, summary: str) -> None:
@@ -41,15 +40,8 @@ def show_status(
 
 def ask(address: str) -> dict[str, Any]:
     """Return the answer of the node at ``address`` as JSON values."""
-    import grpc
-
-    from abci_app.pb import query_pb2, query_pb2_grpc
-
-    try:
-        with grpc.insecure_channel(address) as channel:
-            answer = query_pb2_grpc.QueryStub(channel).Status(query_pb2.StatusRequest(), timeout=TIMEOUT_S)
-    except grpc.RpcError as error:
-        raise Failure(f"no answer from {address}: {error.details()}") from error
+    with connected([address]) as client:
+        answer = client.status()
     return {
         "chain_id": answer.chain_id, "height": answer.height, "time_s": answer.time_s,
         "app_hash": answer.app_hash.hex(), "epoch": answer.epoch, "attestation": f"0x{answer.attestation.hex()}",

@@ -14,7 +14,7 @@ from abci_app.cli.nodes import NODE, connected
 from abci_app.cli.tables import parse_hex, print_fields
 
 if TYPE_CHECKING:
-    from abci_app.router.client import Answer
+    from abci_app.client.submissions import SubmissionAnswer
     from abci_app.router.config import RouterHome
 
 INFO_BYTES_MAX = 96 * 1024
@@ -55,9 +55,9 @@ def bid(
     wait: WAIT = WaitFor.COMMITTED, node: HOME_NODE = None, as_json: JSON = False,
 ) -> None:
     """Sign and submit the router's bid for a transfer, without any check of chains or liquidity."""
+    from abci_app.client.submissions import Wait, sign_bid
     from abci_app.machine.params import PATH_LENGTHS
     from abci_app.machine.state.codec import TransferId
-    from abci_app.router.client import Wait, sign_bid
 
     raw, loaded = TransferId(parse_hex(transfer_id, 32, "transfer id")), load(home)
     lengths = sorted(set(path_length or loaded.config.path_lengths))
@@ -74,8 +74,8 @@ def withdraw(
     transfer_id: TRANSFER_ID, home: HOME, wait: WAIT = WaitFor.COMMITTED, node: HOME_NODE = None, as_json: JSON = False,
 ) -> None:
     """Take the router's bid back for all future attempts of a transfer. Final."""
+    from abci_app.client.submissions import Wait, make_withdraw
     from abci_app.machine.state.codec import TransferId
-    from abci_app.router.client import Wait, make_withdraw
 
     raw, loaded = TransferId(parse_hex(transfer_id, 32, "transfer id")), load(home)
     with connected(node or loaded.config.nodes) as client:
@@ -91,9 +91,9 @@ def transfer_info(
     wait: WAIT = WaitFor.COMMITTED, node: NODE = None, as_json: JSON = False,
 ) -> None:
     """Submit the TransferInfo of a transfer that the network knows by hash only. Anyone may."""
+    from abci_app.client.submissions import Wait
     from abci_app.machine.codes import Rejected
     from abci_app.machine.transactions.tx import decode_transfer_info, encode_info_submission
-    from abci_app.router.client import Wait
 
     try:
         raw = encode_info_submission(decode_transfer_info(read_info(info)))
@@ -135,7 +135,7 @@ def load(home: Path) -> "RouterHome":
         raise Failure(str(error)) from error
 
 
-def show(answer: "Answer", as_json: bool) -> None:
+def show(answer: "SubmissionAnswer", as_json: bool) -> None:
     """Print what became of a submission; Failure, for programs beside the same object, where it was refused."""
     if as_json:
         print(json.dumps(asdict(answer)))

@@ -9,13 +9,13 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from abci_app.client.nodes import NodeClient
 from abci_app.daemon.notices import Notices
 from abci_app.daemon.runner import Loop, Next, Task, Threads, describe
 from abci_app.evm.errors import EvmError
 from abci_app.machine.state.codec import TransferId
 from abci_app.router.bid_reconciler import BidReconciler
 from abci_app.router.bidder import Bidder, Refusals
-from abci_app.router.client import NodeClient
 from abci_app.router.config import RouterHome, WatchedChain
 from abci_app.router.errors import ConfigInvalid, RouterError
 from abci_app.router.ledger import BidState, Ledger

@@ -4,13 +4,13 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
+from abci_app.client.nodes import NodeClient
 from abci_app.machine.codes import Rejected
 from abci_app.machine.connext import compute_share
 from abci_app.machine.state.codec import TransferId
 from abci_app.machine.transactions.tx import decode_transfer_info
 from abci_app.pb import query_pb2
 from abci_app.router.bidder import Refusals
-from abci_app.router.client import NodeClient
 from abci_app.router.config import RouterHome
 from abci_app.router.errors import NodeContradicts
 from abci_app.router.ledger import BidState, Ledger, SignedBid

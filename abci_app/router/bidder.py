@@ -6,14 +6,16 @@ import logging
 import time
 from collections.abc import Callable
 
+from abci_app.client.errors import NodeRefused, NodeUnavailable
+from abci_app.client.nodes import NodeClient
+from abci_app.client.submissions import sign_bid
 from abci_app.daemon.notices import Notices
 from abci_app.evm.errors import EvmError
 from abci_app.gateway.codes import AnswerCode
 from abci_app.machine.codes import Code
 from abci_app.router.checks import Checker
-from abci_app.router.client import NodeClient, sign_bid
 from abci_app.router.config import RouterHome
-from abci_app.router.errors import NodeRefused, NodeUnavailable, Refused
+from abci_app.router.errors import Refused
 from abci_app.router.ledger import BidState, Ledger, SignedBid
 from abci_app.router.network import Chains, Network, explain
 from abci_app.router.order_queue import Order, OrderQueue

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from abci_app.client.submissions import sign_bid
 from abci_app.evm.account import Account
 from abci_app.evm.connext import (
     Connext,
@@ -21,7 +22,6 @@ from abci_app.evm.optional_methods import OptionalMethod
 from abci_app.machine.connext import compute_sequencer_digest, compute_share, compute_transfer_id, sign_digest
 from abci_app.machine.state.codec import Address, TransferId
 from abci_app.machine.state.records import TransferInfo
-from abci_app.router.client import sign_bid
 from abci_app.router.errors import Refused
 
 THROWAWAY = Account(bytes(31) + b"\x01")

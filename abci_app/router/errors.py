@@ -3,9 +3,7 @@
     RouterError
     ├── ConfigInvalid    config.toml, key file or folder are not as they must be, or do not fit network and chains
     ├── LedgerFailed     the ledger cannot be written or read: without it no bid may leave
-    ├── NodeUnavailable  no configured node answers
     ├── NodeContradicts  a node says of the network what was not so at the start
-    ├── NodeRefused      a node answered with a refusal; carries its code
     └── Refused          a check says no to one transfer; carries a word for logs
 """
 
@@ -22,21 +20,8 @@ class LedgerFailed(RouterError):
     """The ledger's disk or file."""
 
 
-class NodeUnavailable(RouterError):
-    """None of the configured nodes answered in time."""
-
-
 class NodeContradicts(RouterError):
     """A node's answer about domains that cannot be true if an earlier one was."""
-
-
-class NodeRefused(RouterError):
-    """A node's answer to a question it cannot, or will not, answer; ``code`` names it (gateway/codes.py)."""
-
-    def __init__(self, code: str, reason: str) -> None:
-        super().__init__(reason if reason.startswith(code) else f"{code}: {reason}")
-        self.code = code
-        self.reason = reason
 
 
 class Refused(RouterError):

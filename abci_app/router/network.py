@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+from abci_app.client.errors import NodeRefused, NodeUnavailable
+from abci_app.client.nodes import NodeClient
 from abci_app.daemon.runner import Cause, describe
 from abci_app.evm.connext import Connext
 from abci_app.evm.errors import ChainMismatch, EvmError
@@ -9,9 +11,8 @@ from abci_app.evm.rpc import Rpc
 from abci_app.machine.state.codec import DomainId
 from abci_app.pb import query_pb2
 from abci_app.router.checks import Destination
-from abci_app.router.client import NodeClient
 from abci_app.router.config import WatchedChain
-from abci_app.router.errors import ConfigInvalid, NodeContradicts, NodeRefused, NodeUnavailable
+from abci_app.router.errors import ConfigInvalid, NodeContradicts
 from abci_app.router.ledger import Ledger
 
 RPC_TIMEOUT_S = 5.0

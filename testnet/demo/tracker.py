@@ -4,15 +4,14 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import grpc
-
+from abci_app.client.errors import ClientError
+from abci_app.client.nodes import NodeClient
 from abci_app.evm.connext_events import TOPICS
 from abci_app.evm.rpc import Rpc
-from abci_app.pb import query_pb2, query_pb2_grpc
+from abci_app.pb import query_pb2
 from testnet.connext.deployment import Deployment
 from testnet.demo.traffic import SentTransfer
 
-CALL_S = 2.0
 DONE = "COMPLETED"
 
 
@@ -52,15 +51,13 @@ class Tracker:
     """Follows transfers through one or more nodes; fails over when one is away."""
 
     def __init__(self, nodes: Iterable[str], deployment: Deployment, rpcs: Mapping[int, Rpc]) -> None:
-        self._channels = [grpc.insecure_channel(address) for address in nodes]
-        self._stubs = [query_pb2_grpc.QueryStub(channel) for channel in self._channels]
+        self._client = NodeClient(tuple(nodes))
         self._deployment, self._rpcs = deployment, rpcs
         self.transfers: dict[bytes, Progress] = {}
 
     def close(self) -> None:
-        """Close the channels."""
-        for channel in self._channels:
-            channel.close()
+        """Close all connections."""
+        self._client.close()
 
     def add(self, sent: SentTransfer) -> Progress:
         """Follow a transfer."""
@@ -102,35 +99,28 @@ class Tracker:
         return [(progress, step) for step in steps if progress.mark(step)]
 
     def _ask(self, transfer_id: bytes) -> query_pb2.TransferResponse | None:
-        """Return the newest answer of the first node that has one."""
-        for stub in self._stubs:
-            try:
-                return stub.Transfer(query_pb2.TransferRequest(transfer_id=transfer_id), timeout=CALL_S)
-            except grpc.RpcError as error:
-                if error.code() == grpc.StatusCode.NOT_FOUND:
-                    return None
-        return None
+        """Return the newest answer of the node that answered last, or of another one; None where none has one."""
+        try:
+            return self._client.transfer(transfer_id)
+        except ClientError:
+            return None
 
     def ask_auction(self, transfer_id: bytes) -> query_pb2.AuctionResponse | None:
         """Return why the newest attempt's routers won; None where no node says."""
-        for stub in self._stubs:
-            try:
-                return stub.Auction(query_pb2.AuctionRequest(transfer_id=transfer_id), timeout=CALL_S)
-            except grpc.RpcError:
-                continue
-        return None
+        try:
+            return self._client.auction(transfer_id)
+        except ClientError:
+            return None
 
     def _count_reports(self, sent: SentTransfer) -> int:
         """Count validators that reported the origin's newest segment: the transfer is in it, or to come."""
-        for stub in self._stubs:
-            try:
-                domains = stub.Domains(query_pb2.DomainsRequest(), timeout=CALL_S).domains
-            except grpc.RpcError:
-                continue
-            for domain in domains:
-                if domain.domain == sent.order.origin and domain.reports:
-                    return max(len(report.validators) for report in domain.reports[-1].reports)
+        try:
+            domains = self._client.domains().domains
+        except ClientError:
             return 0
+        for domain in domains:
+            if domain.domain == sent.order.origin and domain.reports:
+                return max(len(report.validators) for report in domain.reports[-1].reports)
         return 0
 
     def _read_execution(self, progress: Progress, domain: int, tx_hash: bytes) -> None:

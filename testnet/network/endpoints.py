@@ -5,12 +5,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-import grpc
-
+from abci_app.client.errors import ClientError
+from abci_app.client.nodes import NodeClient
 from abci_app.daemon.files import replace_file
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.state.codec import Address
-from abci_app.pb import query_pb2, query_pb2_grpc
 from testnet.chains import anvil
 from testnet.connext.deployment import Deployment, dev_account, from_json
 from testnet.network import parties
@@ -19,7 +18,6 @@ from testnet.processes.logs import last_words
 from testnet.processes.pids import locked
 from testnet.processes.spawn import is_running, load_identities
 
-CALL_S = 2.0
 POLL_S = 0.1
 
 
@@ -113,13 +111,11 @@ def wait_ready(layout: Layout, height_min: int, deadline_s: float) -> None:
 
 
 def _what_is_missing(layout: Layout, node: NodePlace, height_min: int) -> str:
-    with grpc.insecure_channel(node.grpc) as channel:
-        stub = query_pb2_grpc.QueryStub(channel)
-        try:
-            status = stub.Status(query_pb2.StatusRequest(), timeout=CALL_S)
-            domains = stub.Domains(query_pb2.DomainsRequest(), timeout=CALL_S).domains
-        except grpc.RpcError as error:
-            return f"gRPC: {error.code().name}"
+    try:
+        with NodeClient([node.grpc]) as client:
+            status, domains = client.status(), client.domains().domains
+    except ClientError as error:
+        return f"gRPC: {error}"[:200]
     if status.height < height_min:
         return f"height {status.height}"
     for domain in domains:

@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import grpc
-
+from abci_app.client.errors import ClientError
+from abci_app.client.nodes import NodeClient
 from abci_app.evm.errors import EvmError
 from abci_app.evm.rpc import Rpc
-from abci_app.pb import query_pb2, query_pb2_grpc
 from testnet.chains import anvil
 from testnet.network.layout import Layout, load_finished
 from testnet.processes.spawn import is_running, load_identities
@@ -33,14 +32,12 @@ def read(home: Path) -> list[dict[str, object]]:
 def _read_nodes(layout: Layout) -> dict[str, str]:
     at = {}
     for node in layout.nodes():
-        with grpc.insecure_channel(node.grpc) as channel:
-            stub = query_pb2_grpc.QueryStub(channel)
-            try:
-                status = stub.Status(query_pb2.StatusRequest(), timeout=CALL_S)
-                domains = stub.Domains(query_pb2.DomainsRequest(), timeout=CALL_S).domains
-            except grpc.RpcError as error:
-                at[node.name] = f"gRPC: {error.code().name}"
-                continue
+        try:
+            with NodeClient([node.grpc]) as client:
+                status, domains = client.status(), client.domains().domains
+        except ClientError as error:
+            at[node.name] = f"gRPC: {error}"[:100]
+            continue
         cursors = ", ".join(f"{domain.domain} to block {domain.cursor_block}" for domain in domains)
         at[node.name] = f"height {status.height}; {cursors}"
     return at

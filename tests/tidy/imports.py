@@ -54,8 +54,12 @@ WALLS: dict[str, tuple[str, ...]] = {
     "abci_app.gateway": ("abci_app.node.view", "abci_app.machine", "abci_app.pb"),
     "abci_app.gateway.codes": (),
     "abci_app.gateway.core": ("abci_app.gateway.codes", "abci_app.node.view", "abci_app.machine"),
-    "abci_app.bridge": ("abci_app.daemon", "abci_app.evm", "abci_app.machine", "abci_app.pb"),
-    "abci_app.router": ("abci_app.daemon", "abci_app.evm", "abci_app.machine", "abci_app.pb", "abci_app.gateway.codes"),
+    "abci_app.client": ("abci_app.gateway.codes", "abci_app.machine", "abci_app.pb"),
+    "abci_app.bridge": ("abci_app.client", "abci_app.daemon", "abci_app.evm", "abci_app.machine", "abci_app.pb"),
+    "abci_app.router": (
+        *("abci_app.client", "abci_app.daemon", "abci_app.evm", "abci_app.machine", "abci_app.pb"),
+        "abci_app.gateway.codes",
+    ),
     "abci_app.operator": ("abci_app.evm", "abci_app.machine", "abci_app.node.genesis"),
     "abci_app.cli": ANYTHING_OF_OURS,
     "abci_app.cli.testnet": (*ANYTHING_OF_OURS, "testnet"),
@@ -86,7 +90,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "typer": ("abci_app.cli",),
     "grpc": (
         *("abci_app.gateway.server", "abci_app.gateway.query", "abci_app.gateway.tx", "abci_app.pb"),
-        *("abci_app.bridge", "abci_app.router", "abci_app.cli", "testnet", "bench", "proto"),
+        *("abci_app.client", "proto"),
     ),
     "rich": ("abci_app.cli", "testnet", "bench"),
 }

@@ -11,11 +11,11 @@ from abci_app.bridge.follow import LeafFollower
 from abci_app.bridge.inclusion import Limits
 from abci_app.bridge.journal import Journal
 from abci_app.bridge.leaves import AttestedLeaf, GateTarget, LeafKey
-from abci_app.bridge.nodes import NodeRefused
 from abci_app.bridge.payload import parse_execution
 from abci_app.bridge.plan import Turn
 from abci_app.bridge.submitter import Sender
 from abci_app.bridge.worker import Settings, Worker
+from abci_app.client.errors import NodeRefused
 from abci_app.daemon.notices import Notices
 from abci_app.daemon.runner import Next
 from abci_app.evm.account import Account

@@ -7,7 +7,9 @@ from contextlib import closing
 import pytest
 
 from abci_app.bridge.errors import Retryable
-from abci_app.bridge.nodes import CALL_S, RETRY_AFTER_S, STALL_S, TURN_S, NodeRefused, Nodes
+from abci_app.bridge.nodes import RETRY_AFTER_S, STALL_S, TURN_S, Nodes
+from abci_app.client.connection import CALL_S
+from abci_app.client.errors import NodeRefused
 from bench.quorum import make_quorum
 from tests.kit.bridge.fake_node import FakeNode
 from tests.kit.bridge.relay_kit import CHAIN_ID, PLACE, Clock, make_offer, make_test_quorum

@@ -64,7 +64,7 @@ def test_keys_show_proves_possession(tmp_path: Path, capsys: pytest.CaptureFixtu
     (("init", "--home", "{}/n", "--chain-id", "c", "--grpc", "nowhere"), 1, "grpc.address"),
     (("status",), 1, "name the node"),
     (("status", "--node", "a:1", "--home", "{}/n"), 1, "name the node"),
-    (("status", "--node", "127.0.0.1:1"), 1, "no answer from 127.0.0.1:1"),
+    (("status", "--node", "127.0.0.1:1"), 1, "no node answers: 127.0.0.1:1: UNAVAILABLE"),
     (("status", "--home", "{}/n"), 1, "config.toml is missing"),
 ])
 def test_a_failure_is_one_line_and_makes_nothing(

@@ -8,11 +8,11 @@ from typing import Any
 import grpc
 import pytest
 
+from abci_app.client.answers import check_bids, check_domains, check_transfer, check_transfers
+from abci_app.client.errors import NodeUnavailable
+from abci_app.client.nodes import NodeClient
 from abci_app.pb import query_pb2 as pb
 from abci_app.pb import query_pb2_grpc, tx_service_pb2, tx_service_pb2_grpc
-from abci_app.router.answers import check_bids, check_domains, check_transfer, check_transfers
-from abci_app.router.client import NodeClient
-from abci_app.router.errors import NodeUnavailable
 from tests.kit.gateway.gateway_kit import FakeNode, serve
 from tests.kit.machine.driver import A, B
 

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from abci_app.client.errors import NodeRefused, NodeUnavailable
+from abci_app.client.nodes import NodeClient
+from abci_app.client.submissions import Wait, make_withdraw, sign_bid
 from abci_app.machine.connext import compute_bid_digest, compute_transfer_id, recover_address
 from abci_app.machine.state.codec import TransferId
 from abci_app.machine.transactions.tx import decode_tx
 from abci_app.node.signer import Signer
-from abci_app.router.client import NodeClient, Wait, make_withdraw, sign_bid
-from abci_app.router.errors import NodeRefused, NodeUnavailable
 from tests.kit.gateway.gateway_kit import FakeNode, Served, find_free_port, serve
 from tests.kit.machine.driver import CHAIN_ID, KEYS, ROUTERS, A, B, Network, xcalled
 

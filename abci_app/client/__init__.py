@@ -1,0 +1,1 @@
+"""Client library of nodes' gRPC: for relayers, routers, the command line, and any other program."""
