@@ -49,9 +49,10 @@ PYTHON = {path: source for path, source in FILES.items() if path.endswith(".py")
 PRODUCT = {path: source for path, source in PYTHON.items() if not path.startswith("tests/")}
 PACKAGE = {path: source for path, source in PYTHON.items() if path.startswith("abci_app/")}
 MACHINE = {path: source for path, source in PYTHON.items() if path.startswith("abci_app/machine/")}
-KEY_READERS = {
+KEY_READERS = {  # the store has a prefix of its own before each key
     path: source for path, source in PACKAGE.items()
-    if path.startswith(("abci_app/machine/", "abci_app/gateway/")) and not path.startswith("abci_app/machine/state/")
+    if path.startswith(("abci_app/machine/", "abci_app/gateway/", "abci_app/node/"))
+    and not path.startswith(("abci_app/machine/state/", "abci_app/node/store.py", "abci_app/node/view.py"))
 }
 TESTS = {path: source for path, source in PYTHON.items() if path.startswith("tests/")}
 WRITTEN = {path: content for path, content in FILES.items() if path not in LOCKS and not path.startswith(GENERATED)}

@@ -26,6 +26,7 @@ from abci_app.machine.state.records import ChainState, Domain
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import StateDelta, StateView
 from abci_app.machine.transactions.dispatch import process_tx
+from abci_app.machine.upgrades import compute_app_version
 
 
 def apply_block(view: StateView, tree: Tree, block: Block) -> BlockResult:
@@ -43,11 +44,14 @@ def apply_block(view: StateView, tree: Tree, block: Block) -> BlockResult:
     process_deadlines(scope)
     process_removals(scope)
     batch = close_batch(scope, first_sequence)
-    advance_chain(delta, block)
+    version = advance_chain(delta, block)
 
     changes = delta.changes()
     after = tree.update(changes)
-    return BlockResult(tuple(results), batch, changes, after, after.root, tuple(scope.events))
+    return BlockResult(
+        tuple(results), batch, changes, after, after.root, tuple(scope.events),
+        app_version=None if version == scope.app_version else version,
+    )
 
 
 def apply_commit(scope: Scope, parts: BlockParts) -> list[TxResult]:
@@ -92,13 +96,18 @@ def apply_tx(scope: Scope, raw: bytes) -> TxResult:
     return process_tx(scope, raw)
 
 
-def advance_chain(delta: StateDelta, block: Block) -> None:
-    """Apply step 7: record what the next block needs of this one; another set begins without reports (REP-1)."""
+def advance_chain(delta: StateDelta, block: Block) -> int:
+    """Apply step 7: record what the next block needs of this one, and return the version of its rules (ORD-6).
+
+    Another set begins without reports (REP-1).
+    """
     chain = delta.must(keys.CHAIN, ChainState)
     proposers = (*chain.recent_proposers, block.proposer)[-RECENT_PROPOSERS_MAX:]
     if chain.epoch_next != chain.epoch_executing:
         delete_reports(delta)
+    version = compute_app_version(chain.chain_id, chain.app_version, block.height + 1)
     delta.write(keys.CHAIN, replace(
         chain, height=block.height, time_s=block.time_s, recent_proposers=proposers,
-        epoch_last=chain.epoch_executing, epoch_executing=chain.epoch_next,
+        epoch_last=chain.epoch_executing, epoch_executing=chain.epoch_next, app_version=version,
     ))
+    return version

@@ -97,6 +97,8 @@ class BlockResult:
     """Events that belong to no transaction."""
     validator_updates: tuple[ValidatorUpdate, ...] = ()
     """Changes of CometBFT's validator set, by consensus key ascending; no rule makes any yet."""
+    app_version: int | None = None
+    """Version of the rules from the next block on, where it is another one (ORD-6)."""
 
     def list_events(self) -> tuple[BlockEvent, ...]:
         """Return every event of the block: those of its transactions in block order, then those of none."""

@@ -22,13 +22,16 @@ class Scope:
     height: int
     time_s: int
     """Block time, rounded down to seconds."""
+    app_version: int
+    """Version of the rules: what a rule that changes at a height asks (ORD-6)."""
     params: Params
     events: list[BlockEvent] = field(default_factory=list)
 
     @classmethod
     def open(cls, delta: StateDelta, height: int, time_s: int) -> "Scope":
         """Return the scope of the block of ``height`` and ``time_s`` over ``delta``."""
-        return cls(delta, height, time_s, delta.must(keys.PARAMS, Params))
+        app_version = delta.must(keys.CHAIN, ChainState).app_version
+        return cls(delta, height, time_s, app_version, delta.must(keys.PARAMS, Params))
 
     @classmethod
     def open_next(cls, delta: StateDelta) -> "Scope":
@@ -41,11 +44,11 @@ class Scope:
 
     def fork(self) -> "Scope":
         """Return a scope over a fork of the state, without events: forget it to undo, absorb its delta to keep."""
-        return Scope(self.delta.fork(), self.height, self.time_s, self.params)
+        return Scope(self.delta.fork(), self.height, self.time_s, self.app_version, self.params)
 
     def for_tx(self) -> "Scope":
         """Return a scope over the same state that collects the events of one transaction."""
-        return Scope(self.delta, self.height, self.time_s, self.params)
+        return Scope(self.delta, self.height, self.time_s, self.app_version, self.params)
 
     def emit(self, kind: EventKind, **attributes: bytes | int | str | tuple[bytes, ...]) -> None:
         """Emit a block event with its attributes in the order given."""

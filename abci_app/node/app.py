@@ -24,9 +24,11 @@ from abci_app.machine.params import Params
 from abci_app.machine.results import Block, BlockEvent, BlockResult
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, TransferId
+from abci_app.machine.state.records import ChainState
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState, StateDelta
 from abci_app.machine.transactions.admission import check_tx
+from abci_app.machine.upgrades import APP_VERSION, FIRST_VERSION
 from abci_app.node.errors import NodeError
 from abci_app.node.genesis import BLOCK_BYTES_MIN, parse_app_state
 from abci_app.node.listeners import BlockDispatcher
@@ -40,8 +42,6 @@ from abci_app.node.view import Committed, CommittedBlock, Published
 from abci_app.node.vote_extension import extend
 from abci_app.observer.snapshot import Observation
 
-APP_VERSION = 1
-"""Of the rules; the engine puts it into every header."""
 CHECKS_PER_MEMORY = 50_000
 """Transactions after which CheckTx forgets what it read: in an engine that stands still no commit would ever do so."""
 PENDING_REASONS = {
@@ -93,12 +93,14 @@ class RoutingApplication(Application):
         self.listeners.subscribe("metrics", self.metrics.take)
         if store.head is not None:
             self._publish(Committed(store.head.height, store.head.app_hash, store.view(), store.load_tree()))
+            check_app_version(self._records.must(keys.CHAIN, ChainState).app_version, "the database")
 
     # ---- any connection ----
 
     def info(self, request: pb.RequestInfo) -> pb.ResponseInfo:
         response = pb.ResponseInfo(data="routerd", version=__version__, app_version=APP_VERSION)
         if self._store.head is not None:
+            response.app_version = self._records.must(keys.CHAIN, ChainState).app_version
             response.last_block_height = self._store.head.height
             response.last_block_app_hash = self._store.head.app_hash
         return response
@@ -146,14 +148,18 @@ class RoutingApplication(Application):
         if extensions_from == 0:  # nothing is ever decided without extensions
             extensions_from = FIRST_HEIGHT
             response.consensus_params.abci.vote_extensions_enable_height = FIRST_HEIGHT
+        app_version = request.consensus_params.version.app or FIRST_VERSION
+        check_app_version(app_version, "genesis")
         app_state = request.app_state_bytes
         try:
-            self._genesis = build_state(parse_app_state(app_state), self._chain_id, validators, extensions_from)
+            self._genesis = build_state(
+                parse_app_state(app_state), self._chain_id, validators, extensions_from, app_version
+            )
         except Rejected as error:
             raise NodeError(f"genesis: {error.reason}") from error
         # Also where nothing else changes: the engine takes a rolled back state's version from its parameters, and
         # refuses its own blocks ever after where those and the headers (which follow Info) disagree.
-        response.consensus_params.version.app = APP_VERSION
+        response.consensus_params.version.app = app_version
         tree = Tree.build(self._genesis)
         self._publish(Committed(0, tree.root, MemoryState(self._genesis), tree))
         response.app_hash = tree.root
@@ -211,6 +217,8 @@ class RoutingApplication(Application):
             put_events(answer.events, each.events)
         for update in result.validator_updates:
             response.validator_updates.add(power=update.power).pub_key.ed25519 = update.consensus_key
+        if result.app_version is not None:  # the headers of the next heights name it (ORD-6)
+            response.consensus_param_updates.version.app = result.app_version
         put_events(response.events, result.events)
         return response
 
@@ -252,10 +260,16 @@ class RoutingApplication(Application):
         self._pending.sweep(height, self._records.must(keys.PARAMS, Params))
 
 
+def check_app_version(app_version: int, where: str) -> None:
+    """Raise NodeError for rules that this program does not know (ORD-6): a newer one went on with them."""
+    if app_version > APP_VERSION:
+        reason = f"has version {app_version} of the rules, this program knows those up to {APP_VERSION}"
+        raise NodeError(f"{where} {reason}: install the release that brought it")
+
+
 def list_changed_transfers(changes: Mapping[bytes, bytes | None]) -> tuple[TransferId, ...]:
     """Return the transfers whose record a block writes or deletes, ascending as ``changes`` is."""
-    prefix = keys.transfers()
-    return tuple(TransferId(bytes.fromhex(key[len(prefix):].decode())) for key in changes if key.startswith(prefix))
+    return tuple(keys.parse_transfer(key) for key in changes if key.startswith(keys.transfers()))
 
 
 def put_events(target: Any, events: tuple[BlockEvent, ...]) -> None:

@@ -26,7 +26,7 @@ from abci_app.machine.state.view import MemoryState, StateView
 from abci_app.node.errors import StoreError
 from abci_app.node.view import ACCEPTED_PREFIX, STATE_PREFIX, StoreView, accepted_key
 
-LAYOUT = 3
+LAYOUT = 4
 """Of the folder and of all keys, the state's too; another one is refused, never guessed at."""
 UNDO_HEIGHTS = 16
 IDENTITY, DATABASE = "identity.json", "leveldb"

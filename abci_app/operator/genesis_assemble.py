@@ -9,6 +9,7 @@ from typing import Any
 
 from abci_app.machine.codes import Rejected
 from abci_app.machine.genesis.build import FIRST_HEIGHT
+from abci_app.machine.upgrades import APP_VERSION
 from abci_app.node.genesis import make_object
 from abci_app.operator.errors import Cause, OperatorError
 from abci_app.operator.genesis_check import KEY_TYPE, Powers, check_app_state, list_validators, parse_cometbft_genesis
@@ -55,6 +56,7 @@ def assemble(
         "consensus_params": params | {
             "block": params["block"] | {"max_bytes": str(block_bytes_max)},
             "abci": {"vote_extensions_enable_height": str(FIRST_HEIGHT)},
+            "version": {"app": str(APP_VERSION)},
         },
         "validators": [_validator(key, power) for key, power in _sorted(list_validators(app_state))],
         "app_hash": "",

@@ -12,6 +12,7 @@ from abci_app.machine.genesis.build import FIRST_HEIGHT, build_state
 from abci_app.machine.genesis.form import Genesis
 from abci_app.machine.genesis.json_form import from_json
 from abci_app.machine.state.tree import Tree
+from abci_app.machine.upgrades import APP_VERSION, FIRST_VERSION
 from abci_app.node.genesis import BLOCK_BYTES_MIN, make_object, parse_app_state
 from abci_app.operator.errors import Cause, OperatorError
 
@@ -29,6 +30,8 @@ class CometBFTGenesis:
     validators: Powers
     app_state: Any
     """None where it is missing."""
+    app_version: int
+    """Version of the rules at the first block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +48,16 @@ class Checked:
     power: int
 
 
-def check_app_state(app_state: dict[str, Any], chain_id: str, validators: Powers | None = None) -> Checked:
+def check_app_state(
+    app_state: dict[str, Any], chain_id: str, validators: Powers | None = None, app_version: int = APP_VERSION
+) -> Checked:
     """Return what an ``app_state`` amounts to. Raises OperatorError for what InitChain refuses (GEN-1, GEN-2).
 
     Without ``validators`` its own count as CometBFT's.
     """
     try:
         own = list_validators(app_state) if validators is None else validators
-        state = build_state(app_state, chain_id, own, FIRST_HEIGHT)
+        state = build_state(app_state, chain_id, own, FIRST_HEIGHT, app_version)
     except Rejected as rejection:
         raise OperatorError(Cause.GENESIS_INVALID, rejection.reason) from rejection
     counts = {name: len(app_state[name]) for name in ("domains", "assets", "routers", "validators")}
@@ -105,16 +110,18 @@ def parse_cometbft_genesis(fields: dict[str, Any]) -> CometBFTGenesis:
         size == -1 or size >= BLOCK_BYTES_MIN, "consensus_params.block.max_bytes",
         f"is {size}, must be at least {BLOCK_BYTES_MIN}",
     )
+    version = int(params.get("version", {}).get("app", 0)) or FIRST_VERSION
+    _require(version <= APP_VERSION, "consensus_params.version.app", f"is {version}, must be at most {APP_VERSION}")
     validators = []
     for index, each in enumerate(fields.get("validators") or ()):
         _require(each["pub_key"]["type"] == KEY_TYPE, f"validators[{index}].pub_key.type", f"must be {KEY_TYPE}")
         validators.append((base64.b64decode(each["pub_key"]["value"], validate=True), int(each["power"])))
-    return CometBFTGenesis(str(fields["chain_id"]), validators, fields.get("app_state"))
+    return CometBFTGenesis(str(fields["chain_id"]), validators, fields.get("app_state"), version)
 
 
 def check_together(app_state: dict[str, Any], cometbft: CometBFTGenesis) -> Checked:
     """Check ``app_state`` with the file that is to carry it, and that it does. Raises OperatorError."""
-    checked = check_app_state(app_state, cometbft.chain_id, cometbft.validators)
+    checked = check_app_state(app_state, cometbft.chain_id, cometbft.validators, cometbft.app_version)
     if cometbft.app_state is None:
         raise OperatorError(Cause.APP_STATE_DIFFERS, "CometBFT's genesis has no app_state")
     if cometbft.app_state != app_state:

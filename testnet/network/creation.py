@@ -6,6 +6,7 @@ from dataclasses import replace
 from abci_app.evm.rpc import Rpc
 from abci_app.machine.genesis.form import GenesisValidator
 from abci_app.machine.state.codec import Address, DomainId, Hash
+from abci_app.machine.upgrades import APP_VERSION
 from abci_app.node.config import Config, ObservedChain
 from abci_app.node.home import init_home, load_home
 from abci_app.operator.gate_deploy import deploy_gate
@@ -59,7 +60,7 @@ def create(layout: Layout, say: Say) -> None:
         ENGINE,
         [cometbft.Node(node.name, node.engine_home, node.abci, node.rpc_port, node.p2p_port, node.metrics_port)
          for node in nodes],
-        cometbft.Genesis(layout.manifest.chain_id, app_state=app_state),
+        cometbft.Genesis(layout.manifest.chain_id, app_state=app_state, app_version=APP_VERSION),
         {},
     )
     parties.create(layout, deployment, gates)

@@ -82,6 +82,8 @@ class Genesis:
     initial_height: int = 1
     vote_extensions_enable_height: int = 1
     """First height whose precommits carry extensions; 0: never."""
+    app_version: int = 0
+    """Of the application's rules at the first block; 0: as the application says."""
     block_bytes_max: int = BLOCK_BYTES_MAX
     genesis_time: str | None = None
     """RFC 3339, UTC; None: now."""
@@ -188,7 +190,7 @@ def consensus_params(genesis: Genesis) -> dict[str, Any]:
             "max_bytes": str(EVIDENCE_BYTES_MAX),
         },
         "validator": {"pub_key_types": ["ed25519"]},
-        "version": {"app": "0"},
+        "version": {"app": str(genesis.app_version)},
         "abci": {"vote_extensions_enable_height": str(genesis.vote_extensions_enable_height)},
     }
 

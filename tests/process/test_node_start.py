@@ -26,7 +26,7 @@ from tests.kit.process.counter_network import make_network
 from tests.kit.process.processes import Process, accepts, free_ports, python, wait_until
 
 START_TIMEOUT_S = 60.0
-CHAIN = ChainState("routing-1", 1, 1, 1, 1, (), 1, 1, 1, 1)
+CHAIN = ChainState("routing-1", 1, 1, 1, 1, (), 1, 1, 1, 1, 1)
 
 
 @pytest.fixture

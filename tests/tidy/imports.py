@@ -10,7 +10,7 @@ MACHINE = "abci_app.machine"
 MACHINE_ORDER = (
     ("codes",),
     ("state",),
-    ("params", "connext", "block_events"),
+    ("params", "connext", "block_events", "upgrades"),
     ("results",),
     ("scope",),
     ("observation",),

@@ -35,6 +35,7 @@ from abci_app.machine.state.records import (
     Router,
     ValidatorSet,
 )
+from abci_app.machine.upgrades import FIRST_VERSION
 
 __all__ = [
     "FIRST_EPOCH", "FIRST_HEIGHT", "Genesis", "GenesisAsset", "GenesisBalance", "GenesisCursor", "GenesisDomain",
@@ -58,12 +59,13 @@ def make_app_state(
 
 def build_state(
     app_state: dict[str, Any], chain_id: str, validators: Sequence[tuple[bytes, int]],
-    extensions_from: int = FIRST_HEIGHT,
+    extensions_from: int = FIRST_HEIGHT, app_version: int = FIRST_VERSION,
 ) -> dict[bytes, bytes]:
     """Return the genesis state as encoded records by key.
 
-    ``validators``: InitChain's ed25519 keys (32 bytes) and powers. ``extensions_from``: its consensus parameters'
-    ``vote_extensions_enable_height``. ``Rejected(GENESIS_INVALID)`` names what is wrong.
+    ``validators``: InitChain's ed25519 keys (32 bytes) and powers. ``extensions_from`` and ``app_version``: its
+    consensus parameters' ``vote_extensions_enable_height`` and ``version.app``. ``Rejected(GENESIS_INVALID)`` names
+    what is wrong.
     """
     genesis = from_json(Genesis, app_state, "app_state")
     check_genesis(genesis, chain_id, validators)
@@ -72,7 +74,7 @@ def build_state(
     records[keys.CHAIN] = ChainState(
         chain_id=chain_id, height=0, time_s=0, next_acceptance=1, next_sequence=1, recent_proposers=(),
         epoch_last=FIRST_EPOCH, epoch_executing=FIRST_EPOCH, epoch_next=FIRST_EPOCH,
-        extensions_from=extensions_from,
+        extensions_from=extensions_from, app_version=app_version,
     )
     records[keys.epoch(FIRST_EPOCH)] = _make_validator_set(genesis.validators)
     for domain in genesis.domains:

@@ -83,6 +83,11 @@ def transfer(transfer_id: TransferId) -> bytes:
     return b"transfer/%s" % transfer_id.hex().encode()
 
 
+def parse_transfer(key: bytes) -> TransferId:
+    """Return the transfer of a ``transfer`` key."""
+    return TransferId(_parse_hex(_split(key, b"transfer", 64)[0]))
+
+
 def transfers() -> bytes:
     """Prefix of ``transfer``."""
     return b"transfer/"

@@ -96,6 +96,8 @@ class ChainState:
     """Epoch of V(H+1), the set after it; batches are signed by it (BAT-1)."""
     extensions_from: U64
     """First height whose precommits carry vote extensions; the next block begins with an injected commit (COM-1)."""
+    app_version: U64
+    """Version of the rules of the next block (ORD-6)."""
 
 
 @dataclass(frozen=True, slots=True)

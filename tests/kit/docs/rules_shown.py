@@ -28,6 +28,10 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "events/test_events.py::test_absurd_values_stop_nothing",
         _MACHINE + "test_block.py::test_rejected_transactions_leave_no_trace",
     ),
+    "ORD-6": (
+        _MACHINE + "test_upgrades.py::test_a_rule_changes_at_its_height_and_not_before",
+        _NODE + "test_node_upgrades.py::test_versions_that_this_program_does_not_know_are_refused",
+    ),
     "COD-1": (
         _MACHINE + "state/test_codec.py::test_cod_1_each_type_has_its_pinned_bytes",
         _MACHINE + "state/test_codec.py::test_cod_1_refuses_a_value_out_of_its_range",

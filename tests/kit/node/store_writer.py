@@ -10,7 +10,7 @@ CHAIN = "routing-1"
 
 
 def chain_record(height: int, chain_id: str = CHAIN) -> bytes:
-    return encode(ChainState(chain_id, height, height, 1, 1, (), 1, 1, 1, 1))
+    return encode(ChainState(chain_id, height, height, 1, 1, (), 1, 1, 1, 1, 1))
 
 
 def write_block(store: Store, height: int, changes: dict[bytes, bytes | None], tree: Tree) -> Tree:

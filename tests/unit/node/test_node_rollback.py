@@ -26,7 +26,7 @@ def make_home(path: Path, heights: int) -> list[Head]:
     store = Store.open(path / "data", CHAIN_ID)
     for height in range(1, heights + 1):
         changes: dict[bytes, bytes | None] = {
-            keys.CHAIN: encode(ChainState(CHAIN_ID, height, height, 1, 1, (), 1, 1, 1, 1)), b"k": b"%d" % height,
+            keys.CHAIN: encode(ChainState(CHAIN_ID, height, height, 1, 1, (), 1, 1, 1, 1, 1)), b"k": b"%d" % height,
         }
         tree = tree.update(changes)
         heads.append(Head(height, tree.root))

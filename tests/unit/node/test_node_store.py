@@ -157,9 +157,9 @@ def snapshot_files(path: Path) -> dict[str, bytes]:
     (None, "identity.json is missing"),
     ("{", "identity.json is missing or not readable"),
     ("[]", "identity.json is missing or not readable"),
-    (json.dumps({"layout": 1, "chain_id": CHAIN}), "layout 1, this version reads 3"),
-    (json.dumps({"layout": 2, "chain_id": CHAIN}), "make a home for a new network with routerd init"),
-    (json.dumps({"layout": 3, "chain_id": "other"}), "holds chain 'other', not 'routing-1'"),
+    (json.dumps({"layout": 1, "chain_id": CHAIN}), "layout 1, this version reads 4"),
+    (json.dumps({"layout": 3, "chain_id": CHAIN}), "make a home for a new network with routerd init"),
+    (json.dumps({"layout": 4, "chain_id": "other"}), "holds chain 'other', not 'routing-1'"),
 ])
 def test_a_foreign_database_is_refused_untouched(tmp_path: Path, identity: str | None, message: str) -> None:
     store = Store.open(tmp_path, CHAIN)

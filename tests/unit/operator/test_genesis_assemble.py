@@ -52,6 +52,7 @@ def test_assemble_writes_a_genesis_that_check_accepts(tmp_path: Path, capsys: Ca
     params = TEMPLATE["consensus_params"]
     assert genesis["consensus_params"] == params | {
         "block": {"max_bytes": "2097152", "max_gas": "-1"}, "abci": {"vote_extensions_enable_height": "1"},
+        "version": {"app": "1"},
     }
     found = {
         (base64.b64decode(each["pub_key"]["value"]), int(each["power"]), each["address"])

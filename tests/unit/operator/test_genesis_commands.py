@@ -227,6 +227,7 @@ def test_check_accepts_a_whole_genesis_and_app_state_alone(tmp_path: Path, capsy
     (("consensus_params", "block", "max_bytes"), "262143", "COMETBFT_GENESIS_INVALID"),
     (("consensus_params", "block", "max_bytes"), "0", "COMETBFT_GENESIS_INVALID"),
     (("consensus_params", "block", "max_bytes"), "many", "COMETBFT_GENESIS_INVALID"),
+    (("consensus_params", "version"), {"app": "2"}, "COMETBFT_GENESIS_INVALID"),
     (("consensus_params",), {}, "COMETBFT_GENESIS_INVALID"),
     (("consensus_params",), None, "COMETBFT_GENESIS_INVALID"),
     (("validators", 0, "pub_key", "type"), "tendermint/PubKeySecp256k1", "COMETBFT_GENESIS_INVALID"),

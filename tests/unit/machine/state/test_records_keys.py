@@ -59,7 +59,9 @@ OTHERS = [
 EVERY = [*(key for _, key in PREFIXES), *OTHERS]
 
 U32, U64 = st.integers(0, 2**32 - 1), st.integers(0, 2**64 - 1)
+IDS = st.binary(min_size=32, max_size=32)
 PARSED: list[tuple[Callable[..., bytes], Callable[[bytes], Any], tuple[Any, ...]]] = [
+    (keys.transfer, keys.parse_transfer, (IDS,)),
     (keys.decision, keys.parse_decision, (U64,)),
     (keys.batch, keys.parse_batch, (U64,)),
     (keys.reports, keys.parse_reports, (U32, U64)),
@@ -68,7 +70,7 @@ PARSED: list[tuple[Callable[..., bytes], Callable[[bytes], Any], tuple[Any, ...]
     (keys.slow_due, keys.parse_slow_due, (U32, U32, U64, U64)),
     (keys.drop, keys.parse_drop, (U64, U64)),
     (keys.finished, keys.parse_finished, (U64, U64)),
-    (keys.stub_expiry, keys.parse_stub_expiry, (U64, st.binary(min_size=32, max_size=32))),
+    (keys.stub_expiry, keys.parse_stub_expiry, (U64, IDS)),
 ]
 """A key's function, its parser, and what the arguments can be."""
 
