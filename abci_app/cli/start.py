@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from abci_app.node.home import Home
-from abci_app.node.run import NodeReads, Service, run_node
+from abci_app.node.run import PublishedReads, Service, run_node
 
 
 def register(app: typer.Typer, summary: str) -> None:
@@ -19,7 +19,7 @@ def start(home: Annotated[Path, typer.Option(help="The node's home, made by rout
     run_node(home, [make_gateway])
 
 
-def make_gateway(home: Home, reads: NodeReads) -> Service:
+def make_gateway(home: Home, reads: PublishedReads) -> Service:
     """Return the gRPC server over what the node committed."""
     from abci_app.gateway.engine import CometBftEngine
     from abci_app.gateway.server import Gateway

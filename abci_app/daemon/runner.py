@@ -28,7 +28,7 @@ class Next(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Cause:
+class RetryCause:
     """Why a step could not be done that may be done later."""
 
     word: str
@@ -36,7 +36,7 @@ class Cause:
     reason: str
 
 
-Explain = Callable[[Exception], Cause | None]
+Explain = Callable[[Exception], RetryCause | None]
 """The cause of an exception that passes by itself; None for one that ends the process."""
 
 

@@ -45,7 +45,7 @@ class RunningObserver(Observer, Service, Protocol):
         """Check the endpoints before the start; ValueError for one that is of another chain."""
 
 
-class NodeReads:
+class PublishedReads:
     """Read access to a node from any thread: committed state, counters, released signatures."""
 
     def __init__(self, app: RoutingApplication) -> None:
@@ -102,7 +102,7 @@ class NullObserver:
 
 
 MakeObserver = Callable[[Home, Published], RunningObserver]
-MakeService = Callable[[Home, NodeReads], Service]
+MakeService = Callable[[Home, PublishedReads], Service]
 
 
 def make_observer(home: Home, published: Published) -> RunningObserver:
@@ -136,7 +136,7 @@ def run_node(
         app = load(lambda: application(home.config.chain_id, store, home.signer, observer, published))
         check_endpoints(observer)
         stack.enter_context(logging_to(home.log_path, home.config.log_level, HomeError))
-        reads = NodeReads(app)
+        reads = PublishedReads(app)
         for service in (observer, *(make(home, reads) for make in services)):
             try:
                 service.start()

@@ -22,7 +22,7 @@ from abci_app.router.ledger import BidState, Ledger
 from abci_app.router.network import Chains, Network, explain
 from abci_app.router.order_queue import Order
 from abci_app.router.origin import OrderClaim, OrderClaims
-from abci_app.router.watch import ChainWatch, SeenTransfer
+from abci_app.router.watch import ChainWatch, SeenOrder
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +160,7 @@ class Agent:
             fields = {"transfer_id": claim.order.transfer_id, "path_lengths": claim.standing.path_lengths}
             log.info("bid_adopted", extra=fields)
 
-    def _take_seen(self, seen: SeenTransfer) -> None:
+    def _take_seen(self, seen: SeenOrder) -> None:
         self._take(Order(seen.transfer_id, seen.info.destination_domain, seen.info))
 
     def _take(self, order: Order) -> None:

@@ -23,7 +23,7 @@ invented blocks. Looking begins there again; what lies between is the sweep's.""
 
 
 @dataclass(frozen=True, slots=True)
-class SeenTransfer:
+class SeenOrder:
     """An order on an origin chain, final there."""
 
     transfer_id: TransferId
@@ -52,7 +52,7 @@ class ChainWatch:
         self._get_rpc, self._get_connext = get_rpc, get_connext
         self._behind_since_s: float | None = None
 
-    def step(self, take: Callable[[SeenTransfer], None]) -> bool:
+    def step(self, take: Callable[[SeenOrder], None]) -> bool:
         """Look at up to RANGE_BLOCKS new final blocks; tell whether there are more. Raises EvmError, LedgerFailed.
 
         A block counts as looked at once ``take`` has returned for all its transfers.
@@ -73,7 +73,7 @@ class ChainWatch:
                 continue  # not an order this router understands; the network will say what it makes of it
             if info.origin_domain != self._chain.domain:
                 continue  # no Connext of this chain makes such an order
-            take(SeenTransfer(TransferId(log.topics[1]), info))
+            take(SeenOrder(TransferId(log.topics[1]), info))
         self._ledger.save_cursor(self._chain.domain, last)
         return last < final
 

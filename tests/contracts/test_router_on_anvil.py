@@ -20,7 +20,7 @@ from abci_app.router.errors import Refused
 from abci_app.router.ledger import Ledger
 from abci_app.router.order_queue import Order
 from abci_app.router.origin import OrderClaim, OrderClaims
-from abci_app.router.watch import ChainWatch, SeenTransfer
+from abci_app.router.watch import ChainWatch, SeenOrder
 from testnet.chains.anvil import mine_until
 from testnet.connext.deploy import add_sequencers
 from testnet.connext.deployment import dev_account
@@ -170,14 +170,14 @@ def test_orders_are_seen_once_they_are_final(bridge: Bridge, tmp_path: Path) -> 
     watch = ChainWatch(
         watched, lambda: rpc, lambda domain: bridge.connext(domain).address, ledger, claims, Refusals(),
     )
-    seen: list[SeenTransfer] = []
+    seen: list[SeenOrder] = []
     assert not watch.step(seen.append)
     info = bridge.xcall(HUB, SPOKE, "USDC", AMOUNT)
     watch.step(seen.append)
     assert seen == [], "not final yet"
     mine_until(rpc, rpc.block_number() + 3)
     watch.step(seen.append)
-    assert seen == [SeenTransfer(compute_transfer_id(info), info)]
+    assert seen == [SeenOrder(compute_transfer_id(info), info)]
 
     [log] = rpc.logs(bridge.connext(HUB).address, 0, rpc.block_number(), [TOPICS["XCalled"]])[-1:]
     order = Order(seen[0].transfer_id, SPOKE, info, is_missing=True)

@@ -10,9 +10,9 @@ from abci_app.daemon.notices import Notices
 from abci_app.daemon.runner import (
     JITTER,
     RETRY_DELAYS_S,
-    Cause,
     Loop,
     Next,
+    RetryCause,
     Task,
     Threads,
     compute_retry_delay_s,
@@ -26,8 +26,8 @@ class Away(Exception):
     """Passes by itself."""
 
 
-def explain(error: Exception) -> Cause | None:
-    return Cause("away", str(error)) if isinstance(error, Away) else None
+def explain(error: Exception) -> RetryCause | None:
+    return RetryCause("away", str(error)) if isinstance(error, Away) else None
 
 
 class World:

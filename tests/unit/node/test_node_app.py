@@ -22,7 +22,7 @@ from abci_app.machine.state.view import StateDelta
 from abci_app.machine.transactions.tx import encode_bundle
 from abci_app.node.errors import NodeError, StoreError
 from abci_app.node.proposal import is_commit_due
-from abci_app.node.run import NodeReads
+from abci_app.node.run import PublishedReads
 from abci_app.node.view import CommittedBlock
 from tests.kit.machine.small_world import CHAIN_ID, DESTINATION, ORIGIN, ROUTER_KEYS, STRANGER_KEY, valid_bid
 from tests.kit.node.small_chain import Network, Validator, make_info, make_xcalled
@@ -372,7 +372,7 @@ def test_listeners_hear_of_every_result(net: Network) -> None:
 
 
 def test_others_learn_which_transfers_the_observer_saw(net: Network) -> None:
-    reads = NodeReads(net.validators[0].app)
+    reads = PublishedReads(net.validators[0].app)
     seen, unseen = XCALLED[0].transfer_id, XCALLED[1].transfer_id
     net.validators[0].observer.see_transfer(seen)
     assert reads.has_seen(seen) and not reads.has_seen(unseen)

@@ -20,7 +20,7 @@ from abci_app.machine.transactions.tx import encode_bundle
 from abci_app.node import listeners
 from abci_app.node.app import list_changed_transfers
 from abci_app.node.listeners import QUEUED_BLOCKS_MAX, BlockDispatcher
-from abci_app.node.run import NodeReads
+from abci_app.node.run import PublishedReads
 from abci_app.node.view import BlockNotice, BlocksLost, CommittedBlock
 from tests.kit.gateway.gateway_kit import make_block
 from tests.kit.machine.small_world import ORIGIN, valid_bid
@@ -109,8 +109,8 @@ def test_a_listener_that_blocks_for_ever_costs_nobody_else_a_block(net: Network,
     assert neighbour.heights == list(range(1, 1001))
     assert blocked.heights == [1]
     lost = 1000 - 1 - QUEUED_BLOCKS_MAX
-    assert NodeReads(app).counters()["listener_blocks_lost_blocked"] == lost
-    assert NodeReads(app).counters()["blocks"] == 1000
+    assert PublishedReads(app).counters()["listener_blocks_lost_blocked"] == lost
+    assert PublishedReads(app).counters()["blocks"] == 1000
     gate.set()
     wait_until(lambda: len(blocked.notices) == 2 + QUEUED_BLOCKS_MAX)
     assert blocked.heights == [1, BlocksLost(2, 1 + lost), *range(2 + lost, 1001)]
@@ -298,7 +298,7 @@ def test_after_a_restart_a_listener_begins_behind_the_head(net: Network) -> None
     validator.store.close()
     validator.open()
     heard = Heard()
-    reads = NodeReads(validator.app)
+    reads = PublishedReads(validator.app)
     reads.subscribe("test", heard)
     validator.app.listeners.start()
     committed = reads.committed()
@@ -377,7 +377,7 @@ class AcceptingEngine:
 def test_who_is_answered_committed_reads_at_least_that_height(net: Network) -> None:
     """Also while other listeners are blocked."""
     app, engine, gate = net.validators[0].app, AcceptingEngine(), threading.Event()
-    reads = NodeReads(app)
+    reads = PublishedReads(app)
     reads.subscribe("blocked", Heard(gate))
     submission = Submission(reads, engine)
     app.listeners.start()

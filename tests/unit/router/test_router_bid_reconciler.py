@@ -17,7 +17,7 @@ from abci_app.router.config import WatchedChain
 from abci_app.router.ledger import BidState, Ledger
 from abci_app.router.order_queue import Order
 from abci_app.router.origin import OrderClaim, OrderClaims
-from abci_app.router.watch import BEHIND_S, RANGE_BLOCKS, ChainWatch, SeenTransfer
+from abci_app.router.watch import BEHIND_S, RANGE_BLOCKS, ChainWatch, SeenOrder
 from tests.kit.evm.rpc_proxy import Faults
 from tests.kit.machine.driver import ROUTERS, A, B, Network
 from tests.kit.router.fake_evm import DirectRpc, FakeEvm
@@ -62,7 +62,7 @@ class Watched:
             WatchedChain(A, self.chain.chain_id, "http://x", confirmations), lambda: self.rpc,
             lambda domain: self.chain.connext, self.ledger, self.claims, Refusals(), lambda: self.now_s,
         )
-        self.seen: list[SeenTransfer] = []
+        self.seen: list[SeenOrder] = []
 
     def xcall(self) -> bytes:
         info = self.network.info()
@@ -134,7 +134,7 @@ def test_orders_are_read_again_where_taking_them_failed(tmp_path: Path) -> None:
     watched.step()
     transfer_id = watched.xcall()
 
-    def fail(seen: SeenTransfer) -> None:
+    def fail(seen: SeenOrder) -> None:
         raise RpcUnavailable("no room")
     with pytest.raises(RpcUnavailable):
         watched.watch.step(fail)
