@@ -1,16 +1,16 @@
 """``routerd supervise``: a node and its CometBFT as a pair, until SIGTERM."""
 
-import json
+import logging
 import shutil
 import signal
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from abci_app.cli.failure import Failure
+from abci_app.daemon.log import JsonLinesHandler, logging_through
 from abci_app.daemon.prefixed import PrefixedOutput
 from abci_app.daemon.supervise import GRACE_S, Part, StartRefused, Supervisor
 from abci_app.node.home import load_home
@@ -46,21 +46,30 @@ def supervise(
     node = [sys.executable, "-P", "-m", "abci_app.cli.main", "start", "--home", str(home)]
     engine = [binary, "start", "--home", str(engine_home), "--proxy_app", address]
 
-    def say(level: str, event: str, **fields: object) -> None:
-        output.write(SUPERVISOR, render_line(level, event, fields))
-
     supervisor = Supervisor(
         Part(NODE, lambda: output.start(NODE, node)), Part(ENGINE, lambda: output.start(ENGINE, engine)),
-        address, say, grace_s=grace_s,
+        address, grace_s=grace_s,
     )
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stopping.set())
     try:
-        supervisor.run()
+        with logging_through(SupervisorLines(output), "info"):
+            supervisor.run()
     except StartRefused as refusal:
         output.drain()
         raise Failure(f"{refusal}; its last words: {output.last_words(refusal.part)}") from refusal
     output.drain()
+
+
+class SupervisorLines(JsonLinesHandler):
+    """The supervisor's own log, between the lines of the two programs."""
+
+    def __init__(self, output: PrefixedOutput) -> None:
+        super().__init__()
+        self._output = output
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._output.write(SUPERVISOR, self.format(record))
 
 
 def find_program(name: str) -> str:
@@ -69,9 +78,3 @@ def find_program(name: str) -> str:
     if found is None:
         raise Failure(f"{name}: no such program: name CometBFT's with --cometbft")
     return found
-
-
-def render_line(level: str, event: str, fields: dict[str, object]) -> str:
-    """Return a line of the form that the node's log has."""
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    return json.dumps({"time": now, "level": level, "source": SUPERVISOR, "event": event, **fields})

@@ -79,7 +79,16 @@ class RateLimit(logging.Filter):
         return True
 
 
-class LineHandler(logging.Handler):
+class JsonLinesHandler(logging.Handler):
+    """Base of handlers that write records as JSON lines, few of one kind a second."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonLinesFormatter())
+        self.addFilter(RateLimit())
+
+
+class LineHandler(JsonLinesHandler):
     """Writes each record as one line to a descriptor, which it owns.
 
     A full disk, or nobody who reads, stops no process: the next line that can be written says how many are ``lost``.
@@ -90,8 +99,6 @@ class LineHandler(logging.Handler):
         self._descriptor = descriptor
         self._lost = 0
         self._is_torn = False
-        self.setFormatter(JsonLinesFormatter())
-        self.addFilter(RateLimit())
 
     def emit(self, record: logging.LogRecord) -> None:
         if self._lost:
@@ -134,7 +141,14 @@ def logging_to(path: Path | None, level: str, error: type[Exception]) -> Iterato
         )
     except OSError as failure:
         raise error(f"log.file: {failure.filename or 'standard output'}: {failure.strerror}") from failure
-    root, handler = logging.getLogger(), LineHandler(descriptor)
+    with logging_through(LineHandler(descriptor), level):
+        yield
+
+
+@contextmanager
+def logging_through(handler: JsonLinesHandler, level: str) -> Iterator[None]:
+    """Give every logger's records to ``handler`` for the time of the block, then close it."""
+    root = logging.getLogger()
     handlers, level_before = root.handlers, root.level
     root.handlers = [handler]
     root.setLevel(level.upper())

@@ -5,6 +5,7 @@ when the application answers; when the application ends both start anew, when th
 stop, the engine ends first. The kernel kills both children should the supervisor itself be killed.
 """
 
+import logging
 import socket
 import struct
 import subprocess
@@ -12,9 +13,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from abci_app.daemon.child import end_child
+
+log = logging.getLogger(__name__)
 
 RESTART_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Between restarts; the last repeats. A pair that stayed up for HEALTHY_S starts from the first again."""
@@ -28,13 +30,6 @@ READY_REMINDER_S = 30.0
 POLL_S = 0.05
 PEER = struct.Struct("3i")
 """Linux's ucred: PID of whoever listens, user, group."""
-
-
-class Say(Protocol):
-    """Takes what happens to the two, for a log."""
-
-    def __call__(self, level: str, event: str, **fields: object) -> None:
-        """Write one line."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +53,7 @@ class Supervisor:
     """The loop of one pair; ends within twice ``grace_s`` after ``stopping`` is set."""
 
     def __init__(
-        self, application: Part, engine: Part, abci_address: str, say: Say, *,
+        self, application: Part, engine: Part, abci_address: str, *,
         changed: Callable[[str, int | None], None] = lambda part, pid: None,
         grace_s: float = GRACE_S, is_refusal_final: bool = True,
     ) -> None:
@@ -67,7 +62,7 @@ class Supervisor:
         ``is_refusal_final``: whether a part that refuses its first start ends the supervisor.
         """
         self._application, self._engine, self._abci_address = application, engine, abci_address
-        self._say, self._changed = say, changed
+        self._changed = changed
         self._grace_s, self._is_refusal_final = grace_s, is_refusal_final
         self._has_served: set[str] = set()
         self._started_s: dict[str, float] = {}
@@ -102,7 +97,7 @@ class Supervisor:
         process = part.start()
         self._started_s[part.name] = time.monotonic()
         self._changed(part.name, process.pid)
-        self._say("info", "started", part=part.name, pid=process.pid)
+        log.info("started", extra={"part": part.name, "pid": process.pid})
         return process
 
     def _back_off(
@@ -117,7 +112,9 @@ class Supervisor:
         if up_s > HEALTHY_S:
             delays = _delays()
         delay_s = next(delays)
-        self._say("warning", "ended", part=part.name, pid=ended.pid, status=ended.returncode, restart_in_s=delay_s)
+        log.warning("ended", extra={
+            "part": part.name, "pid": ended.pid, "status": ended.returncode, "restart_in_s": delay_s,
+        })
         self.stopping.wait(delay_s)
         return delays
 
@@ -126,7 +123,7 @@ class Supervisor:
         if part is self._engine and up_s > FIRST_START_S:
             self._has_served.add(part.name)
         if self._is_refusal_final and status > 0 and part.name not in self._has_served:
-            self._say("error", "refused", part=part.name, status=status)
+            log.error("refused", extra={"part": part.name, "status": status})
             raise StartRefused(part.name, status)
         self._has_served.add(part.name)
 
@@ -142,7 +139,8 @@ class Supervisor:
                 self._has_served.add(self._application.name)
                 return
             if time.monotonic() > remind_at_s:
-                self._say("warning", "not ready", part=self._application.name, address=self._abci_address)
+                fields = {"part": self._application.name, "address": self._abci_address}
+                log.warning("not ready", extra=fields)
                 remind_at_s += READY_REMINDER_S
 
     def _end(self, part: Part, process: subprocess.Popen[bytes] | None) -> None:
@@ -150,7 +148,7 @@ class Supervisor:
         if process is None:
             return
         if end_child(process, self._grace_s):
-            self._say("warning", "killed", part=part.name, pid=process.pid, after_s=self._grace_s)
+            log.warning("killed", extra={"part": part.name, "pid": process.pid, "after_s": self._grace_s})
         self._changed(part.name, None)
 
 

@@ -9,9 +9,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
+from abci_app.daemon.log import logging_to
 from abci_app.daemon.supervise import Part, Supervisor
 from testnet.processes.pids import renew_pid
 from testnet.processes.spawn import identify, save_identity, spawn
@@ -58,17 +58,12 @@ def supervise(pair: Pair) -> Supervisor:
     return Supervisor(
         Part(APPLICATION, _starter(pair.application, pair.application_log)),
         Part(ENGINE, _starter(pair.engine, pair.engine_log)),
-        pair.abci, _log, changed=changed, grace_s=CHILD_GRACE_S, is_refusal_final=False,
+        pair.abci, changed=changed, grace_s=CHILD_GRACE_S, is_refusal_final=False,
     )
 
 
 def _starter(command: Sequence[str], log: str) -> Callable[[], subprocess.Popen[bytes]]:
     return lambda: spawn(command, Path(log), dies_with_parent=True)
-
-
-def _log(level: str, event: str, **fields: object) -> None:
-    now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    print(json.dumps({"time": now, "level": level, "event": event, **fields}), flush=True)
 
 
 def main(arguments: list[str]) -> int:
@@ -78,7 +73,8 @@ def main(arguments: list[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: supervisor.stopping.set())
     try:
-        supervisor.run()
+        with logging_to(None, "info", OSError):
+            supervisor.run()
     finally:
         for part in (*PARTS, "supervisor"):
             renew_pid(Path(pair.pids).parent, pair.name, part, None)

@@ -1,5 +1,7 @@
 """The rules of a supervised pair, each with real small processes: order, restarts, back-off, refusals, the end."""
 
+import json
+import logging
 import os
 import signal
 import socket
@@ -15,8 +17,10 @@ from typing import Any
 import pytest
 
 from abci_app.daemon.child import start_child
+from abci_app.daemon.log import JsonLinesFormatter
 from abci_app.daemon.supervise import RESTART_DELAYS_S, Part, StartRefused, Supervisor
 
+LOG = logging.getLogger("abci_app.daemon.supervise")
 TIMEOUT_S = 30.0
 GRACE_S = 1.0
 PROGRAM = """
@@ -59,18 +63,20 @@ if not (folder / "once").exists():
 NEVER_READY = "time.sleep(60)"
 
 
-class Run:
-    """A supervisor in a thread, with everything that it said."""
+class Run(logging.Handler):
+    """A supervisor in a thread, with everything that it logged."""
 
     def __init__(self, folder: Path, application: str, engine: str, **options: Any) -> None:
+        super().__init__()
         self.folder = folder
         self.said: list[tuple[str, str, dict[str, Any]]] = []
         self.pids: dict[str, int | None] = {}
         self.error: StartRefused | None = None
         self.supervisor = Supervisor(
-            self.part("node", application), self.part("engine", engine), f"unix://{folder}/abci.sock", self.say,
+            self.part("node", application), self.part("engine", engine), f"unix://{folder}/abci.sock",
             changed=self.pids.__setitem__, grace_s=GRACE_S, **options,
         )
+        LOG.addHandler(self)
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
 
@@ -78,8 +84,10 @@ class Run:
         command = [sys.executable, "-c", PROGRAM + program, name, str(self.folder)]
         return Part(name, lambda: start_child(command, subprocess.DEVNULL, subprocess.DEVNULL))
 
-    def say(self, level: str, event: str, **fields: object) -> None:
-        self.said.append((level, event, fields))
+    def emit(self, record: logging.LogRecord) -> None:
+        line = json.loads(JsonLinesFormatter().format(record))
+        line.pop("time"), line.pop("source")
+        self.said.append((line.pop("level"), line.pop("event"), line))
 
     def run(self) -> None:
         try:
@@ -119,7 +127,8 @@ UP = ["node serves", "engine connected"]
 
 
 @pytest.fixture
-def start() -> Iterator[Callable[..., Run]]:
+def start(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[..., Run]]:
+    caplog.set_level(logging.INFO, LOG.name)
     runs: list[Run] = []
     with tempfile.TemporaryDirectory(prefix="routing-") as folder:
 
@@ -130,6 +139,7 @@ def start() -> Iterator[Callable[..., Run]]:
         yield make
         for run in runs:
             run.stop()
+            LOG.removeHandler(run)
             assert set(run.pids.values()) <= {None}
 
 
@@ -238,7 +248,7 @@ def test_an_application_at_a_port_is_waited_for_too(start: Callable[..., Run]) -
         run.stop()
         address = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
         parts = run.part("node", NEVER_READY), run.part("engine", DIAL)
-        at_port = Supervisor(*parts, address, run.say, grace_s=GRACE_S)
+        at_port = Supervisor(*parts, address, grace_s=GRACE_S)
         thread = threading.Thread(target=at_port.run)
         thread.start()
         run.wait(lambda: ("started", "engine") in run.events())
