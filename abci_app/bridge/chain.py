@@ -11,7 +11,7 @@ from abci_app.evm.connext import Connext, DestinationStatus, ExecuteArgs, encode
 from abci_app.evm.errors import CallReverted, ChainMismatch, DecodeFailed, EvmError
 from abci_app.evm.gate import Gate, InstalledSet
 from abci_app.evm.rpc import Rpc
-from abci_app.evm.types import Address, Block, Fees, Receipt
+from abci_app.evm.types import Address, EvmBlock, Fees, Receipt
 from abci_app.machine.decisions.batches import compute_domain_separator
 
 CALL_TIMEOUT_S = 3.0
@@ -21,23 +21,23 @@ CALL_TIMEOUT_S = 3.0
 class Chain(Protocol):
     """A destination chain with a gate."""
 
-    def head(self) -> Block:
-        """The latest block."""
+    def head(self) -> EvmBlock:
+        """Return the latest block."""
 
     def next_nonce(self, account: Address) -> int:
         """Count of the account's mined transactions: its *confirmed* nonce, whatever waits in a pool."""
 
     def balance_wei(self, account: Address) -> int:
-        """Gas money."""
+        """Return an account's native balance."""
 
     def fees(self) -> Fees:
-        """What a transaction should offer now."""
+        """Return what a transaction should offer now."""
 
     def status(self, transfer_id: bytes) -> DestinationStatus:
-        """Where a transfer stands at the head."""
+        """Return where a transfer stands at the head."""
 
     def validator_set(self) -> InstalledSet:
-        """The set in force at the gate."""
+        """Return the set in force at the gate."""
 
     def simulate_batch(self, sender: Address, calldata: bytes, gas: int) -> None:
         """Run executeBatch at the head without sending it. Raises CallReverted."""
@@ -49,7 +49,7 @@ class Chain(Protocol):
         """Hand over a signed transaction, return its hash; one that is known already is no error."""
 
     def receipt(self, tx_hash: bytes) -> Receipt | None:
-        """The receipt, None while it is not mined."""
+        """Return the receipt, None while it is not mined."""
 
 
 class EvmChain:
@@ -96,12 +96,12 @@ class EvmChain:
 
     @property
     def connext(self) -> Connext:
-        """The diamond behind the gate, known after ``check``."""
+        """Return the diamond behind the gate, known after ``check``."""
         if self._connext is None:
             raise Retryable("chain-unchecked", f"domain {self._place.domain} has not been checked yet")
         return self._connext
 
-    def head(self) -> Block:
+    def head(self) -> EvmBlock:
         return self._rpc.block("latest")
 
     def next_nonce(self, account: Address) -> int:

@@ -80,11 +80,11 @@ class LeafFollower:
 
     @property
     def cursor(self) -> int:
-        """Every batch up to this height is settled, or nothing to do according to the node in use."""
+        """Return the height up to which every batch is settled, or needs nothing according to the node in use."""
         return min([self._next_height, *(key.height for key in self.leaves), *self._late]) - 1
 
     def drop(self, key: LeafKey) -> None:
-        """Nothing is left to do for a leaf."""
+        """Forget a leaf for which nothing is left to do."""
         self.leaves.pop(key, None)
         self._close(key)
 
@@ -94,7 +94,7 @@ class LeafFollower:
         self._closed.add(key)
 
     def refuse(self, key: LeafKey, reason: str) -> None:
-        """The chain does not take what the node gave for this leaf: fetch it again, from another node if there is one.
+        """Fetch a leaf again, from another node if there is one: the chain does not take what this node gave.
 
         Raises Retryable.
         """

@@ -30,12 +30,12 @@ class RelayHome:
     account: Account
 
     def journal_path(self, domain: DomainId) -> Path:
-        """File of one chain's journal."""
+        """Return the file of one chain's journal."""
         return self.path / "journal" / f"{domain}.sqlite"
 
     @property
     def log_path(self) -> Path | None:
-        """The log file; None: standard output."""
+        """Return the log file; None: standard output."""
         return self.path / self.config.log_file if self.config.log_file else None
 
 

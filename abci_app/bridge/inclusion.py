@@ -15,8 +15,8 @@ from abci_app.bridge.leaves import LeafKey
 from abci_app.bridge.submitter import Sender, Submitter, sign_variant
 from abci_app.daemon.notices import Notices
 from abci_app.evm.errors import TransactionUnderpriced
-from abci_app.evm.gate import Outcome, parse_outcome
-from abci_app.evm.types import Block, Fees, Receipt
+from abci_app.evm.gate import BatchOutcome, parse_outcome
+from abci_app.evm.types import EvmBlock, Fees, Receipt
 
 log = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ class Inclusion:
         """Head from which on blocks pass a nonce's newest variant over; its signing where nothing else is known."""
         self._refused_s: dict[bytes, float] = {}
 
-    def step(self, head: Block, confirmed: int, is_useful: Callable[[LeafKey], bool]) -> tuple[LeafKey, ...]:
+    def step(self, head: EvmBlock, confirmed: int, is_useful: Callable[[LeafKey], bool]) -> tuple[LeafKey, ...]:
         """Look after every open nonce once; return the leaves that are settled or planned again.
 
         ``is_useful`` tells whether anything in a leaf can still be executed. Raises EvmError.
@@ -116,7 +116,7 @@ class Inclusion:
         return [] if one.key is None else [one.key]
 
     def _close_if_taken(self, one: OpenNonce) -> list[LeafKey]:
-        """The nonce is used up, and not by any variant that we find: ours may only be late to show."""
+        """Close a nonce that is used up, and not by any variant that we find: ours may only be late to show."""
         since_s = self._missing_since_s.setdefault(one.nonce, self._clock())
         if self._clock() - since_s < TAKEN_AFTER_S:
             return []
@@ -135,7 +135,7 @@ class Inclusion:
 
     # -- not mined --------------------------------------------------------------------------------------------------
 
-    def _push(self, one: OpenNonce, head: Block, is_lowest: bool, is_useful: Callable[[LeafKey], bool]) -> None:
+    def _push(self, one: OpenNonce, head: EvmBlock, is_lowest: bool, is_useful: Callable[[LeafKey], bool]) -> None:
         """Hand over what was not, or was forgotten; replace the lowest nonce when blocks pass it over."""
         newest = one.newest
         if newest.hash not in self._submitter.handed and self._hand_over(newest, head):
@@ -154,7 +154,7 @@ class Inclusion:
             log.info(word, extra={"domain": self._sender.place.domain, **fields})
         self._hand_over(replacement or newest, head)
 
-    def _hand_over(self, variant: SignedVariant, head: Block) -> bool:
+    def _hand_over(self, variant: SignedVariant, head: EvmBlock) -> bool:
         """Tell whether the endpoint took it. A refusal is no end: one that holds another variant, or sees no money, may
         take it later."""
         if self._clock() - self._refused_s.get(variant.hash, -RESEND_PAUSE_S) < RESEND_PAUSE_S:
@@ -171,7 +171,7 @@ class Inclusion:
         return False
 
     def _make_replacement(
-        self, newest: SignedVariant, head: Block, is_useful: Callable[[LeafKey], bool]
+        self, newest: SignedVariant, head: EvmBlock, is_useful: Callable[[LeafKey], bool]
     ) -> SignedVariant | None:
         """The same, or a cancellation where it is of no use any more, for more money; None at the cap, and where more
         money is not what it lacks."""
@@ -198,8 +198,8 @@ class Inclusion:
 
     # -- gaps and rollbacks -------------------------------------------------------------------------------------------
 
-    def _fill_gap(self, head: Block, confirmed: int) -> list[LeafKey]:
-        """A nonce that is neither mined nor ours to re-send would block all after it: cancel it.
+    def _fill_gap(self, head: EvmBlock, confirmed: int) -> list[LeafKey]:
+        """Cancel a nonce that is neither mined nor ours to re-send: it would block all after it.
 
         One that is far out of reach was bound while an endpoint lied about the confirmed one: it is void.
         """
@@ -223,7 +223,7 @@ class Inclusion:
         return ended
 
     def _require_no_rollback(self, confirmed: int) -> None:
-        """Where the chain counts fewer transactions than we saw mined, for long, what we saw is open again."""
+        """Open again what we saw mined where the chain counts fewer transactions for long."""
         if not self._journal.has_ended(confirmed):
             self._behind_since_s = None
             return
@@ -245,14 +245,14 @@ def _bump(fee_wei: int) -> int:
     return -(-fee_wei * BUMP_NUMERATOR // BUMP_DENOMINATOR) + 1
 
 
-def _summary(outcome: Outcome | None) -> str:
+def _summary(outcome: BatchOutcome | None) -> str:
     if outcome is None:
         return "reverted"
     failed = "".join(f", {one.name or 'unknown error'}" for one in outcome.failed[:4])
     return f"executed {outcome.executed} of {outcome.entries}{failed}"
 
 
-def _fields(outcome: Outcome | None) -> dict[str, object]:
+def _fields(outcome: BatchOutcome | None) -> dict[str, object]:
     if outcome is None:
         return {}
     return {

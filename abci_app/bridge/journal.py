@@ -88,7 +88,7 @@ class OpenNonce:
 
     @property
     def key(self) -> LeafKey | None:
-        """The leaf that this nonce was first meant for, also once it is being cancelled."""
+        """Return the leaf that this nonce was first meant for, also once it is being cancelled."""
         return next((variant.key for variant in self.variants if variant.key is not None), None)
 
 
@@ -109,7 +109,7 @@ class Journal:
 
     @classmethod
     def open_copy(cls, path: Path, identity: Mapping[str, str]) -> "Journal":
-        """A copy in memory, for a dry run: nothing on disk changes. Raises Fatal."""
+        """Open a copy in memory, for a dry run: nothing on disk changes. Raises Fatal."""
         copy = sqlite3.connect(":memory:", isolation_level=None)
         try:
             if path.exists():
@@ -154,7 +154,7 @@ class Journal:
         )
 
     def settle(self, key: LeafKey, outcome: str) -> None:
-        """Nothing is left to do for a leaf; ``outcome`` says why, for people."""
+        """Note that nothing is left to do for a leaf; ``outcome`` says why, for people."""
         self._db.execute(_SETTLE, (key.height, key.index, outcome, time.time()))
 
     def is_settled(self, key: LeafKey) -> bool:
@@ -162,7 +162,7 @@ class Journal:
         return self._submission(key)[0] == "settled"
 
     def failures(self, key: LeafKey) -> int:
-        """Transactions that were paid for this leaf and left something in it undone."""
+        """Return how many transactions were paid for this leaf and left something in it undone."""
         return self._submission(key)[1]
 
     def _submission(self, key: LeafKey) -> tuple[str, int]:
@@ -191,7 +191,7 @@ class Journal:
                 self._db.execute(_SENT, (key.height, key.index, time.time()))
 
     def open_nonces(self) -> tuple[OpenNonce, ...]:
-        """Every nonce that is not mined yet, ascending."""
+        """Return every nonce that is not mined yet, ascending."""
         rows = self._db.execute(
             "SELECT nonce, hash, raw, recipient, calldata, gas, max_fee_wei, priority_fee_wei, height, leaf,"
             " valid_until_s, signed_block FROM transactions WHERE state = 'open' ORDER BY nonce, variant"
@@ -205,12 +205,12 @@ class Journal:
         return tuple(OpenNonce(nonce, tuple(variants)) for nonce, variants in by_nonce.items())
 
     def next_nonce(self) -> int:
-        """One above every nonce ever used here, void ones not counted; 0 for none."""
+        """Return one above every nonce ever used here, void ones not counted; 0 for none."""
         query = "SELECT coalesce(max(nonce), -1) + 1 FROM transactions WHERE state != 'void'"
         return int(self._db.execute(query).fetchone()[0])
 
     def unknown_nonces(self, first: int, end: int) -> tuple[int, ...]:
-        """Nonces of [first, end) of which nothing is on record."""
+        """Return nonces of [first, end) of which nothing is on record."""
         query = "SELECT DISTINCT nonce FROM transactions WHERE nonce >= ? AND nonce < ? AND state != 'void'"
         rows = self._db.execute(query, (first, end))
         known = {row[0] for row in rows}
@@ -225,7 +225,7 @@ class Journal:
         self, nonce: int, tx_hash: bytes, key: LeafKey | None, outcome: str, is_done: bool,
         failed: Sequence[bytes] = (),
     ) -> None:
-        """A variant is mined, deep enough: the nonce is closed; its leaf is settled, or planned again.
+        """Close the nonce of a variant that is mined, deep enough; its leaf is settled, or planned again.
 
         ``failed``: transfers in it that were paid for in vain.
         """
@@ -249,14 +249,14 @@ class Journal:
         return frozenset(row[0] for row in self._db.execute(query, (times, time.time() - FAILURES_KEPT_S)))
 
     def lost(self, nonce: int, key: LeafKey | None) -> None:
-        """Somebody else's transaction has the nonce; its leaf is planned again. Nothing was paid for it."""
+        """Close a nonce that somebody else's transaction has; its leaf is planned again. Nothing was paid for it."""
         with self._atomically():
             self._db.execute("UPDATE transactions SET state = 'lost' WHERE nonce = ?", (nonce,))
             if key is not None:
                 self._db.execute(_PLANNED, (time.time(), key.height, key.index))
 
     def void(self, nonce: int, key: LeafKey | None) -> None:
-        """The nonce can never be reached: it was bound while an endpoint lied. Its leaf is planned again."""
+        """Close a nonce that can never be reached: it was bound while an endpoint lied. Its leaf is planned again."""
         with self._atomically():
             self._db.execute("UPDATE transactions SET state = 'void' WHERE nonce = ?", (nonce,))
             if key is not None:
@@ -269,13 +269,13 @@ class Journal:
             self._db.execute(_AGAIN, (outcome, time.time(), key.height, key.index))
 
     def reopen(self, nonce: int) -> None:
-        """The chain has forgotten what it mined from this nonce on (a deep reorganisation): those are open again."""
+        """Open again what the chain mined from this nonce on and has forgotten (a deep reorganisation)."""
         self._db.execute("UPDATE transactions SET state = 'open' WHERE nonce >= ? AND state != 'void'", (nonce,))
 
     # -- cursor -------------------------------------------------------------------------------------------------------
 
     def cursor(self) -> int:
-        """Height up to which every batch was settled when this was last written; only saves questions at a restart."""
+        """Return the height up to which every batch was settled when last written; it saves questions at a restart."""
         return int(self._db.execute("SELECT height FROM cursor").fetchone()[0])
 
     def move_cursor(self, height: int) -> None:

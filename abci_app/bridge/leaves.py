@@ -27,7 +27,7 @@ class LeafKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Attestation:
+class VerifiedAttestation:
     """A validator's signature over the batch, checked against its address."""
 
     signer: Address
@@ -53,17 +53,17 @@ class AttestedLeaf:
     hash: Hash
     siblings: tuple[Hash, ...]
     path_bits: int
-    attestations: tuple[Attestation, ...]
+    attestations: tuple[VerifiedAttestation, ...]
     entries: tuple[LeafEntry, ...]
     seen_s: float
     """When this process first saw it attested, on its own monotonic clock."""
 
     @property
     def transfer_ids(self) -> tuple[TransferId, ...]:
-        """Transfers in the leaf's order."""
+        """Return the transfers in the leaf's order."""
         return tuple(entry.transfer_id for entry in self.entries)
 
     @property
     def valid_until_s(self) -> int:
-        """Last second in which anything in it may be executed."""
+        """Return the last second in which anything in it may be executed."""
         return max(entry.entry.valid_until_s for entry in self.entries)

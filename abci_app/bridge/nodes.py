@@ -45,7 +45,7 @@ class Nodes:
 
     @property
     def address(self) -> str:
-        """The node in use."""
+        """Return the node in use."""
         return self._addresses[self._current]
 
     def close(self) -> None:
@@ -64,7 +64,7 @@ class Nodes:
         self.generation += 1
 
     def _fail(self) -> None:
-        """The node in use is of no use: the next one."""
+        """Go on to the next node: the one in use is of no use."""
         self._rests_until_s[self._current] = self._clock() + RETRY_AFTER_S
         self.rotate()
 
@@ -80,7 +80,7 @@ class Nodes:
             self._use(following)
 
     def batches(self, from_height: int) -> pb.BatchesResponse:
-        """Batches from a height on, attested or not, at most BATCHES_PER_CALL. Raises Retryable."""
+        """Return batches from a height on, attested or not, at most BATCHES_PER_CALL. Raises Retryable."""
         self._take_turns()
         request = pb.BatchesRequest(from_height=from_height, limit=BATCHES_PER_CALL)
         answer = self._ask(lambda node: node.query.Batches(request, timeout=CALL_S), is_refusable=False)
@@ -88,12 +88,12 @@ class Nodes:
         return answer
 
     def batch(self, height: int) -> pb.BatchResponse:
-        """One batch. Raises Retryable, NodeRefused."""
+        """Return one batch. Raises Retryable, NodeRefused."""
         request = pb.BatchRequest(height=height)
         return self._ask(lambda node: node.query.Batch(request, timeout=CALL_S))
 
     def execution(self, height: int, leaf: int) -> pb.ExecutionResponse:
-        """All that a gate asks for of one leaf. Raises Retryable, NodeRefused."""
+        """Return all that a gate asks for of one leaf. Raises Retryable, NodeRefused."""
         request = pb.ExecutionRequest(height=height, leaf=leaf)
         return self._ask(lambda node: node.query.Execution(request, timeout=CALL_S))
 

@@ -3,7 +3,7 @@
 A gate checks all of this again. Here it is checked so that a node that lies is found out before gas is spent on it.
 """
 
-from abci_app.bridge.leaves import Attestation, AttestedLeaf, GateTarget, LeafEntry, LeafKey
+from abci_app.bridge.leaves import AttestedLeaf, GateTarget, LeafEntry, LeafKey, VerifiedAttestation
 from abci_app.evm.connext import ExecuteArgs
 from abci_app.evm.gate import GateEntry
 from abci_app.machine.codes import Rejected
@@ -102,9 +102,9 @@ def _parse_entry(message: pb.ExecutionEntry, decision: Decision) -> LeafEntry:
     )
 
 
-def _parse_attestation(message: pb.Attestation, digest: Hash) -> Attestation:
+def _parse_attestation(message: pb.Attestation, digest: Hash) -> VerifiedAttestation:
     _require_signed(digest, message.signature, message.attestation, "attestation")
-    return Attestation(Address(message.attestation), Signature(message.signature))
+    return VerifiedAttestation(Address(message.attestation), Signature(message.signature))
 
 
 def _require_signed(digest: bytes, signature: bytes, signer: bytes, what: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from abci_app.bridge.leaves import Attestation, AttestedLeaf, LeafEntry, LeafKey
+from abci_app.bridge.leaves import AttestedLeaf, LeafEntry, LeafKey, VerifiedAttestation
 from abci_app.evm.connext import DestinationStatus
 from abci_app.evm.gate import GateBatch, InstalledSet, compute_gas_limit, encode_execute_batch
 from abci_app.evm.types import Fees
@@ -45,7 +45,7 @@ class ChainView:
 
 
 @dataclass(frozen=True, slots=True)
-class Submission:
+class BatchSubmission:
     """Prepared transaction of one leaf to its gate, not sent yet."""
 
     key: LeafKey
@@ -62,7 +62,7 @@ class Submission:
 class Plan:
     """Submissions and settled leaves of one pass, and why other leaves wait."""
 
-    submissions: tuple[Submission, ...]
+    submissions: tuple[BatchSubmission, ...]
     settled: tuple[tuple[LeafKey, str], ...]
     """Leaves with nothing left to execute, with the reason."""
     below_quorum: tuple[tuple[LeafKey, str], ...]
@@ -75,7 +75,7 @@ class Plan:
 
 def plan(leaves: Sequence[AttestedLeaf], view: ChainView, turn: Turn) -> Plan:
     """Plan submissions of leaves of which none is in flight or paused."""
-    submissions: list[Submission] = []
+    submissions: list[BatchSubmission] = []
     settled: list[tuple[LeafKey, str]] = []
     below_quorum: list[tuple[LeafKey, str]] = []
     next_turns: list[float] = []
@@ -151,14 +151,14 @@ def compute_rank(turn: Turn, leaf_hash: Hash) -> int:
     return sum(keccak(other + leaf_hash) < mine for other in turn.relayers if other != turn.submitter)
 
 
-def choose_signers(leaf: AttestedLeaf, installed: InstalledSet) -> tuple[Attestation, ...] | str:
+def choose_signers(leaf: AttestedLeaf, installed: InstalledSet) -> tuple[VerifiedAttestation, ...] | str:
     """Return the fewest signers that are a quorum of the gate's set, in its order; or why there is none."""
     if leaf.epoch != installed.epoch:
         return f"signed in epoch {leaf.epoch}, the gate is in {installed.epoch}"
     total = sum(member.power for member in installed.members)
     powers = {member.address: member.power for member in installed.members}
     known = {one.signer: one for one in leaf.attestations if one.signer in powers}
-    chosen: list[Attestation] = []
+    chosen: list[VerifiedAttestation] = []
     signed = 0
     for signer in sorted(known, key=lambda signer: (-powers[signer], signer)):
         if 3 * signed > 2 * total:
@@ -184,8 +184,8 @@ def find_unsequenced(executable: Sequence[LeafEntry], installed: InstalledSet) -
 
 
 def _make_submission(
-    leaf: AttestedLeaf, signers: Sequence[Attestation], installed: InstalledSet, executable: Sequence[LeafEntry]
-) -> Submission:
+    leaf: AttestedLeaf, signers: Sequence[VerifiedAttestation], installed: InstalledSet, executable: Sequence[LeafEntry]
+) -> BatchSubmission:
     bits = {member.address: bit for bit, member in enumerate(installed.members)}
     batch = GateBatch(
         epoch=leaf.epoch, height=leaf.key.height, lane=leaf.lane, lane_floor=leaf.lane_floor,
@@ -195,4 +195,4 @@ def _make_submission(
     )
     calldata = encode_execute_batch(batch, skip_executed=True)
     gas = compute_gas_limit(batch, calldata)
-    return Submission(leaf.key, batch, calldata, gas, leaf.valid_until_s, tuple(executable), leaf.transfer_ids)
+    return BatchSubmission(leaf.key, batch, calldata, gas, leaf.valid_until_s, tuple(executable), leaf.transfer_ids)

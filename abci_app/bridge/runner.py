@@ -150,7 +150,7 @@ class ChainRelay:
 
 
 def make_settings(home: RelayHome, config: RelayChain, options: Options) -> Settings:
-    """What one chain's worker needs of the configuration."""
+    """Return what one chain's worker needs of the configuration."""
     stagger = home.config.stagger
     return Settings(
         limits=Limits(config.confirm_blocks, config.replace_blocks, config.max_fee_gwei * GWEI),

@@ -11,7 +11,7 @@ from enum import Enum
 from abci_app.bridge.chain import Chain
 from abci_app.bridge.journal import Journal, SignedVariant
 from abci_app.bridge.leaves import GateTarget, LeafKey
-from abci_app.bridge.plan import Submission
+from abci_app.bridge.plan import BatchSubmission
 from abci_app.evm.account import Account, Transaction
 from abci_app.evm.errors import CallReverted, NonceUsed, RpcRefused
 from abci_app.evm.types import Address, Fees
@@ -68,7 +68,7 @@ class Submitter:
         self.handed: set[bytes] = set()
         """Hashes that this process has handed over; after a start nothing counts as handed over."""
 
-    def submit(self, submission: Submission, nonce: int, fees: Fees, head_number: int) -> Submitted:
+    def submit(self, submission: BatchSubmission, nonce: int, fees: Fees, head_number: int) -> Submitted:
         """Take one submission through all steps. Raises EvmError where the chain does not answer."""
         self._journal.record(submission.key)
         refusal = self._simulate(submission)
@@ -85,8 +85,8 @@ class Submitter:
             log.info("sent", extra={**_ids(self._sender.place, submission), **fields})
         return Submitted(SubmitOutcome.SENT)
 
-    def _simulate(self, submission: Submission) -> Submitted | None:
-        """None where the gate takes the batch and Connext at least one of its transfers."""
+    def _simulate(self, submission: BatchSubmission) -> Submitted | None:
+        """Return None where the gate takes the batch and Connext at least one of its transfers."""
         try:
             self._chain.simulate_batch(self._sender.address, submission.calldata, submission.gas)
         except CallReverted as reverted:
@@ -106,7 +106,7 @@ class Submitter:
                 reasons.append(f"transfer 0x{entry.transfer_id.hex()} not simulated: {refused}")
         return Submitted(SubmitOutcome.WAIT, "; ".join(reasons[:3]) or "executed by somebody else just now")
 
-    def _sign(self, submission: Submission, nonce: int, fees: Fees, head_number: int) -> SignedVariant:
+    def _sign(self, submission: BatchSubmission, nonce: int, fees: Fees, head_number: int) -> SignedVariant:
         return sign_variant(
             self._sender, nonce=nonce, recipient=self._sender.place.gate, calldata=submission.calldata,
             gas=submission.gas, fees=fees, key=submission.key, valid_until_s=submission.valid_until_s,
@@ -149,7 +149,7 @@ def sign_variant(
     )
 
 
-def _ids(place: GateTarget, submission: Submission) -> dict[str, object]:
+def _ids(place: GateTarget, submission: BatchSubmission) -> dict[str, object]:
     return {
         "domain": place.domain, "batch_height": submission.key.height, "leaf": submission.key.index,
         "transfer_ids": list(submission.transfer_ids),

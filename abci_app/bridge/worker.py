@@ -12,12 +12,12 @@ from abci_app.bridge.follow import LeafFollower
 from abci_app.bridge.inclusion import Inclusion, Limits
 from abci_app.bridge.journal import Journal
 from abci_app.bridge.leaves import AttestedLeaf, LeafKey
-from abci_app.bridge.plan import ChainView, Plan, Submission, Turn, find_settled, plan
+from abci_app.bridge.plan import BatchSubmission, ChainView, Plan, Turn, find_settled, plan
 from abci_app.bridge.submitter import Sender, SubmitOutcome, Submitter
 from abci_app.daemon.notices import Notices
 from abci_app.daemon.runner import Next
 from abci_app.evm.connext import DestinationStatus
-from abci_app.evm.types import Block, Fees
+from abci_app.evm.types import EvmBlock, Fees
 from abci_app.machine.state.codec import TransferId
 
 LEAVES_PER_STEP = 16
@@ -101,7 +101,7 @@ class Worker:
 
     # -- confirm ------------------------------------------------------------------------------------------------------
 
-    def _confirm(self, head: Block, confirmed: int) -> None:
+    def _confirm(self, head: EvmBlock, confirmed: int) -> None:
         if self._settings.is_dry:
             return
         for key in self._inclusion.step(head, confirmed, lambda key: self._is_useful(key, head)):
@@ -112,13 +112,13 @@ class Worker:
             else:
                 self._pause(key)
 
-    def _is_useful(self, key: LeafKey, head: Block) -> bool:
+    def _is_useful(self, key: LeafKey, head: EvmBlock) -> bool:
         leaf = self._follower.leaves.get(key)
         return leaf is None or find_settled(leaf, head.timestamp_s, self._statuses([leaf])) is None
 
     # -- plan ---------------------------------------------------------------------------------------------------------
 
-    def _plan(self, due: list[AttestedLeaf], head: Block) -> Plan:
+    def _plan(self, due: list[AttestedLeaf], head: EvmBlock) -> Plan:
         opened = self._journal.open_nonces()
         fees = self._offer(head)
         reserved_wei = sum(one.newest.gas * one.newest.fees.max_fee_wei for one in opened)
@@ -135,8 +135,8 @@ class Worker:
         )
         return plan(due, view, self._settings.turn)
 
-    def _offer(self, head: Block) -> Fees | None:
-        """What to offer for gas: the market's fees, or the cap; None where even that is too little."""
+    def _offer(self, head: EvmBlock) -> Fees | None:
+        """Return what to offer for gas: the market's fees, or the cap; None where even that is too little."""
         fees, cap_wei = self._chain.fees(), self._settings.limits.max_fee_wei
         if head.base_fee_wei + fees.priority_fee_wei > cap_wei:
             self._notices.say("gas-price", f"{head.base_fee_wei + fees.priority_fee_wei} wei a gas, {cap_wei} allowed")
@@ -150,7 +150,7 @@ class Worker:
 
     # -- carry out ----------------------------------------------------------------------------------------------------
 
-    def _carry_out(self, chosen: Plan, due: list[AttestedLeaf], head: Block, confirmed: int) -> bool:
+    def _carry_out(self, chosen: Plan, due: list[AttestedLeaf], head: EvmBlock, confirmed: int) -> bool:
         """Settle, submit, say why the rest waits; tell whether a transaction was opened."""
         for key, reason in chosen.settled:
             self._settle(key, reason)
@@ -172,7 +172,8 @@ class Worker:
         return opened
 
     def _submit(
-        self, submission: Submission, fees: Fees, head: Block, confirmed: int, refused: list[tuple[LeafKey, str]]
+        self, submission: BatchSubmission, fees: Fees, head: EvmBlock, confirmed: int,
+        refused: list[tuple[LeafKey, str]],
     ) -> bool:
         nonce = max(confirmed, self._journal.next_nonce())
         done = self._submitter.submit(submission, nonce, fees, head.number)
@@ -190,14 +191,14 @@ class Worker:
         return False
 
     def _hold(self, due: list[AttestedLeaf], chosen: Plan) -> None:
-        """No money: look again after a pause, not ten times a second."""
+        """Pause what cannot be paid for: look again later, not ten times a second."""
         doing = {submission.key for submission in chosen.submissions} | {key for key, _ in chosen.settled}
         for leaf in due:
             if leaf.key not in doing:
                 self._pause(leaf.key)
 
     def _wait_for_poll(self, due: list[AttestedLeaf], chosen: Plan) -> None:
-        """What waits for its turn, for the message layer or for capacity is looked at again with the next poll."""
+        """Put off what waits for its turn, for the message layer or for capacity until the next poll."""
         doing = {submission.key for submission in chosen.submissions} | {key for key, _ in chosen.settled}
         again_s = self._clock() + self._settings.poll_s
         if chosen.next_turn_s is not None:
@@ -207,7 +208,7 @@ class Worker:
                 self._pauses[leaf.key] = (self._pauses.get(leaf.key, (0, 0.0))[0], again_s)
 
     def _list_due(self) -> list[AttestedLeaf]:
-        """Leaves that are neither in flight nor paused, oldest first, as many as one step looks at."""
+        """Return leaves that are neither in flight nor paused, oldest first, as many as one step looks at."""
         now_s, flying = self._clock(), {one.key for one in self._journal.open_nonces()}
         leaves = self._follower.leaves.values()
         due = [leaf for leaf in leaves if leaf.key not in flying and now_s >= self._pauses.get(leaf.key, (0, 0.0))[1]]
@@ -232,7 +233,7 @@ class Worker:
         self._save_cursor()
 
     def _save_cursor(self) -> None:
-        """Only what the chain has shown to be settled moves the cursor on disk far; it saves questions, no more."""
+        """Save the cursor as far as the chain has shown batches to be settled; it saves questions, no more."""
         cursor = self._follower.cursor
         if cursor > self._saved_cursor:
             self._journal.move_cursor(cursor)

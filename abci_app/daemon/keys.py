@@ -15,7 +15,7 @@ class Keyed(Protocol):
 
     @property
     def address(self) -> bytes:
-        """The key's address, 20 bytes."""
+        """Return the key's address, 20 bytes."""
 
 
 KeyT = TypeVar("KeyT", bound=Keyed)

@@ -110,7 +110,7 @@ class Threads:
     """Threads of a process: what ends one unexpectedly ends all. ``start``, ``wait``, ``stop``."""
 
     def __init__(self, log: logging.Logger, stop_s: float) -> None:
-        """``stop_s``: threads that take longer to end are left behind, and end with the process."""
+        """Make a runner; threads that take longer than ``stop_s`` to end are left behind, and end with the process."""
         self.stopping = threading.Event()
         self._log, self._stop_s = log, stop_s
         self._threads: list[threading.Thread] = []

@@ -93,7 +93,7 @@ class FailedTransfer:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BatchOutcome:
     """Outcome of one gate transaction, from its events. Entries that are in no list were executed."""
 
     submitter: Address
@@ -219,7 +219,7 @@ def compute_gas_limit(batch: GateBatch, calldata: bytes) -> int:
 # -- outcome and reads ------------------------------------------------------------------------------------------------
 
 
-def parse_outcome(receipt: Receipt, gate: Address) -> Outcome | None:
+def parse_outcome(receipt: Receipt, gate: Address) -> BatchOutcome | None:
     """Return the outcome of a mined transaction at the gate; None where it completed nothing. Raises DecodeFailed.
 
     Somebody may pass several batches in one transaction: then these are the sums, and the submitter of the first.
@@ -232,7 +232,7 @@ def parse_outcome(receipt: Receipt, gate: Address) -> Outcome | None:
     done = found.get("BatchExecuted", []) + found.get("ReconciledExecuted", [])
     if not done:
         return None
-    return Outcome(
+    return BatchOutcome(
         submitter=done[0]["submitter"],
         executed=sum(one["executed"] for one in done),
         entries=sum(one["entries"] for one in done),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from abci_app.evm.errors import RpcMalformed
-from abci_app.evm.types import Address, Block, BlockTag, Log, Logged, Receipt, to_hex
+from abci_app.evm.types import Address, BlockTag, EvmBlock, Log, Logged, Receipt, to_hex
 
 _QUANTITY = re.compile("0x[0-9a-fA-F]{1,64}")
 _BLOOM = re.compile("0x[0-9a-fA-F]{1,512}")
@@ -68,10 +68,10 @@ def address(answer: Any) -> Address:
     return Address(parsed)
 
 
-def block(answer: Any) -> Block:
+def block(answer: Any) -> EvmBlock:
     """Parse the header of a block object."""
     fields = _object(answer, "block")
-    return Block(
+    return EvmBlock(
         number=count(fields.get("number")),
         hash=word(fields.get("hash")),
         parent_hash=word(fields.get("parentHash")),

@@ -30,7 +30,7 @@ from abci_app.evm.errors import (
 from abci_app.evm.log_range import LogRange
 from abci_app.evm.refusals import map_refusal
 from abci_app.evm.transport import BoundedProvider
-from abci_app.evm.types import Address, Block, BlockTag, Fees, Log, Receipt, to_hex
+from abci_app.evm.types import Address, BlockTag, EvmBlock, Fees, Log, Receipt, to_hex
 
 TIMEOUT_S = 5.0
 """Default limit of one attempt, connecting and reading together."""
@@ -95,14 +95,14 @@ class Rpc:
     def block_number(self) -> int:
         return parse.count(self.request("eth_blockNumber", []))
 
-    def block(self, tag: BlockTag = "latest") -> Block:
+    def block(self, tag: BlockTag = "latest") -> EvmBlock:
         """Return the header of a block. Raises RpcNotFound where there is none (yet)."""
         block = parse.block(self._found(self.request("eth_getBlockByNumber", [parse.tag(tag), False]), f"block {tag}"))
         if isinstance(tag, int) and block.number != tag:
             raise RpcMalformed(f"asked for block {tag}, got {block.number}")
         return block
 
-    def finalized(self) -> Block:
+    def finalized(self) -> EvmBlock:
         """Return the endpoint's finalized head."""
         return self.block("finalized")
 

@@ -12,7 +12,7 @@ ZERO_ADDRESS = Address(bytes(20))
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class EvmBlock:
     """Header fields in use; `timestamp_s` in Unix seconds, `base_fee_wei` 0 where the chain has none."""
 
     number: int

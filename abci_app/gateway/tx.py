@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import grpc
 
 from abci_app.gateway.core.reads import QueryError
-from abci_app.gateway.core.submission import Outcome, Submission, Wait
+from abci_app.gateway.core.submission import Submission, SubmissionOutcome, Wait
 from abci_app.gateway.query import refuse
 from abci_app.pb import tx_pb2, tx_service_pb2_grpc
 from abci_app.pb import tx_service_pb2 as pb
@@ -54,7 +54,7 @@ def encode_alone(bid: tx_pb2.Bid) -> bytes:
     return tx_pb2.Transaction(bid_bundle=tx_pb2.BidBundle(bids=[bid])).SerializeToString(deterministic=True)
 
 
-def build_answer(outcome: Outcome) -> pb.SubmitBidsResponse.Answer:
+def build_answer(outcome: SubmissionOutcome) -> pb.SubmitBidsResponse.Answer:
     """Return one bid's outcome as a message."""
     return pb.SubmitBidsResponse.Answer(
         code=outcome.code, code_name=outcome.code_name, reason=outcome.reason, height=outcome.height,

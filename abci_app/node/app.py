@@ -38,7 +38,7 @@ from abci_app.node.proposal import check_block, prepare_block
 from abci_app.node.query import answer_query
 from abci_app.node.signer import Signer
 from abci_app.node.store import Head, Store
-from abci_app.node.view import Committed, CommittedBlock, Published
+from abci_app.node.view import CommittedBlock, CommittedState, Published
 from abci_app.node.vote_extension import extend
 from abci_app.observer.snapshot import Observation
 
@@ -92,7 +92,7 @@ class RoutingApplication(Application):
         self.listeners = BlockDispatcher()
         self.listeners.subscribe("metrics", self.metrics.take)
         if store.head is not None:
-            self._publish(Committed(store.head.height, store.head.app_hash, store.view(), store.load_tree()))
+            self._publish(CommittedState(store.head.height, store.head.app_hash, store.view(), store.load_tree()))
             check_app_version(self._records.must(keys.CHAIN, ChainState).app_version, "the database")
 
     # ---- any connection ----
@@ -161,7 +161,7 @@ class RoutingApplication(Application):
         # refuses its own blocks ever after where those and the headers (which follow Info) disagree.
         response.consensus_params.version.app = app_version
         tree = Tree.build(self._genesis)
-        self._publish(Committed(0, tree.root, MemoryState(self._genesis), tree))
+        self._publish(CommittedState(0, tree.root, MemoryState(self._genesis), tree))
         response.app_hash = tree.root
         return response
 
@@ -232,7 +232,7 @@ class RoutingApplication(Application):
         self._store.write(Head(height, result.app_hash), changes)
 
         self._genesis, self._staged = {}, None
-        self._publish(Committed(height, result.app_hash, self._store.view(), result.tree))
+        self._publish(CommittedState(height, result.app_hash, self._store.view(), result.tree))
         hashes = tuple(sha256(tx).digest() for tx in staged.block.txs)
         self._tidy_mempool(hashes, height)
         # After the state is published: who hears of a block finds at least its state.
@@ -244,13 +244,13 @@ class RoutingApplication(Application):
         log_block(block, len(result.changes), monotonic() - started)
         return pb.ResponseCommit()
 
-    def _committed(self) -> Committed:
+    def _committed(self) -> CommittedState:
         committed = self.published.latest()
         if committed is None:
             raise NodeError("the engine skipped InitChain")
         return committed
 
-    def _publish(self, committed: Committed) -> None:
+    def _publish(self, committed: CommittedState) -> None:
         self.published.publish(committed)
         self._records = StateDelta(committed.view)
 

@@ -19,7 +19,7 @@ from abci_app.node.app import Observer, RoutingApplication
 from abci_app.node.errors import HomeError, NodeError, SignatureRefused
 from abci_app.node.home import Home, load_home, locked
 from abci_app.node.store import Store
-from abci_app.node.view import BlockNotice, Committed, Published
+from abci_app.node.view import BlockNotice, CommittedState, Published
 from abci_app.observer.snapshot import EMPTY_OBSERVATION, Observation
 
 COLLECTOR_THRESHOLDS = (50_000, 20, 50)
@@ -56,7 +56,7 @@ class PublishedReads:
         """Address of the attestation key."""
         return self._app.signer.address
 
-    def committed(self) -> Committed | None:
+    def committed(self) -> CommittedState | None:
         """Return the newest committed state; None before InitChain."""
         return self._app.published.latest()
 

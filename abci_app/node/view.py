@@ -62,7 +62,7 @@ class StoreView:
 
 
 @dataclass(frozen=True, slots=True)
-class Committed:
+class CommittedState:
     """The state after one block."""
 
     height: int
@@ -80,20 +80,20 @@ class Published:
     """The last committed states. One thread publishes, any thread reads."""
 
     def __init__(self) -> None:
-        self._states: deque[Committed] = deque(maxlen=STATES_KEPT)
+        self._states: deque[CommittedState] = deque(maxlen=STATES_KEPT)
         self._lock = threading.Lock()
 
-    def publish(self, committed: Committed) -> None:
+    def publish(self, committed: CommittedState) -> None:
         """Make ``committed`` the latest; the oldest beyond STATES_KEPT is forgotten."""
         with self._lock:
             self._states.append(committed)
 
-    def latest(self) -> Committed | None:
+    def latest(self) -> CommittedState | None:
         """Return the last committed state; None before the first block."""
         with self._lock:
             return self._states[-1] if self._states else None
 
-    def at(self, height: int) -> Committed | None:
+    def at(self, height: int) -> CommittedState | None:
         """Return the state after ``height``; None where it is not kept (any more, or yet)."""
         with self._lock:
             return next((state for state in self._states if state.height == height), None)

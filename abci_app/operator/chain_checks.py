@@ -2,14 +2,14 @@
 
 from abci_app.evm.connext import Connext
 from abci_app.evm.gate import Gate
-from abci_app.evm.types import Block
+from abci_app.evm.types import EvmBlock
 from abci_app.machine.decisions.batches import compute_domain_separator
 from abci_app.machine.genesis.build import FIRST_EPOCH
 from abci_app.operator.description import NO_GATE, DescribedChain, Description
 from abci_app.operator.errors import Cause, OperatorError
 
 
-def require_connext(chain: DescribedChain, connext: Connext, block: Block) -> None:
+def require_connext(chain: DescribedChain, connext: Connext, block: EvmBlock) -> None:
     """Refuse another chain and another Connext than those described. Raises OperatorError, EvmError."""
     here = f"domain {chain.domain}"
     if (found := connext.rpc.chain_id()) != chain.chain_id:
@@ -26,7 +26,7 @@ def require_described_gate(chain: DescribedChain) -> None:
 
 
 def require_gate(
-    chain_id: str, described: Description, chain: DescribedChain, connext: Connext, block: Block
+    chain_id: str, described: Description, chain: DescribedChain, connext: Connext, block: EvmBlock
 ) -> None:
     """Refuse a gate of another network, Connext or validator set. Raises OperatorError, EvmError."""
     here, tag = f"domain {chain.domain}", block.number

@@ -7,7 +7,7 @@ from abci_app.evm.deploy import load_shipped_artifact, matches_deployed_code
 from abci_app.evm.errors import EvmError
 from abci_app.evm.gate import Gate
 from abci_app.evm.rpc import Rpc
-from abci_app.evm.types import Address, Block
+from abci_app.evm.types import Address, EvmBlock
 from abci_app.operator.chain_checks import require_connext, require_described_gate, require_gate
 from abci_app.operator.description import DescribedChain, Description
 from abci_app.operator.errors import Cause, OperatorError
@@ -46,7 +46,7 @@ class CheckedGate:
 
 
 def check_gate(
-    chain_id: str, described: Description, chain: DescribedChain, rpc: Rpc, block: Block | None = None
+    chain_id: str, described: Description, chain: DescribedChain, rpc: Rpc, block: EvmBlock | None = None
 ) -> CheckedGate:
     """Return what the described gate amounts to, at the last block or at ``block``. Raises OperatorError."""
     here = f"domain {chain.domain}"
@@ -79,7 +79,7 @@ def require_approvals(checked: CheckedGate) -> None:
         raise OperatorError(Cause.APPROVAL_MISSING, reason)
 
 
-def require_chain_with_code(chain: DescribedChain, connext: Connext, block: Block) -> None:
+def require_chain_with_code(chain: DescribedChain, connext: Connext, block: EvmBlock) -> None:
     """Refuse another chain, and a Connext that is not there. Raises OperatorError, EvmError."""
     here = f"domain {chain.domain}"
     if (found := connext.rpc.chain_id()) != chain.chain_id:
@@ -97,7 +97,7 @@ def _require_code(here: str, code: bytes) -> None:
 
 
 def _list_admin_calls(
-    described: Description, chain: DescribedChain, connext: Connext, block: Block
+    described: Description, chain: DescribedChain, connext: Connext, block: EvmBlock
 ) -> tuple[AdminCall, ...]:
     """List the approvals that a gate needs: itself as relayer, every validator as sequencer."""
     gate = Address(chain.gate)

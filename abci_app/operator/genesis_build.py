@@ -7,7 +7,7 @@ from abci_app.evm.codec import load_interface
 from abci_app.evm.connext import Connext
 from abci_app.evm.errors import EvmError
 from abci_app.evm.rpc import Rpc
-from abci_app.evm.types import ZERO_ADDRESS, Block
+from abci_app.evm.types import ZERO_ADDRESS, EvmBlock
 from abci_app.machine.genesis.build import make_app_state
 from abci_app.machine.genesis.form import (
     GenesisAsset,
@@ -25,7 +25,7 @@ from abci_app.operator.errors import Cause, OperatorError
 TOKEN = load_interface("erc20")
 
 
-def find_block(chain: DescribedChain, rpc: Rpc) -> Block:
+def find_block(chain: DescribedChain, rpc: Rpc) -> EvmBlock:
     """Return block G of a chain: the one described, or the last final one. Raises OperatorError."""
     try:
         if chain.finality_depth == 0:
@@ -43,7 +43,7 @@ def find_block(chain: DescribedChain, rpc: Rpc) -> Block:
 
 
 def read_app_state(
-    chain_id: str, described: Description, rpcs: Mapping[int, Rpc], blocks: Mapping[int, Block]
+    chain_id: str, described: Description, rpcs: Mapping[int, Rpc], blocks: Mapping[int, EvmBlock]
 ) -> dict[str, Any]:
     """Return ``app_state`` as each chain has it at the end of its block.
 
@@ -82,7 +82,7 @@ def read_app_state(
     return make_app_state(described.params, domains, assets, routers, described.validators)
 
 
-def _read_domain(chain: DescribedChain, connext: Connext, block: Block) -> GenesisDomain:
+def _read_domain(chain: DescribedChain, connext: Connext, block: EvmBlock) -> GenesisDomain:
     tag = block.number
     return GenesisDomain(
         domain=chain.domain, chain_id=chain.chain_id, connext=chain.connext, gate=chain.gate,
@@ -95,7 +95,7 @@ def _read_domain(chain: DescribedChain, connext: Connext, block: Block) -> Genes
 
 
 def _read_locals(
-    described: Description, chain: DescribedChain, connext: Connext, block: Block
+    described: Description, chain: DescribedChain, connext: Connext, block: EvmBlock
 ) -> dict[DescribedAsset, GenesisLocal]:
     """Return the local token of each described asset that Connext knows here."""
     found = {}
@@ -110,7 +110,7 @@ def _read_locals(
 
 
 def _read_router(
-    chain: DescribedChain, connext: Connext, block: Block, router: Address, locals_: Sequence[GenesisLocal]
+    chain: DescribedChain, connext: Connext, block: EvmBlock, router: Address, locals_: Sequence[GenesisLocal]
 ) -> GenesisRouter:
     tag = block.number
     balances = tuple(

@@ -35,7 +35,7 @@ class CometBFTGenesis:
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class AcceptedGenesis:
     """A genesis that the state machine accepts."""
 
     chain_id: str
@@ -50,7 +50,7 @@ class Checked:
 
 def check_app_state(
     app_state: dict[str, Any], chain_id: str, validators: Powers | None = None, app_version: int = APP_VERSION
-) -> Checked:
+) -> AcceptedGenesis:
     """Return what an ``app_state`` amounts to. Raises OperatorError for what InitChain refuses (GEN-1, GEN-2).
 
     Without ``validators`` its own count as CometBFT's.
@@ -61,7 +61,7 @@ def check_app_state(
     except Rejected as rejection:
         raise OperatorError(Cause.GENESIS_INVALID, rejection.reason) from rejection
     counts = {name: len(app_state[name]) for name in ("domains", "assets", "routers", "validators")}
-    return Checked(chain_id, Tree.build(state).root, **counts, power=sum(power for _, power in own))
+    return AcceptedGenesis(chain_id, Tree.build(state).root, **counts, power=sum(power for _, power in own))
 
 
 def list_validators(app_state: dict[str, Any]) -> Powers:
@@ -119,7 +119,7 @@ def parse_cometbft_genesis(fields: dict[str, Any]) -> CometBFTGenesis:
     return CometBFTGenesis(str(fields["chain_id"]), validators, fields.get("app_state"), version)
 
 
-def check_together(app_state: dict[str, Any], cometbft: CometBFTGenesis) -> Checked:
+def check_together(app_state: dict[str, Any], cometbft: CometBFTGenesis) -> AcceptedGenesis:
     """Check ``app_state`` with the file that is to carry it, and that it does. Raises OperatorError."""
     checked = check_app_state(app_state, cometbft.chain_id, cometbft.validators, cometbft.app_version)
     if cometbft.app_state is None:

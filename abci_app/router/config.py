@@ -81,12 +81,12 @@ class RouterHome:
 
     @property
     def ledger(self) -> Path:
-        """Where signed bids are kept."""
+        """Return the file of signed bids."""
         return self.path / LEDGER_FILE
 
     @property
     def log_path(self) -> Path | None:
-        """The log file; None: standard output."""
+        """Return the log file; None: standard output."""
         return self.path / self.config.log_file if self.config.log_file else None
 
 

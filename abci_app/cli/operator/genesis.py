@@ -12,14 +12,14 @@ import typer
 from abci_app.cli.failure import Failure
 from abci_app.cli.tables import print_fields, print_table
 from abci_app.evm.rpc import Rpc
-from abci_app.evm.types import Block
+from abci_app.evm.types import EvmBlock
 from abci_app.operator.description import DescribedNetwork, by_domain, load_network
 from abci_app.operator.errors import Cause, OperatorError
 from abci_app.operator.genesis_assemble import BLOCK_BYTES_MAX, load_template
 from abci_app.operator.genesis_assemble import assemble as assemble_genesis
 from abci_app.operator.genesis_build import find_block, read_app_state
 from abci_app.operator.genesis_check import (
-    Checked,
+    AcceptedGenesis,
     check_app_state,
     check_together,
     load_app_state,
@@ -107,7 +107,7 @@ def read(network: DescribedNetwork) -> dict[str, Any]:
     """Return ``app_state`` as the chains have it. Raises OperatorError."""
     with ExitStack() as opened:
         rpcs = {domain: opened.enter_context(Rpc(url)) for domain, url in by_domain(network).items()}
-        blocks: dict[int, Block] = {
+        blocks: dict[int, EvmBlock] = {
             chain.domain: find_block(chain, rpcs[chain.domain]) for chain in network.description.chains
         }
         return read_app_state(network.chain_id, network.description, rpcs, blocks)
@@ -122,7 +122,7 @@ def save(path: Path, fields: dict[str, Any]) -> None:
         raise OperatorError(Cause.FILE_INVALID, f"{path}: {error.strerror}") from error
 
 
-def show(checked: Checked, domains: Sequence[dict[str, Any]], as_json: bool) -> None:
+def show(checked: AcceptedGenesis, domains: Sequence[dict[str, Any]], as_json: bool) -> None:
     """Print what a genesis amounts to, and the block at which it has each chain."""
     if as_json:
         print(json.dumps(asdict(checked) | {

@@ -42,7 +42,7 @@ class Wait(IntEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class SubmissionOutcome:
     """Result of a submitted transaction or bid, as far as the call waited for it."""
 
     code: int
@@ -76,7 +76,9 @@ class Submission:
         self._waiters.close()
         self._bundler.close()
 
-    def submit(self, tx: bytes, wait: Wait, timeout_s: float = 0.0, is_wanted: IsWanted = lambda: True) -> Outcome:
+    def submit(
+        self, tx: bytes, wait: Wait, timeout_s: float = 0.0, is_wanted: IsWanted = lambda: True
+    ) -> SubmissionOutcome:
         """Submit one transaction; ``timeout_s`` bounds the wait for its block, 0 is WAIT_DEFAULT_S.
 
         Raises QueryError: ARGUMENT_INVALID, MEMPOOL_FULL (then nothing was submitted), ENGINE_UNAVAILABLE.
@@ -94,11 +96,11 @@ class Submission:
         if committed is None:
             return _time_out(sent)
         height, result = committed
-        return Outcome(result.code, result.log, sha256(tx).digest(), height, result.data)
+        return SubmissionOutcome(result.code, result.log, sha256(tx).digest(), height, result.data)
 
     def submit_bids(
         self, bids: Sequence[bytes], wait: Wait, timeout_s: float = 0.0, is_wanted: IsWanted = lambda: True
-    ) -> list[Outcome]:
+    ) -> list[SubmissionOutcome]:
         """Submit bids, each the bytes of a bundle that holds it alone; one outcome each, in their order.
 
         Raises QueryError: ARGUMENT_INVALID, MEMPOOL_FULL (then nothing was submitted).
@@ -130,7 +132,7 @@ class Submission:
     def _judge(self, bid: SubmittedBid) -> Sent | None:
         return self._refuse(encode_bundle([bid]))
 
-    def _await_commit(self, sent: Sent, wait: Wait, deadline: float, is_wanted: IsWanted) -> Outcome:
+    def _await_commit(self, sent: Sent, wait: Wait, deadline: float, is_wanted: IsWanted) -> SubmissionOutcome:
         """Return a bid's result in the block that holds its bundle, where the call waits for a commit."""
         if sent.code != Code.OK or wait is not Wait.COMMITTED:
             return _conclude(sent)
@@ -141,7 +143,7 @@ class Submission:
         code = result.data[sent.position] if sent.position < len(result.data) else result.code
         # A bundle's log tells of its first refusal only.
         reason = result.log if result.log.startswith(name_code(code)) else ""
-        return Outcome(code, reason, sha256(sent.raw).digest(), height)
+        return SubmissionOutcome(code, reason, sha256(sent.raw).digest(), height)
 
 
 def name_code(code: int) -> str:
@@ -171,9 +173,9 @@ def _await_check(future: "Future[Sent]", wait: Wait) -> Sent:
         return Sent(b"", 0, AnswerCode.ENGINE_UNAVAILABLE, "CometBFT did not answer")
 
 
-def _conclude(sent: Sent) -> Outcome:
-    return Outcome(sent.code, sent.reason, sha256(sent.raw).digest() if sent.raw else b"")
+def _conclude(sent: Sent) -> SubmissionOutcome:
+    return SubmissionOutcome(sent.code, sent.reason, sha256(sent.raw).digest() if sent.raw else b"")
 
 
-def _time_out(sent: Sent) -> Outcome:
-    return Outcome(AnswerCode.TIMED_OUT, "not seen in a block in time", sha256(sent.raw).digest())
+def _time_out(sent: Sent) -> SubmissionOutcome:
+    return SubmissionOutcome(AnswerCode.TIMED_OUT, "not seen in a block in time", sha256(sent.raw).digest())

@@ -8,7 +8,7 @@ import pytest
 from abci_app.evm.codec import load_interface
 from abci_app.evm.connext import DestinationStatus, ExecuteArgs, encode_admin, encode_xcall
 from abci_app.evm.connext_events import TOPICS, decode_event
-from abci_app.evm.gate import Outcome, encode_execute_reconciled, parse_outcome
+from abci_app.evm.gate import BatchOutcome, encode_execute_reconciled, parse_outcome
 from abci_app.evm.types import ZERO_ADDRESS
 from abci_app.machine.connext import compute_transfer_id
 from abci_app.machine.state.records import TransferInfo
@@ -63,7 +63,7 @@ def slow(info: TransferInfo) -> ExecuteArgs:
     return sign_execution(info, [], None)
 
 
-def execute_reconciled(scene: Scene, *infos: TransferInfo) -> Outcome:
+def execute_reconciled(scene: Scene, *infos: TransferInfo) -> BatchOutcome:
     receipt = scene.wallet("user-5").transact(scene.gate, encode_execute_reconciled(infos))
     outcome = parse_outcome(receipt, scene.gate)
     assert outcome is not None

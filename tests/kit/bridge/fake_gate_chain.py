@@ -17,7 +17,7 @@ from hexbytes import HexBytes
 from abci_app.evm.connext import DestinationStatus, ExecuteArgs, execute_args_from_args
 from abci_app.evm.errors import CallReverted, NonceUsed, RpcRefused
 from abci_app.evm.gate import GATE, InstalledSet, list_members
-from abci_app.evm.types import Address, Block, Fees, Log, Receipt
+from abci_app.evm.types import Address, EvmBlock, Fees, Log, Receipt
 from abci_app.machine.connext import compute_transfer_id, keccak
 from bench.quorum import Quorum
 
@@ -84,10 +84,10 @@ class FakeChain:
 
     # -- what the relayer sees ----------------------------------------------------------------------------------------
 
-    def head(self) -> Block:
+    def head(self) -> EvmBlock:
         self._call("head")
         number, timestamp_s = self.ledger.number, self.ledger.timestamp_s
-        return Block(number, keccak(b"block %d" % number), bytes(32), timestamp_s, self.base_fee_wei)
+        return EvmBlock(number, keccak(b"block %d" % number), bytes(32), timestamp_s, self.base_fee_wei)
 
     def next_nonce(self, account: Address) -> int:
         self._call("next_nonce")

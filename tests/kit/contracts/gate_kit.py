@@ -14,9 +14,9 @@ from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.connext import Connext, DestinationStatus, ExecuteArgs
 from abci_app.evm.errors import CallReverted, DeadlineExceeded
 from abci_app.evm.gate import (
+    BatchOutcome,
     Gate,
     GateBatch,
-    Outcome,
     deploy_gate,
     encode_creation,
     encode_execute_batch,
@@ -122,7 +122,7 @@ class Scene:
             self.rpc.request("evm_mine", [])
             return self.rpc.wait_receipt(tx_hash, poll_s=0.01)
 
-    def submit(self, batch: GateBatch, *, skip_executed: bool = False, gas: int = GAS_MAX) -> Outcome:
+    def submit(self, batch: GateBatch, *, skip_executed: bool = False, gas: int = GAS_MAX) -> BatchOutcome:
         """Submit as a stranger; what the gate says of it."""
         receipt = self.send(batch, skip_executed=skip_executed, gas=gas)
         assert receipt.status == 1

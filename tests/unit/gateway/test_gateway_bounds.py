@@ -171,7 +171,7 @@ def test_a_bid_gets_the_reason_of_its_own_code_only(monkeypatch: pytest.MonkeyPa
     bids = [bid_of(transfer_id, router) for router in (FIRST, SECOND, THIRD)]
     data = bytes([Code.BID_DUPLICATE, Code.OK, Code.ROUTER_NOT_APPROVED])
     result = TxResult(Code.OK, data, f"{Code.BID_DUPLICATE.name}: adds no path length")
-    outcomes: list[submission.Outcome] = []
+    outcomes: list[submission.SubmissionOutcome] = []
     caller = threading.Thread(
         target=lambda: outcomes.extend(made.submit_bids([encode_bundle([bid]) for bid in bids], Wait.COMMITTED, 20))
     )

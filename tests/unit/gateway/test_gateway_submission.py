@@ -10,7 +10,7 @@ import pytest
 from abci_app.gateway.codes import AnswerCode
 from abci_app.gateway.core import bundler, submission
 from abci_app.gateway.core.reads import QueryError
-from abci_app.gateway.core.submission import Outcome, Submission, Wait
+from abci_app.gateway.core.submission import Submission, SubmissionOutcome, Wait
 from abci_app.machine.state.codec import TransferId
 from abci_app.machine.transactions.tx import SubmittedBid, decode_tx, encode_bundle
 from tests.kit.gateway.gateway_kit import FakeNode
@@ -38,7 +38,9 @@ class World:
         self.node.publish()
         return transfer_id
 
-    def submit_bids(self, *bids: SubmittedBid, wait: Wait = Wait.CHECKED, timeout_s: float = 0.0) -> list[Outcome]:
+    def submit_bids(
+        self, *bids: SubmittedBid, wait: Wait = Wait.CHECKED, timeout_s: float = 0.0
+    ) -> list[SubmissionOutcome]:
         """Submit bids as one caller."""
         return self.submission.submit_bids([encode_bundle([bid]) for bid in bids], wait, timeout_s)
 
@@ -86,7 +88,7 @@ def wait_until_free(world: World) -> None:
     wait_until(lambda: code_of(lambda: world.submission.submit(b"\xff", Wait.CHECKED)) == "")
 
 
-def begin_waiting(world: World, callers: ThreadPoolExecutor, router: bytes) -> "Future[Outcome]":
+def begin_waiting(world: World, callers: ThreadPoolExecutor, router: bytes) -> "Future[SubmissionOutcome]":
     """Let a caller submit a bid and wait for its block; return once the mempool holds it."""
     before = len(world.node.mempool)
     raw = bundle(world.transfer_id, router)  # type: ignore[arg-type]

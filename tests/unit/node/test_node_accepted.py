@@ -16,7 +16,7 @@ from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState
 from abci_app.node.errors import StoreError
 from abci_app.node.store import INDEXED_KEY, Head, Store, read_acceptance
-from abci_app.node.view import ACCEPTED_PREFIX, STATE_PREFIX, Committed, list_accepted
+from abci_app.node.view import ACCEPTED_PREFIX, STATE_PREFIX, CommittedState, list_accepted
 from tests.kit.machine.driver import CHAIN_ID, ROUTERS, Network
 
 COUNT = 25_000
@@ -57,7 +57,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened.close()
 
 
-def read_all(committed: Committed, status: str = "") -> tuple[list[int], int]:
+def read_all(committed: CommittedState, status: str = "") -> tuple[list[int], int]:
     """The acceptance numbers of all pages, and how many pages there were."""
     found: list[int] = []
     first, pages = 0, 0
@@ -75,13 +75,13 @@ def read_all(committed: Committed, status: str = "") -> tuple[list[int], int]:
 
 def test_pages_hold_every_one_of_many_transfers_once_and_in_order(store: Store) -> None:
     store.write(Head(1, HASH), as_changes(1, make_transfers(COUNT)))
-    committed = Committed(1, HASH, store.view(), Tree())
+    committed = CommittedState(1, HASH, store.view(), Tree())
     assert read_all(committed) == (list(range(1, COUNT + 1)), COUNT // LIST_MAX)
 
 
 def test_a_status_that_only_the_last_one_has_is_found_behind_empty_pages(store: Store) -> None:
     store.write(Head(1, HASH), as_changes(1, make_transfers(COUNT)))
-    committed = Committed(1, HASH, store.view(), Tree())
+    committed = CommittedState(1, HASH, store.view(), Tree())
     assert read_all(committed, "COMPLETED") == ([COUNT], 1 + COUNT // SCAN_MAX)
     assert get_transfers(committed, 2**64 - 1).transfers == ()
 

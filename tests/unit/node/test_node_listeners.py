@@ -10,7 +10,7 @@ import pytest
 
 from abci_app.abci import messages as pb
 from abci_app.gateway.core.engine import Checked
-from abci_app.gateway.core.submission import Outcome, Submission, Wait
+from abci_app.gateway.core.submission import Submission, SubmissionOutcome, Wait
 from abci_app.machine.block_events import EventKind
 from abci_app.machine.codes import Code
 from abci_app.machine.results import BlockEvent, TxResult
@@ -381,7 +381,7 @@ def test_who_is_answered_committed_reads_at_least_that_height(net: Network) -> N
     reads.subscribe("blocked", Heard(gate))
     submission = Submission(reads, engine)
     app.listeners.start()
-    outcomes: list[tuple[Outcome, int]] = []
+    outcomes: list[tuple[SubmissionOutcome, int]] = []
 
     def submit(tx: bytes) -> None:
         outcome = submission.submit(tx, Wait.COMMITTED, WAIT_S)

@@ -19,7 +19,7 @@ from abci_app.machine.state.tree import Tree
 from abci_app.node import store as store_module
 from abci_app.node.errors import StoreError
 from abci_app.node.store import UNDO_HEIGHTS, Head, Store, pack_values, undo_key, unpack_values
-from abci_app.node.view import STATE_PREFIX, STATES_KEPT, Committed, Published
+from abci_app.node.view import STATE_PREFIX, STATES_KEPT, CommittedState, Published
 from tests.kit.node.store_writer import CHAIN, chain_record, write_block
 
 
@@ -280,7 +280,7 @@ def test_kill_9_in_the_middle_of_writes_leaves_whole_blocks(tmp_path: Path) -> N
 def test_published_states_are_kept_for_some_heights() -> None:
     published = Published()
     assert published.latest() is None and published.at(1) is None and published.read_domains() == {}
-    states = [Committed(height, Tree().root, Store(Path(), CHAIN).view(), Tree()) for height in range(1, 40)]
+    states = [CommittedState(height, Tree().root, Store(Path(), CHAIN).view(), Tree()) for height in range(1, 40)]
     for state in states:
         published.publish(state)
     assert published.latest() is states[-1]

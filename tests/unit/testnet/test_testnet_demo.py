@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from abci_app.evm.types import Block
+from abci_app.evm.types import EvmBlock
 from testnet.chains import block_times
 from testnet.demo import scenario as demo
 from testnet.demo.demo_view import View
@@ -109,8 +109,8 @@ class StampedChain:
     def __init__(self, stamps: dict[int, int]) -> None:
         self._stamps = stamps
 
-    def block(self, number: int) -> Block:
-        return Block(number, b"", b"", self._stamps[number], 0)
+    def block(self, number: int) -> EvmBlock:
+        return EvmBlock(number, b"", b"", self._stamps[number], 0)
 
 
 def make_progress() -> Progress:
