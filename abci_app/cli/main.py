@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "supervise": ("abci_app.cli.supervise", "Run a node and its CometBFT as a pair, until SIGTERM."),
     "rollback": ("abci_app.cli.rollback", "Undo a stopped node's last block, beside cometbft rollback."),
     "status": ("abci_app.cli.status", "What a running node says of itself: height, validators, counters."),
-    "keys": ("abci_app.cli.keys", "Show a node's attestation address and its proof for the genesis."),
+    "keys": ("abci_app.cli.keys", "A node's attestation address and proof for the genesis; a new key file."),
     "relay": ("abci_app.cli.relay", "Run a relayer: attested batches to the gates, until SIGTERM."),
     "router": ("abci_app.cli.router", "Run a router: watch, check, bid, until SIGTERM; or make its home."),
     "query": ("abci_app.cli.query", "Ask a node what it committed: tables, or --json for programs."),

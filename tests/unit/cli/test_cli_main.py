@@ -1,5 +1,6 @@
 """The command line: one line and a status for every failure, only the asked command's module loaded."""
 
+import base64
 import json
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from abci_app.bridge.home import load_account
 from abci_app.cli import main as cli
 from abci_app.machine.connext import recover_address
 from abci_app.machine.genesis.build import compute_possession_digest
@@ -47,6 +49,25 @@ def test_keys_show_proves_possession(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert f"0x{signer.hex()}" == shown["attestation"]
     plain = run(capsys, "keys", "show", "--home", home)[1]
     assert plain.split() == ["attestation", shown["attestation"]]
+    encoded = base64.b64encode(key).decode()
+    as_cometbft_prints_it = json.dumps({"type": "tendermint/PubKeyEd25519", "value": encoded})
+    for form in (f"0x{key.hex()}", encoded, as_cometbft_prints_it):
+        assert run(capsys, "keys", "show", "--home", home, "--consensus-key", form, "--json")[1] == out
+
+
+def test_keys_new_makes_a_key_file_that_only_its_owner_can_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "keys" / "relayer.json"
+    status, out, error = run(capsys, "keys", "new", "--out", str(path))
+    assert (status, error) == (0, "")
+    assert out == f"0x{load_account(path).address.hex()}\n"
+    before = path.read_text()
+    status, out, error = run(capsys, "keys", "new", "--out", str(path))
+    assert (status, out, error) == (1, "", f"routerd: {path} exists already\n") and path.read_text() == before
+    status, out, error = run(capsys, "keys", "new", "--out", str(path / "below"))
+    assert (status, out) == (1, "") and "Not a directory" in error and error.count("\n") == 1
+    assert run(capsys, "keys", "new", "--out", str(tmp_path / "other.json"))[1] not in ("", out)
 
 
 @pytest.mark.parametrize(("arguments", "status", "message"), [
@@ -76,7 +97,9 @@ def test_a_failure_is_one_line_and_makes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("key", ["zz", "00" * 31, "00" * 33])
+@pytest.mark.parametrize("key", [
+    "zz", "00" * 31, "00" * 33, "rRaFkf=", "AAAA====", "rRaFkfXegw42g2kEqYKJsA==", "{", "{}", '{"value": 1}', "[]",
+])
 def test_keys_show_refuses_what_is_no_key(tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str) -> None:
     home = str(tmp_path / "n")
     assert run(capsys, "init", "--home", home, "--chain-id", "routing-1")[0] == 0
