@@ -15,6 +15,7 @@ from abci_app import __version__
 from abci_app.abci import Application
 from abci_app.abci import messages as pb
 from abci_app.gateway.codes import AnswerCode
+from abci_app.machine import upgrades
 from abci_app.machine.block import apply_block
 from abci_app.machine.block_events import EventKind
 from abci_app.machine.codes import Code, Rejected, invariant
@@ -28,7 +29,7 @@ from abci_app.machine.state.records import ChainState
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState, StateDelta
 from abci_app.machine.transactions.admission import check_tx
-from abci_app.machine.upgrades import APP_VERSION, FIRST_VERSION
+from abci_app.machine.upgrades import FIRST_VERSION
 from abci_app.node.errors import NodeError
 from abci_app.node.genesis import BLOCK_BYTES_MIN, parse_app_state
 from abci_app.node.listeners import BlockDispatcher
@@ -98,7 +99,7 @@ class RoutingApplication(Application):
     # ---- any connection ----
 
     def info(self, request: pb.RequestInfo) -> pb.ResponseInfo:
-        response = pb.ResponseInfo(data="routerd", version=__version__, app_version=APP_VERSION)
+        response = pb.ResponseInfo(data="routerd", version=__version__, app_version=upgrades.APP_VERSION)
         if self._store.head is not None:
             response.app_version = self._records.must(keys.CHAIN, ChainState).app_version
             response.last_block_height = self._store.head.height
@@ -262,8 +263,8 @@ class RoutingApplication(Application):
 
 def check_app_version(app_version: int, where: str) -> None:
     """Raise NodeError for rules that this program does not know (ORD-6): a newer one went on with them."""
-    if app_version > APP_VERSION:
-        reason = f"has version {app_version} of the rules, this program knows those up to {APP_VERSION}"
+    if app_version > upgrades.APP_VERSION:
+        reason = f"has version {app_version} of the rules, this program knows those up to {upgrades.APP_VERSION}"
         raise NodeError(f"{where} {reason}: install the release that brought it")
 
 

@@ -10,7 +10,6 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.records import ChainState
 from abci_app.machine.state.view import StateDelta
 from abci_app.machine.upgrades import APP_VERSION, Upgrade
-from abci_app.node import app
 from abci_app.node.app import RoutingApplication
 from abci_app.node.errors import NodeError
 from tests.kit.machine.small_world import CHAIN_ID
@@ -22,7 +21,7 @@ HEIGHT = 4
 @pytest.fixture
 def newer(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that knows one more version, and has it begin on this chain at HEIGHT."""
-    monkeypatch.setattr(app, "APP_VERSION", APP_VERSION + 1)
+    monkeypatch.setattr(upgrades, "APP_VERSION", APP_VERSION + 1)
     monkeypatch.setattr(upgrades, "UPGRADES", {CHAIN_ID: (Upgrade(HEIGHT, APP_VERSION + 1),)})
 
 
@@ -49,7 +48,7 @@ def test_versions_that_this_program_does_not_know_are_refused(tmp_path: Path, ne
     assert version_of(node.app) == APP_VERSION + 1
     node.store.close()
     with pytest.MonkeyPatch.context() as older:
-        older.setattr(app, "APP_VERSION", APP_VERSION)
+        older.setattr(upgrades, "APP_VERSION", APP_VERSION)
         with pytest.raises(NodeError, match=f"database has version 2 of the rules, .* up to {APP_VERSION}: install"):
             node.open()
         node.store.close()
