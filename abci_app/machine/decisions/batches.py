@@ -208,7 +208,7 @@ def list_unattested_entries(state: StateReader) -> list[tuple[bytes, HeightEntry
 
 
 def drop_dead_entries(delta: StateDelta) -> None:
-    """Forget that a batch lacks its quorum once nothing in it is live: an ended attempt never opens again."""
+    """Delete the marks of unattested batches in which nothing is live: an ended attempt never opens again."""
     for key, mark in list_unattested_entries(delta):
         if not is_live(delta, delta.must(keys.batch(mark.height), DecisionBatch)):
             delta.delete(key)

@@ -85,7 +85,7 @@ def is_end_allowed(domain: Domain, segment: Segment) -> bool:
 
 
 def _is_full(segment: Segment) -> bool:
-    """Tell whether the next event may have been one too many: nobody here knows how large it was."""
+    """Tell whether one more event, of whatever size, could have been beyond a segment's limits (SEG-1)."""
     size = sum(map(size_positioned, segment.events))
     largest = POSITION_BYTES_MAX + EVENT_BYTES_MAX
     return len(segment.events) == SEGMENT_EVENTS_MAX or size + largest > SEGMENT_BYTES_MAX

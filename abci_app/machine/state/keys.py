@@ -19,67 +19,76 @@ NUMBER_MAX = 10**DIGITS - 1
 
 
 def epoch(number: int) -> bytes:
-    """ValidatorSet of an epoch."""
+    """Return the key of the ValidatorSet of an epoch."""
     return b"epoch/%010d" % number
 
 
 def domain(domain_id: DomainId) -> bytes:
-    """Domain by its id."""
+    """Return the key of the Domain by its id."""
     return b"domain/%010d" % domain_id
 
 
 def domains() -> bytes:
-    """Prefix of ``domain``."""
+    """Return the prefix of ``domain``."""
     return b"domain/"
 
 
 def lane(origin: DomainId, destination: DomainId) -> bytes:
-    """Lane by its domains."""
+    """Return the key of the Lane by its domains."""
     return b"lane/%010d/%010d" % (origin, destination)
 
 
 def lanes() -> bytes:
-    """Prefix of ``lane``."""
+    """Return the prefix of ``lane``."""
     return b"lane/"
 
 
 def asset(canonical_domain: DomainId, canonical_id: Hash) -> bytes:
-    """Asset by its canonical domain and id."""
+    """Return the key of the Asset by its canonical domain and id."""
     return b"asset/%010d/%s" % (canonical_domain, canonical_id.hex().encode())
 
 
 def assets() -> bytes:
-    """Prefix of ``asset``."""
+    """Return the prefix of ``asset``."""
     return b"asset/"
 
 
 def router(domain_id: DomainId, address: Address) -> bytes:
-    """Router on one domain; absent: not approved, eligible, no faults. Written by the first rule that changes it."""
+    """Return the key of the Router on one domain; absent: not approved, eligible, no faults.
+
+    Written by the first rule that changes it.
+    """
     return b"router/%010d/%s" % (domain_id, address.hex().encode())
 
 
 def routers(domain_id: DomainId) -> bytes:
-    """Prefix of ``router`` on one domain."""
+    """Return the prefix of ``router`` on one domain."""
     return b"router/%010d/" % domain_id
 
 
 def liquidity(domain_id: DomainId, local: Address, address: Address) -> bytes:
-    """Liquidity of a router in a local asset; absent: nothing. Written once there is something."""
+    """Return the key of the Liquidity of a router in a local asset; absent: nothing.
+
+    Written once there is something.
+    """
     return b"liquidity/%010d/%s/%s" % (domain_id, local.hex().encode(), address.hex().encode())
 
 
 def queue(domain_id: DomainId, local: Address) -> bytes:
-    """Queue of one (destination, local asset); absent: 0. Written by its first assignment."""
+    """Return the key of the Queue of one (destination, local asset); absent: 0. Written by its first assignment."""
     return b"queue/%010d/%s" % (domain_id, local.hex().encode())
 
 
 def queue_tag(domain_id: DomainId, local: Address, address: Address) -> bytes:
-    """QueueTag of a router in a queue; absent: finish 0, weight 1. Written when it first wins there."""
+    """Return the key of the QueueTag of a router in a queue; absent: finish 0, weight 1.
+
+    Written when it first wins there.
+    """
     return b"queue_tag/%010d/%s/%s" % (domain_id, local.hex().encode(), address.hex().encode())
 
 
 def transfer(transfer_id: TransferId) -> bytes:
-    """Transfer."""
+    """Return the key of the Transfer."""
     return b"transfer/%s" % transfer_id.hex().encode()
 
 
@@ -89,37 +98,37 @@ def parse_transfer(key: bytes) -> TransferId:
 
 
 def transfers() -> bytes:
-    """Prefix of ``transfer``."""
+    """Return the prefix of ``transfer``."""
     return b"transfer/"
 
 
 def transfer_info(transfer_id: TransferId) -> bytes:
-    """TransferInfo of a transfer; absent while known by hash only."""
+    """Return the key of the TransferInfo of a transfer; absent while known by hash only."""
     return b"transfer_info/%s" % transfer_id.hex().encode()
 
 
 def bid(transfer_id: TransferId, address: Address) -> bytes:
-    """Bid of a router for a transfer, a withdraw without a bid included."""
+    """Return the key of the Bid of a router for a transfer, a withdraw without a bid included."""
     return b"bid/%s/%s" % (transfer_id.hex().encode(), address.hex().encode())
 
 
 def bids(transfer_id: TransferId) -> bytes:
-    """Prefix of ``bid`` for one transfer."""
+    """Return the prefix of ``bid`` for one transfer."""
     return b"bid/%s/" % transfer_id.hex().encode()
 
 
 def auction(transfer_id: TransferId, attempt: int) -> bytes:
-    """Auction of an attempt: why its routers won, or why nobody is feasible."""
+    """Return the key of the Auction of an attempt: why its routers won, or why nobody is feasible."""
     return b"auction/%s/%03d" % (transfer_id.hex().encode(), attempt)
 
 
 def auctions(transfer_id: TransferId) -> bytes:
-    """Prefix of ``auction`` for one transfer."""
+    """Return the prefix of ``auction`` for one transfer."""
     return b"auction/%s/" % transfer_id.hex().encode()
 
 
 def decision(sequence: int) -> bytes:
-    """Decision by global sequence."""
+    """Return the key of the Decision by global sequence."""
     return b"decision/%020d" % sequence
 
 
@@ -129,12 +138,12 @@ def parse_decision(key: bytes) -> int:
 
 
 def decisions() -> bytes:
-    """Prefix of ``decision``."""
+    """Return the prefix of ``decision``."""
     return b"decision/"
 
 
 def batch(height: int) -> bytes:
-    """DecisionBatch by height."""
+    """Return the key of the DecisionBatch by height."""
     return b"batch/%020d" % height
 
 
@@ -144,22 +153,24 @@ def parse_batch(key: bytes) -> int:
 
 
 def batches() -> bytes:
-    """Prefix of ``batch``."""
+    """Return the prefix of ``batch``."""
     return b"batch/"
 
 
 def unattested(height: int) -> bytes:
-    """HeightEntry of a batch by its height: it lacks its quorum and was live at the last check (LSE-6)."""
+    """Return the key of the HeightEntry of a batch by its height: it lacks its quorum and was live at the last check
+    (LSE-6).
+    """
     return b"unattested/%020d" % height
 
 
 def unattested_batches() -> bytes:
-    """Prefix of ``unattested``."""
+    """Return the prefix of ``unattested``."""
     return b"unattested/"
 
 
 def reports(domain_id: DomainId, number: int) -> bytes:
-    """Reports for one segment, while there are any."""
+    """Return the key of the Reports for one segment, while there are any."""
     return b"reports/%010d/%020d" % (domain_id, number)
 
 
@@ -170,12 +181,12 @@ def parse_reports(key: bytes) -> tuple[DomainId, int]:
 
 
 def domain_reports(domain_id: DomainId) -> bytes:
-    """Prefix of ``reports`` of one domain."""
+    """Return the prefix of ``reports`` of one domain."""
     return b"reports/%010d/" % domain_id
 
 
 def open_transfer(origin: DomainId, destination: DomainId, acceptance: int) -> bytes:
-    """Reference of an undecided transfer (ACCEPTED or WAITING) of a lane, in acceptance order."""
+    """Return the key of the Reference of an undecided transfer (ACCEPTED or WAITING) of a lane, in acceptance order."""
     return b"open/%010d/%010d/%020d" % (origin, destination, acceptance)
 
 
@@ -186,12 +197,12 @@ def parse_open_transfer(key: bytes) -> tuple[DomainId, DomainId, int]:
 
 
 def open_transfers(origin: DomainId, destination: DomainId) -> bytes:
-    """Prefix of ``open_transfer`` of one lane."""
+    """Return the prefix of ``open_transfer`` of one lane."""
     return b"open/%010d/%010d/" % (origin, destination)
 
 
 def lease(destination: DomainId, valid_until_s: int, acceptance: int) -> bytes:
-    """Reference of a transfer whose attempt has not ended, by that attempt's ``valid_until_s``."""
+    """Return the key of the Reference of a transfer whose attempt has not ended, by the attempt's ``valid_until_s``."""
     return b"lease/%010d/%020d/%020d" % (destination, valid_until_s, acceptance)
 
 
@@ -202,12 +213,12 @@ def parse_lease(key: bytes) -> tuple[DomainId, int, int]:
 
 
 def leases(destination: DomainId) -> bytes:
-    """Prefix of ``lease`` for one destination."""
+    """Return the prefix of ``lease`` for one destination."""
     return b"lease/%010d/" % destination
 
 
 def slow_due(origin: DomainId, destination: DomainId, time_s: int, acceptance: int) -> bytes:
-    """Reference of a RECONCILED transfer of a lane whose ``slow_next_s`` is not 0, by it."""
+    """Return the key of the Reference of a RECONCILED transfer of a lane whose ``slow_next_s`` is not 0, by it."""
     return b"slow_due/%010d/%010d/%020d/%020d" % (origin, destination, time_s, acceptance)
 
 
@@ -218,12 +229,12 @@ def parse_slow_due(key: bytes) -> tuple[DomainId, DomainId, int, int]:
 
 
 def slow_dues(origin: DomainId, destination: DomainId) -> bytes:
-    """Prefix of ``slow_due`` of one lane."""
+    """Return the prefix of ``slow_due`` of one lane."""
     return b"slow_due/%010d/%010d/" % (origin, destination)
 
 
 def drop(time_s: int, acceptance: int) -> bytes:
-    """Reference of a SLOW or RECONCILED transfer, by ``drop_after_s``."""
+    """Return the key of the Reference of a SLOW or RECONCILED transfer, by ``drop_after_s``."""
     return b"drop/%020d/%020d" % (time_s, acceptance)
 
 
@@ -234,12 +245,12 @@ def parse_drop(key: bytes) -> tuple[int, int]:
 
 
 def drops() -> bytes:
-    """Prefix of ``drop``."""
+    """Return the prefix of ``drop``."""
     return b"drop/"
 
 
 def finished(height: int, acceptance: int) -> bytes:
-    """Reference of a COMPLETED transfer, by ``finished_height``."""
+    """Return the key of the Reference of a COMPLETED transfer, by ``finished_height``."""
     return b"finished/%020d/%020d" % (height, acceptance)
 
 
@@ -250,17 +261,17 @@ def parse_finished(key: bytes) -> tuple[int, int]:
 
 
 def finished_transfers() -> bytes:
-    """Prefix of ``finished``."""
+    """Return the prefix of ``finished``."""
     return b"finished/"
 
 
 def stub(transfer_id: TransferId) -> bytes:
-    """Stub of a transfer that is not accepted yet."""
+    """Return the key of the Stub of a transfer that is not accepted yet."""
     return b"stub/%s" % transfer_id.hex().encode()
 
 
 def stub_expiry(time_s: int, transfer_id: TransferId) -> bytes:
-    """HeightEntry of a stub by ``expires_s``; the height is that of the stub's last event."""
+    """Return the key of the HeightEntry of a stub by ``expires_s``; the height is that of the stub's last event."""
     return b"stub_expiry/%020d/%s" % (time_s, transfer_id.hex().encode())
 
 
@@ -271,12 +282,12 @@ def parse_stub_expiry(key: bytes) -> tuple[int, TransferId]:
 
 
 def stub_expiries() -> bytes:
-    """Prefix of ``stub_expiry``."""
+    """Return the prefix of ``stub_expiry``."""
     return b"stub_expiry/"
 
 
 def tombstone(transfer_id: TransferId) -> bytes:
-    """Tombstone of a transfer that had a decision and is gone."""
+    """Return the key of the Tombstone of a transfer that had a decision and is gone."""
     return b"tombstone/%s" % transfer_id.hex().encode()
 
 

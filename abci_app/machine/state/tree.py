@@ -70,7 +70,7 @@ class Tree:
 
     @property
     def root(self) -> Hash:
-        """The app hash, 32 bytes; of the empty tree sha256(b"")."""
+        """Return the app hash, 32 bytes; of the empty tree sha256(b"")."""
         return EMPTY_ROOT if self._top is None else Hash(self._top[0])
 
     def update(self, changes: Mapping[bytes, bytes | None]) -> "Tree":

@@ -20,7 +20,7 @@ DECODED_BYTES_MAX = 1024
 
 @lru_cache(maxsize=DECODED_MAX)
 def _remember(cls: Any, raw: bytes) -> Any:
-    """Remember a pure function: an answer is the same whether it is remembered or not (ORD-4)."""
+    """Return the record that ``raw`` encodes; remembered, as it depends on the arguments alone (ORD-4)."""
     return decode(cls, raw)
 
 

@@ -48,7 +48,7 @@ def check_tx(view: StateView | StateDelta, raw: bytes, seen: Seen, again: bool =
 
 
 def _check_alone(scope: Scope, transaction: Transaction) -> None:
-    """Refuse what is no bundle as the next block would, and the withdraw of a stranger who never bid."""
+    """Refuse a withdraw or a TransferInfo as the next block would, and the withdraw of a stranger who never bid."""
     authenticate(scope.delta, transaction)
     had_bid = isinstance(transaction, Withdraw) and scope.delta.read(
         keys.bid(transaction.transfer_id, transaction.router), Bid
@@ -98,7 +98,7 @@ def _is_early(state: StateReader, bid: SubmittedBid, seen: Seen) -> bool:
 
 
 def _require_known_somewhere(state: StateReader, router: Address) -> None:
-    """Refuse an early bid of a stranger: keys cost nothing, so a bound per router alone would bound nothing."""
+    """Refuse an early bid of a router that no domain knows: keys are free, so bounds per router bound nothing."""
     if not any(_is_known(state, domain, router) for _, domain in state.scan(keys.domains(), Domain)):
         raise Rejected(Code.ROUTER_NOT_APPROVED, f"router {router.hex()} on any domain, nor has it liquidity there")
 
@@ -114,7 +114,7 @@ def _is_known(state: StateReader, domain: Domain, router: Address) -> bool:
 
 
 def _require_known(state: StateReader, transfer_id: TransferId, router: Address) -> None:
-    """Refuse what the state takes of a stranger: where nobody needs approval, who has nothing to serve with is one."""
+    """Refuse a router without approval and liquidity, though the state takes it where no approval is needed."""
     transfer = state.must(keys.transfer(transfer_id), Transfer)
     approved = get_router(state, transfer.destination, router).approved
     if not approved and not get_liquidity(state, transfer.destination, transfer.local, router).balance:

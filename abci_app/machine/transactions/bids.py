@@ -30,7 +30,7 @@ RECOVERED_MAX = 1 << 16
 
 @lru_cache(maxsize=RECOVERED_MAX)
 def _recover_bidder(transfer_id: TransferId, path_length: int, signature: Signature) -> Address:
-    """Remember a pure function: an answer is the same whether it is remembered or not (ORD-4)."""
+    """Return who signed a bid for a path length; remembered, as it depends on the arguments alone (ORD-4)."""
     return recover_address(compute_bid_digest(transfer_id, path_length), signature)
 
 

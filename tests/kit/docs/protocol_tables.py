@@ -47,6 +47,10 @@ MEANINGS = {
 """Fields that mean the same wherever they stand, and need no words of their own in the code."""
 
 
+KEY_DOC = "Return the key of the "
+"""Begins the docstring of a function that makes a key."""
+
+
 def name_type(kind: Any) -> str:
     """Return how the page calls a type (COD-1)."""
     if get_origin(kind) is Annotated and isinstance(get_args(kind)[1], Uint):
@@ -100,15 +104,13 @@ def flatten(docstring: str | None) -> str:
 
 
 def draw_keys() -> str:
-    """Every key with the record under it: the first word of its docstring."""
+    """Every key with the record under it: the first word after KEY_DOC in its docstring."""
     rows = [(vars(keys)[name].decode(), doc) for name, doc in read_docs(keys).items()]
     for node in ast.parse(inspect.getsource(keys)).body:
-        if isinstance(node, ast.FunctionDef) and node.name.startswith(("parse_", "list_", "_")):
-            continue
-        doc = flatten(ast.get_docstring(node)) if isinstance(node, ast.FunctionDef) else "Prefix"
-        if not doc.startswith("Prefix"):
+        doc = flatten(ast.get_docstring(node)) if isinstance(node, ast.FunctionDef) else ""
+        if doc.startswith(KEY_DOC):
             returned: Any = node.body[-1]  # type: ignore[attr-defined]
-            rows.append((_fill_in(returned.value.left.value.decode(), returned.value.right), doc))
+            rows.append((_fill_in(returned.value.left.value.decode(), returned.value.right), doc[len(KEY_DOC):]))
     known = {cls.__name__ for cls in (*list_classes(records), *list_classes(params))}
     parted = [(form, *doc.strip(".").partition(" ")[::2]) for form, doc in rows]
     assert all(record in known for _, record, _ in parted), f"a key's docstring begins with its record: {parted}"
