@@ -1,4 +1,4 @@
-"""Observation errors: why an endpoint's view cannot be verified, logged at most once a second for each cause."""
+"""Observation errors: why an endpoint's view cannot be verified, and their log."""
 
 import logging
 import threading
@@ -6,12 +6,10 @@ import time
 from collections.abc import Callable
 from enum import Enum
 
+from abci_app.daemon.notices import Notices
 from abci_app.machine.state.codec import DomainId
 
 log = logging.getLogger(__name__)
-
-LINE_INTERVAL_S = 1.0
-"""One line a domain, endpoint and cause in this time: enough to see it, too little to fill a disk."""
 
 
 class ErrorCause(Enum):
@@ -47,31 +45,24 @@ class ObservationError(Exception):
 
 
 class ObservationErrorLog:
-    """Thread-safe log of observation errors and their end: at most one line a second for each source and cause."""
+    """Log of each source's observation errors and their end. For any thread."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._lock = threading.Lock()
-        self._last_s: dict[tuple[DomainId, str, ErrorCause], float] = {}
-        self._open_causes: dict[tuple[DomainId, str], ErrorCause] = {}
+        self._notices: dict[tuple[DomainId, str], Notices] = {}
 
     def record(self, domain: DomainId, source: str, error: ObservationError) -> None:
-        """Log an error of one source, unless the same was logged less than a second ago."""
-        key = (domain, source, error.cause)
+        """Log an error of one source, unless it was logged a moment ago."""
         with self._lock:
-            now_s, last_s = self._clock(), self._last_s.get(key)
-            self._open_causes[(domain, source)] = error.cause
-            if last_s is not None and now_s - last_s < LINE_INTERVAL_S:
-                return
-            self._last_s[key] = now_s
-        log.warning(
-            "not sure",
-            extra={"domain": domain, "endpoint": source, "cause": error.cause.value, "reason": error.detail},
-        )
+            notices = self._notices.setdefault(
+                (domain, source), Notices(log, self._clock, domain=domain, endpoint=source)
+            )
+            notices.say(error.cause.value, error.detail)
 
     def clear(self, domain: DomainId, source: str) -> None:
-        """Log the end of a source's error, if it had one."""
+        """Log the end of a source's errors, if it had any."""
         with self._lock:
-            cause = self._open_causes.pop((domain, source), None)
-        if cause is not None:
-            log.info("sure again", extra={"domain": domain, "endpoint": source, "cause": cause.value})
+            notices = self._notices.get((domain, source))
+            if notices is not None:
+                notices.clear_all()

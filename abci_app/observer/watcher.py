@@ -5,12 +5,15 @@ reference; readers take no lock. Nothing is kept on disk: a start reads again fr
 """
 
 import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
+from abci_app.daemon.runner import Threads, compute_retry_delay_s
 from abci_app.evm.rpc import Rpc, name_endpoint
 from abci_app.machine.state.codec import DomainId, TransferId
 from abci_app.observer.endpoint_follower import EndpointFollower, EndpointView, ReadDomains, StepOutcome
@@ -25,9 +28,6 @@ POLL_S = 0.2
 
 TIMEOUT_S = 2.0
 """Limit of one RPC call; more only for a block that is too large for it (`endpoint_follower.TIMEOUT_DOUBLINGS_MAX`)."""
-
-RETRY_DELAYS_S = (0.2, 0.5, 1.0, 2.0, 5.0)
-"""Pauses after errors in a row; the last one repeats, so a corrected endpoint is noticed within 5 s and a call."""
 
 QUORUM_SOURCE = "quorum"
 """Source of errors about the endpoints of a domain together."""
@@ -68,7 +68,7 @@ class Watcher:
         wall_clock: Callable[[], float] = time.time,
         connect: Callable[[str], Rpc] = connect,
         poll_s: float = POLL_S,
-        retry_delays_s: Sequence[float] = RETRY_DELAYS_S,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         if len({config.domain for config in domains}) != len(domains):
             raise ValueError("a domain is configured twice")
@@ -76,7 +76,7 @@ class Watcher:
         self._errors = ObservationErrorLog(clock)
         self._wall_clock = wall_clock
         self._poll_s = poll_s
-        self._retry_delays_s = tuple(retry_delays_s)
+        self._chance = chance
         self._followers = {
             config.domain: tuple(
                 EndpointFollower(config.domain, f"rpc{at}", connect(url), read_domains, self._errors, clock)
@@ -86,8 +86,9 @@ class Watcher:
         }
         self._observation = EMPTY_OBSERVATION
         self._publishing = threading.Lock()
-        self._stopping = threading.Event()
-        self._threads: list[threading.Thread] = []
+        self._threads = Threads(log, STOP_S)
+        self._stopping = self._threads.stopping
+        self._is_started = False
 
     def check(self) -> None:
         """Ask each endpoint of a committed domain for its chain. Raises ValueError, in one line, for one of another."""
@@ -101,24 +102,16 @@ class Watcher:
 
     def start(self) -> None:
         """Start the threads; raise RuntimeError the second time."""
-        if self._threads:
+        if self._is_started:
             raise RuntimeError("the watcher was started before")
-        self._threads = [
-            threading.Thread(
-                target=self._run, args=(follower,), name=f"observer-{follower.domain}-{follower.name}", daemon=True
-            )
-            for followers in self._followers.values()
-            for follower in followers
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._is_started = True
+        for followers in self._followers.values():
+            for follower in followers:
+                self._threads.start(f"observer-{follower.domain}-{follower.name}", partial(self._run, follower))
 
     def stop(self) -> None:
         """End the threads and withdraw the observation (idempotent)."""
-        self._stopping.set()
-        deadline = time.monotonic() + STOP_S
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
+        self._threads.stop()
         for followers in self._followers.values():
             for follower in followers:
                 follower.close()
@@ -157,7 +150,7 @@ class Watcher:
     def pause_s(self, outcome: StepOutcome, errors_in_row: int) -> float:
         """Return the seconds until the next step of an endpoint."""
         if outcome is StepOutcome.BACK_OFF:
-            return self._retry_delays_s[min(errors_in_row, len(self._retry_delays_s)) - 1]
+            return compute_retry_delay_s(errors_in_row, self._chance())
         return 0.0 if outcome is StepOutcome.AGAIN else self._poll_s
 
     def _publish(self, domain: DomainId) -> None:

@@ -47,7 +47,7 @@ WALLS: dict[str, tuple[str, ...]] = {
     MACHINE: (),
     **make_machine_walls(),
     "abci_app.evm": ("abci_app.machine.state.records", "abci_app.machine.state.codec", "abci_app.machine.connext"),
-    "abci_app.observer": ("abci_app.evm", "abci_app.machine"),
+    "abci_app.observer": ("abci_app.daemon", "abci_app.evm", "abci_app.machine"),
     "abci_app.node": (
         *("abci_app.abci", "abci_app.daemon", "abci_app.machine", "abci_app.observer", "abci_app.gateway.codes"),
     ),

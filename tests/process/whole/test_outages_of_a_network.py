@@ -53,7 +53,7 @@ def test_both_chains_stand_still_and_wake(network: LocalNetwork) -> None:
         network.wait_step(transfer, "executed")
     check_all_agree(network)
     for node in network.nodes:
-        assert {line["cause"] for line in mark.since(node, "not sure")} <= {"rpc-unavailable"}
+        assert {line["cause"] for line in mark.since(node, "waiting")} <= {"rpc-unavailable"}
 
 
 def test_a_full_disk_ends_a_node_and_spoils_nothing(network: LocalNetwork) -> None:

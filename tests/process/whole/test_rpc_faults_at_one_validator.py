@@ -80,12 +80,12 @@ def test_decisions_go_on_while_one_endpoint(setting: Setting, fault: str) -> Non
         network.wait_step(transfer, "executed")
 
         wait_all({"a reason": lambda: bool(read_causes(mark, victim) & causes)}, RECOVERY_TIMEOUT_S, lambda: str(
-            mark.since(victim, "not sure")))
+            mark.since(victim, "waiting")))
     finally:
         setting.proxy.faults.behave()
     for node in network.nodes:
         if node is not victim:
-            assert mark.since(node, "not sure") == []
+            assert mark.since(node, "waiting") == []
     wait_all({"reports again": partial(speaks, setting, network.height())}, RECOVERY_TIMEOUT_S, network.tails)
     last = network.height()
     assert last >= height + 5
@@ -125,7 +125,7 @@ def is_alarmed(mark: Mark, node: Validator) -> bool:
 
 def read_causes(mark: Mark, victim: Validator) -> set[str]:
     """Why the victim said nothing about the first chain since a moment."""
-    return {line["cause"] for line in mark.since(victim, "not sure") if line["domain"] == FIRST}
+    return {line["cause"] for line in mark.since(victim, "waiting") if line["domain"] == FIRST}
 
 
 def speaks(setting: Setting, height: int) -> bool:

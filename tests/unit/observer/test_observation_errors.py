@@ -1,4 +1,4 @@
-"""One line a cause and second; and one when a source is sure again."""
+"""Each cause at once, then at doubling intervals; and one line when it is over."""
 
 import logging
 
@@ -18,12 +18,12 @@ def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
 
 def said(lines: pytest.LogCaptureFixture, domain: DomainId, endpoint: str, cause: str) -> list[str]:
     """Details of the lines about one domain, endpoint and cause."""
-    fields = [vars(record) for record in lines.records if record.msg == "not sure"]
+    fields = [vars(record) for record in lines.records if record.msg == "waiting"]
     wanted = (domain, endpoint, cause)
     return [line["reason"] for line in fields if (line["domain"], line["endpoint"], line["cause"]) == wanted]
 
 
-def test_one_line_a_cause_and_second(lines: pytest.LogCaptureFixture) -> None:
+def test_each_source_and_cause_has_its_own_lines(lines: pytest.LogCaptureFixture) -> None:
     now_s = 0.0
     errors = ObservationErrorLog(lambda: now_s)
     for tenth in range(25):
@@ -32,20 +32,20 @@ def test_one_line_a_cause_and_second(lines: pytest.LogCaptureFixture) -> None:
         errors.record(FIRST, "rpc0", ObservationError(ErrorCause.LAGGING, "behind"))
         errors.record(FIRST, "rpc1", ObservationError(ErrorCause.NONCE_GAP, "other source"))
         errors.record(SECOND, "rpc0", ObservationError(ErrorCause.NONCE_GAP, "other domain"))
-    assert said(lines, FIRST, "rpc0", "nonce-gap") == ["detail 0", "detail 10", "detail 20"]
-    assert said(lines, FIRST, "rpc1", "nonce-gap") == ["other source"] * 3
-    assert said(lines, SECOND, "rpc0", "nonce-gap") == ["other domain"] * 3
-    assert said(lines, FIRST, "rpc0", "rpc-behind-cursor") == ["behind"] * 3
-    assert lines.messages == ["not sure"] * 12
+    assert said(lines, FIRST, "rpc0", "nonce-gap") == ["detail 0", "detail 10"]
+    assert said(lines, FIRST, "rpc1", "nonce-gap") == ["other source"] * 2
+    assert said(lines, SECOND, "rpc0", "nonce-gap") == ["other domain"] * 2
+    assert said(lines, FIRST, "rpc0", "rpc-behind-cursor") == ["behind"] * 2
+    assert lines.messages == ["waiting"] * 8
 
 
-def test_sure_again_is_said_once(lines: pytest.LogCaptureFixture) -> None:
+def test_the_end_is_said_once(lines: pytest.LogCaptureFixture) -> None:
     errors = ObservationErrorLog(lambda: 0.0)
     errors.clear(FIRST, "rpc0")
     errors.record(FIRST, "rpc0", ObservationError(ErrorCause.LAGGING, "behind"))
     errors.clear(SECOND, "rpc0")
     errors.clear(FIRST, "rpc0")
     errors.clear(FIRST, "rpc0")
-    assert lines.messages == ["not sure", "sure again"]
+    assert lines.messages == ["waiting", "recovered"]
     last = vars(lines.records[1])
     assert (last["domain"], last["endpoint"], last["cause"]) == (FIRST, "rpc0", "rpc-behind-cursor")

@@ -217,7 +217,7 @@ def test_a_bug_is_said_and_survived(caplog: pytest.LogCaptureFixture) -> None:
         return {DOMAIN: chain.domain()}
 
     endpoints = Endpoints(chain, "a")
-    watcher = Watcher([DomainConfig(DOMAIN, ("a",))], read_domains, connect=endpoints.connect, retry_delays_s=(0.01,))
+    watcher = Watcher([DomainConfig(DOMAIN, ("a",))], read_domains, connect=endpoints.connect)
     watcher.start()
     try:
         wait_until(lambda: numbers(watcher) == [1, 2])
@@ -228,8 +228,8 @@ def test_a_bug_is_said_and_survived(caplog: pytest.LogCaptureFixture) -> None:
 
 def test_pauses_grow_with_doubts_in_a_row() -> None:
     chain = chain_with_transfer()
-    watcher = make_watcher(Endpoints(chain, "a"), 1, {DOMAIN: chain.domain()}, poll_s=0.2, retry_delays_s=(1.0, 3.0))
-    assert [watcher.pause_s(StepOutcome.BACK_OFF, count) for count in (1, 2, 3, 100)] == [1.0, 3.0, 3.0, 3.0]
+    watcher = make_watcher(Endpoints(chain, "a"), 1, {DOMAIN: chain.domain()}, poll_s=0.2, chance=lambda: 0.5)
+    assert [watcher.pause_s(StepOutcome.BACK_OFF, count) for count in (1, 2, 3, 100)] == [0.1, 0.2, 0.5, 2.0]
     assert watcher.pause_s(StepOutcome.POLL, 0) == 0.2
     assert watcher.pause_s(StepOutcome.AGAIN, 0) == 0.0
 
