@@ -83,6 +83,9 @@ def test_lists_have_a_default_and_a_most(monkeypatch: pytest.MonkeyPatch) -> Non
         assert len(questions.get_decisions(committed, limit=asked).decisions) == given
     for asked, given in ((0, 1), (2, 2), (3, 2)):
         assert len(questions.get_batches(committed, limit=asked).batches) == given
+    assert questions.get_transfers(committed) == questions.get_transfers(committed, 0, 0, "")
+    assert questions.get_decisions(committed) == questions.get_decisions(committed, 0, 0)
+    assert questions.get_batches(committed) == questions.get_batches(committed, 0, 0, False)
 
 
 def test_a_page_that_holds_the_last_transfer_says_so() -> None:
@@ -206,6 +209,77 @@ def test_bids_beyond_the_bound_are_told_why(monkeypatch: pytest.MonkeyPatch) -> 
     made.close()
     [late] = made.add([bid_of(transfer_id, THIRD)])
     assert (late.result(20).code, late.result(20).reason) == (AnswerCode.ENGINE_UNAVAILABLE, "the node stops")
+
+
+def test_answered_bids_are_taken_off_the_count_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice would let in more than the bound; not at all would shut everybody out."""
+    monkeypatch.setattr(bundler, "PENDING_BIDS_MAX", 2)
+    node = FakeNode()
+    ids = [node.network.accept() for _ in range(4)]
+    node.publish()
+    engine = MemoryEngine(node)
+    made = bundler.Bundler(engine, lambda bid: None)
+    for transfer_id in ids[:3]:
+        sent = made.add([bid_of(transfer_id, router) for router in (FIRST, SECOND)])
+        assert [future.result(20).code for future in sent] == [0, 0]
+    engine.hang = threading.Event()
+    last = made.add([bid_of(ids[3], router) for router in (FIRST, SECOND, THIRD)])
+    assert last[2].result(20).code == AnswerCode.MEMPOOL_FULL
+    engine.hang.set()
+    assert [future.result(20).code for future in last[:2]] == [0, 0]
+    made.close()
+
+
+def test_closing_answers_bids_that_still_wait_for_their_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bundler, "GATHER_S", 1.0)
+    node = FakeNode()
+    transfer_id = node.network.accept()
+    node.publish()
+    engine = MemoryEngine(node)
+    made = bundler.Bundler(engine, lambda bid: None)
+    [waiting] = made.add([bid_of(transfer_id, FIRST)])
+    made.close()
+    assert waiting.done() and waiting.result().reason == "the node stops"
+    assert engine.calls == 0
+
+
+def test_a_wait_goes_on_while_its_caller_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(waiters, "CALLER_CHECK_S", 0.01)
+    kept, asked = CommitWaiters(), threading.Event()
+    checks = iter(range(10_000))
+
+    def is_wanted() -> bool:
+        if next(checks) == 5:
+            asked.set()
+        return True
+
+    found: list[tuple[int, TxResult] | None] = []
+    caller = threading.Thread(target=lambda: found.append(kept.wait(b"a", 20, is_wanted)))
+    caller.start()
+    assert asked.wait(20) and not found
+    kept.hand_over(make_block(3, {b"a": TxResult(Code.OK)}))
+    caller.join(20)
+    assert found == [(3, TxResult(Code.OK))]
+
+
+def test_a_block_and_the_end_wake_a_wait_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not at the next look after the caller, which is far here."""
+    monkeypatch.setattr(waiters, "CALLER_CHECK_S", 60.0)
+    for wake, expected in (
+        (lambda kept: kept.hand_over(make_block(3, {b"a": TxResult(Code.OK)})), [(3, TxResult(Code.OK))]),
+        (lambda kept: kept.close(), [None]),
+    ):
+        kept = CommitWaiters()
+        found: list[tuple[int, TxResult] | None] = []
+        caller = threading.Thread(target=lambda kept=kept, found=found: found.append(kept.wait(b"a", 60)), daemon=True)
+        caller.start()
+        deadline = time.monotonic() + 20
+        while not kept._condition._waiters:  # type: ignore[attr-defined]
+            assert time.monotonic() < deadline
+            time.sleep(0.005)
+        wake(kept)
+        caller.join(20)
+        assert found == expected
 
 
 def test_results_are_kept_up_to_the_bound_and_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
