@@ -30,17 +30,17 @@ from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState, StateDelta
 from abci_app.machine.transactions.admission import check_tx
 from abci_app.machine.upgrades import FIRST_VERSION
+from abci_app.node.consensus.proposal import check_block, prepare_block
+from abci_app.node.consensus.vote_extension import extend
 from abci_app.node.errors import NodeError
 from abci_app.node.genesis import BLOCK_BYTES_MIN, parse_app_state
 from abci_app.node.listeners import BlockDispatcher
 from abci_app.node.mempool_limits import MempoolLimits
 from abci_app.node.metrics import Metrics
-from abci_app.node.proposal import check_block, prepare_block
 from abci_app.node.query import answer_query
 from abci_app.node.signer import Signer
 from abci_app.node.store import Head, Store
 from abci_app.node.view import CommittedBlock, CommittedState, Published
-from abci_app.node.vote_extension import extend
 from abci_app.observer.snapshot import Observation
 
 CHECKS_PER_MEMORY = 50_000

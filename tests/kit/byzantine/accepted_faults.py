@@ -9,7 +9,7 @@ from abci_app.machine.observation.extension import CommitEntry, DomainReport, en
 from abci_app.machine.params import BLOCK_TXS_MAX, BUNDLE_BIDS_MAX, PATH_LENGTHS, TX_BYTES_MAX
 from abci_app.machine.state.codec import DomainId, TransferId
 from abci_app.machine.transactions.tx import decode_tx, encode_bundle
-from abci_app.node.injected_commit import prune
+from abci_app.node.consensus.injected_commit import prune
 from tests.kit.byzantine.segment_faults import Fault
 from tests.kit.byzantine.stage import FORGED, Stage
 from tests.kit.machine.small_world import valid_bid

@@ -20,7 +20,7 @@ from abci_app.machine.observation.stream import Segment, encode_segment
 from abci_app.machine.params import INDEX_WHOLE_BLOCK
 from abci_app.machine.state.codec import DomainId, Hash
 from abci_app.machine.state.records import Cursor, Domain
-from abci_app.node.injected_commit import make_sign_bytes
+from abci_app.node.consensus.injected_commit import make_sign_bytes
 
 FORGED = Hash(keccak(b"nobody's block"))
 

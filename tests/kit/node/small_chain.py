@@ -21,7 +21,7 @@ from abci_app.machine.params import INDEX_WHOLE_BLOCK, Params
 from abci_app.machine.state.codec import Address, DomainId, Hash, Signature, TransferId
 from abci_app.machine.state.records import Domain, TransferInfo
 from abci_app.node.app import RoutingApplication
-from abci_app.node.injected_commit import make_sign_bytes
+from abci_app.node.consensus.injected_commit import make_sign_bytes
 from abci_app.node.signer import Signer
 from abci_app.node.store import Store
 from abci_app.node.view import Published, list_domains

@@ -20,8 +20,8 @@ from abci_app.machine.state.records import ChainState, Domain, Transfer, Transfe
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import StateDelta
 from abci_app.machine.transactions.tx import encode_bundle
+from abci_app.node.consensus.proposal import is_commit_due
 from abci_app.node.errors import NodeError, StoreError
-from abci_app.node.proposal import is_commit_due
 from abci_app.node.run import PublishedReads
 from abci_app.node.view import CommittedBlock
 from tests.kit.machine.small_world import CHAIN_ID, DESTINATION, ORIGIN, ROUTER_KEYS, STRANGER_KEY, valid_bid

@@ -14,10 +14,10 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, Hash, decode
 from abci_app.machine.state.records import ChainState, ValidatorSet
 from abci_app.machine.state.view import StateDelta
-from abci_app.node.injected_commit import get_last_set
-from abci_app.node.segment_proposal import choose_segments, take_agreed
+from abci_app.node.consensus.injected_commit import get_last_set
+from abci_app.node.consensus.segment_proposal import choose_segments, take_agreed
+from abci_app.node.consensus.vote_extension import find_member, record_commit, sign_owed
 from abci_app.node.signer import Signer
-from abci_app.node.vote_extension import find_member, record_commit, sign_owed
 from abci_app.observer.snapshot import ObservedSegment
 from tests.kit.machine.small_world import (
     ATTESTATION_KEYS,
@@ -60,7 +60,7 @@ def test_a_validator_s_seat_is_that_of_the_executing_set(changing: StateDelta) -
 def test_signing_ends_with_the_time_budget(monkeypatch: pytest.MonkeyPatch, looks: int, signed: int) -> None:
     """EXT-4: a vote that comes late costs more than a signature that comes one height later."""
     owed = [(height, 1, Hash(keccak(b"batch %d" % height))) for height in (4, 5, 6)]
-    monkeypatch.setattr("abci_app.node.vote_extension.list_owed", lambda state, address: owed)
+    monkeypatch.setattr("abci_app.node.consensus.vote_extension.list_owed", lambda state, address: owed)
     answers = iter([False] * looks + [True] * 9)
     made = sign_owed(StateDelta(first_state()), Signer(ATTESTATION_KEYS[0]), lambda: next(answers))
     assert [one.height for one in made] == [4, 5, 6][:signed]

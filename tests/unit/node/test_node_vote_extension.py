@@ -24,8 +24,8 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, Hash, Signature, decode, encode
 from abci_app.machine.state.records import DecisionBatch, Domain
 from abci_app.machine.transactions.tx import encode_bundle
+from abci_app.node.consensus.vote_extension import BUDGET_S, extend
 from abci_app.node.signer import Signer
-from abci_app.node.vote_extension import BUDGET_S, extend
 from abci_app.observer.snapshot import Observation, ObservedDomain
 from tests.kit.machine.small_world import (
     ATTESTATION_KEYS,

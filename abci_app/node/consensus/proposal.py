@@ -21,8 +21,8 @@ from abci_app.machine.state.codec import TransferId
 from abci_app.machine.state.records import ChainState
 from abci_app.machine.state.view import StateDelta, StateReader, StateView
 from abci_app.machine.transactions.admission import check_accepted, count_signatures, list_unknown_bids, parse_tx
-from abci_app.node.injected_commit import build_commit, check_commit, prune
-from abci_app.node.segment_proposal import choose_segments, list_named_transfers
+from abci_app.node.consensus.injected_commit import build_commit, check_commit, prune
+from abci_app.node.consensus.segment_proposal import choose_segments, list_named_transfers
 from abci_app.observer.snapshot import Observation
 
 

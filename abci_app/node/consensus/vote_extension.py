@@ -17,7 +17,7 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, DomainId, Hash
 from abci_app.machine.state.records import ChainState, DomainStatus, Reports, ValidatorSet
 from abci_app.machine.state.view import StateDelta, StateView
-from abci_app.node.segment_proposal import follow, list_positions, rotate_domains
+from abci_app.node.consensus.segment_proposal import follow, list_positions, rotate_domains
 from abci_app.node.signer import Signer
 from abci_app.observer.snapshot import Observation, ObservedSegment
 
