@@ -16,7 +16,7 @@ from abci_app.machine.commit import process_commit
 from abci_app.machine.decisions.batches import close_batch
 from abci_app.machine.events.dispatch import process_event
 from abci_app.machine.observation.extension import INJECTED_COMMIT, INJECTED_SEGMENT, decode_commit
-from abci_app.machine.observation.reports import delete_reports, list_agreed_segments
+from abci_app.machine.observation.reports import list_agreed_segments, move_reports
 from abci_app.machine.observation.segments import ChainedSegment
 from abci_app.machine.params import RECENT_PROPOSERS_MAX
 from abci_app.machine.results import Block, BlockResult, TxResult
@@ -99,12 +99,12 @@ def apply_tx(scope: Scope, raw: bytes) -> TxResult:
 def advance_chain(delta: StateDelta, block: Block) -> int:
     """Apply step 7: record what the next block needs of this one, and return the version of its rules (ORD-6).
 
-    Another set begins without reports (REP-1).
+    Reports follow their members into another set (REP-1).
     """
     chain = delta.must(keys.CHAIN, ChainState)
     proposers = (*chain.recent_proposers, block.proposer)[-RECENT_PROPOSERS_MAX:]
     if chain.epoch_next != chain.epoch_executing:
-        delete_reports(delta)
+        move_reports(delta, chain.epoch_executing, chain.epoch_next)
     version = compute_app_version(chain.chain_id, chain.app_version, block.height + 1)
     delta.write(keys.CHAIN, replace(
         chain, height=block.height, time_s=block.time_s, recent_proposers=proposers,

@@ -87,14 +87,30 @@ def put_tally(scope: Scope, domain: Domain, before: Tally, after: Tally) -> None
             scope.delta.delete(keys.reports(domain.domain, number))
 
 
-def delete_reports(delta: StateDelta) -> None:
-    """Delete the reports of all domains: their bits are places in a set that executes no more blocks (REP-1).
+def move_reports(delta: StateDelta, before: int, after: int) -> None:
+    """Rewrite the reports of all domains from the order of one epoch's set to that of another (REP-1).
 
-    Members of the next set report again, as nothing of theirs is on record (EXT-4).
+    Members are found by their consensus keys; reports of those that leave are deleted.
     """
+    places = get_places(delta, after)
+    moves = [(place, places[key]) for key, place in get_places(delta, before).items() if key in places]
     for _, domain in delta.scan(keys.domains(), Domain):
-        for key, _ in [*delta.scan(keys.domain_reports(domain.domain), Reports)]:
-            delta.delete(key)
+        for key, record in [*delta.scan(keys.domain_reports(domain.domain), Reports)]:
+            moved = tuple(
+                Report(report.digest, sum(1 << to for place, to in moves if report.members >> place & 1))
+                for report in record.reports
+            )
+            kept = tuple(report for report in moved if report.members)
+            if kept:
+                delta.write(key, Reports(kept))
+            else:
+                delta.delete(key)
+
+
+def get_places(state: StateReader, epoch: int) -> dict[bytes, int]:
+    """Return the members' places in an epoch's set, by consensus key."""
+    members = state.must(keys.epoch(epoch), ValidatorSet).members
+    return {member.consensus_key: place for place, member in enumerate(members)}
 
 
 def alarm_if_quorum_unreachable(

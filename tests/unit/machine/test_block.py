@@ -15,7 +15,7 @@ from abci_app.machine.params import Params
 from abci_app.machine.results import Block
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, TransferId
-from abci_app.machine.state.records import ChainState
+from abci_app.machine.state.records import ChainState, ValidatorSet
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState
 from tests.kit.machine.driver import LIQUIDITY, ROUTERS, A, B, Network, bundle, executed, local_of, reconciled, xcalled
@@ -176,6 +176,8 @@ def test_a_batch_has_the_epoch_of_the_set_that_signs_it():
     net = Network(PARAMS)
     info = net.info()
     net.block({A: [xcalled(info)]}, [bundle(compute_transfer_id(info), R1)])
+    members = net.must(keys.epoch(1), ValidatorSet).members
+    net.change_or_write(keys.epoch(2), ValidatorSet(2, members))
     net.change(keys.CHAIN, ChainState, epoch_next=2)
     result = net.block()
     assert result.batch is not None and result.batch.epoch == 2

@@ -91,31 +91,39 @@ def test_members_are_bits():
     assert on_record(state, 1) == {D1: 0b011}
 
 
-@pytest.mark.parametrize("epoch_next, agreed", [(1, True), (2, False)])
-def test_reports_end_with_the_set_that_made_them(epoch_next: int, agreed: bool) -> None:
-    """REP-1: bits are places in the executing set, so those of one set would be votes of others in the next."""
+STRANGER = Member(Hash(b"\x77" * 32), 1, R1)
+
+
+@pytest.mark.parametrize("arrange, bits, agreed", [
+    (None, 0b0011, True),
+    (lambda order: order, 0b0011, True),
+    (lambda order: order[::-1], 0b1100, True),
+    (lambda order: (order[3], order[0], STRANGER, order[2]), 0b0010, False),
+    (lambda order: (STRANGER, replace(STRANGER, consensus_key=Hash(b"\x78" * 32)), *order[2:]), 0, False),
+], ids=["no other epoch", "same set", "other order", "one of two left", "both left"])
+def test_reports_follow_their_members_into_the_next_set(arrange, bits, agreed):
+    """REP-1: bits are places in the executing set, so as they are they would be votes of others in the next."""
     net = Network(PARAMS, powers=(1, 1, 1, 1))
     order = net.must(keys.epoch(1), ValidatorSet).members
-    net.change_or_write(keys.epoch(2), ValidatorSet(2, order[::-1]))
     segments = [net.segment(domain, [], net.time_s) for domain in (A, B)]
     net.run([encode_commit(net.commit(segments, silent=(2, 3)))])
     digests = {each.domain: net.report(each).digests[0] for each in segments}
-    assert {domain: on_record(net.delta, 1, domain) for domain in (A, B)} == {
-        domain: {digest: 0b0011} for domain, digest in digests.items()
-    }
 
-    net.change(keys.CHAIN, ChainState, epoch_next=epoch_next)
+    if arrange:
+        net.change_or_write(keys.epoch(2), ValidatorSet(2, arrange(order)))
+        net.change(keys.CHAIN, ChainState, epoch_next=2)
     net.run([encode_commit(net.commit([]))])
-    assert net.chain.epoch_executing == epoch_next
-    kept = {domain: {digest: 0b0011} if agreed else {} for domain, digest in digests.items()}
-    assert {domain: on_record(net.delta, 1, domain) for domain in (A, B)} == kept
+    assert net.chain.epoch_executing == (2 if arrange else 1)
+    for domain, digest in digests.items():
+        assert on_record(net.delta, 1, domain) == ({digest: bits} if bits else {})
+        assert (net.read(keys.reports(domain, 1), Reports) is not None) == bool(bits)
 
     raws = [INJECTED_SEGMENT + encode_segment(each) for each in segments]
     third = encode_commit(net.commit(segments, silent=(0, 1, 3)))
     results = net.run([third, *raws]).results
     assert [each.code for each in results[1:]] == [Code.OK if agreed else Code.SEGMENT_NOT_AGREED] * 2
-    if not agreed:  # the other two, now the last in the order of those who vote, report again
-        results = net.run([encode_commit(net.commit(segments, silent=(0, 1))), *raws]).results
+    if not agreed:  # until enough members of the new set have reported
+        results = net.run([encode_commit(net.commit(segments)), *raws]).results
         assert [each.code for each in results[1:]] == [Code.OK] * 2
 
 
