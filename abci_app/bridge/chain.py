@@ -5,8 +5,9 @@
 
 from typing import Protocol
 
-from abci_app.bridge.errors import Fatal, Retryable
+from abci_app.bridge.errors import Fatal
 from abci_app.bridge.leaves import GateTarget
+from abci_app.daemon.runner import Retryable
 from abci_app.evm.connext import Connext, DestinationStatus, ExecuteArgs, encode_execute
 from abci_app.evm.errors import CallReverted, ChainMismatch, DecodeFailed, EvmError
 from abci_app.evm.gate import Gate, InstalledSet

@@ -7,13 +7,13 @@ from pathlib import Path
 from abci_app.bridge.errors import Fatal
 from abci_app.bridge.leaves import GateTarget
 from abci_app.daemon.config import (
-    CONFIG_FILE,
     LOG_LEVELS,
     Field,
     LogTable,
     Table,
     is_endpoint,
     is_http_url,
+    load_toml,
     read_toml,
     refused_as,
     require,
@@ -98,17 +98,12 @@ class _Form(Table):
 
 def load_config(path: Path) -> RelayConfig:
     """Read a config.toml. Raises Fatal."""
-    try:
-        return parse_config(path.read_text(), str(path))
-    except FileNotFoundError as error:
-        raise Fatal(f"{path} is missing") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise Fatal(f"{path}: {error}") from error
+    return load_toml(path, _Form, _make, Fatal)
 
 
-def parse_config(text: str, file: str = CONFIG_FILE) -> RelayConfig:
+def parse_config(text: str) -> RelayConfig:
     """Return the configuration. Raises Fatal for the first mistake: TOML, names, types, ranges."""
-    return read_toml(text, _Form, _make, Fatal, file)
+    return read_toml(text, _Form, _make, Fatal)
 
 
 def _make(form: _Form) -> RelayConfig:

@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from abci_app.bridge.errors import Retryable
 from abci_app.bridge.leaves import AttestedLeaf, GateTarget, LeafKey
 from abci_app.bridge.nodes import BATCHES_PER_CALL, Nodes
 from abci_app.bridge.payload import PayloadInvalid, parse_execution
 from abci_app.client.errors import NodeRefused
+from abci_app.daemon.runner import Retryable
 from abci_app.pb import query_pb2 as pb
 
 HEIGHT_MAX = 2**62

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from abci_app.bridge.errors import Retryable
 from abci_app.client.connection import CALL_S, NodeConnection
 from abci_app.client.errors import NodeAway
+from abci_app.daemon.runner import Retryable
 from abci_app.pb import query_pb2 as pb
 
 A = TypeVar("A")

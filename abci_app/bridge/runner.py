@@ -9,7 +9,7 @@ from functools import partial
 
 from abci_app.bridge.chain import EvmChain
 from abci_app.bridge.config import GWEI, RelayChain
-from abci_app.bridge.errors import Fatal, Retryable
+from abci_app.bridge.errors import Fatal
 from abci_app.bridge.follow import LeafFollower
 from abci_app.bridge.home import RelayHome
 from abci_app.bridge.inclusion import Limits
@@ -19,7 +19,7 @@ from abci_app.bridge.plan import Turn
 from abci_app.bridge.submitter import Sender
 from abci_app.bridge.worker import Settings, Worker
 from abci_app.daemon.notices import Notices
-from abci_app.daemon.runner import Loop, Next, RetryCause, Task, Threads, describe
+from abci_app.daemon.runner import Loop, Next, Retryable, Task, Threads, describe
 from abci_app.evm.errors import EvmError
 
 log = logging.getLogger(__name__)
@@ -109,12 +109,12 @@ class ChainRelay:
             if time.monotonic() - started_s > ONCE_S:
                 raise Fatal(f"domain {self._config.place.domain}: not everything is settled after {ONCE_S:.0f} s")
 
-    def _explain(self, error: Exception) -> RetryCause | None:
+    def _explain(self, error: Exception) -> Retryable | None:
         if isinstance(error, sqlite3.Error):
             raise Fatal(f"journal of domain {self._config.place.domain}: {error}") from error
         if isinstance(error, EvmError):  # what is wrong for good was found at the start
-            return RetryCause("chain-unavailable", describe(error))
-        return RetryCause(error.cause, error.detail) if isinstance(error, Retryable) else None
+            return Retryable("chain-unavailable", describe(error))
+        return error if isinstance(error, Retryable) else None
 
     # -- steps --------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import typer
 
 from abci_app.bridge.chain import EvmChain, check_once
 from abci_app.bridge.config import RelayConfig, Stagger, check_config
-from abci_app.bridge.errors import Fatal, RelayError
+from abci_app.bridge.errors import Fatal
 from abci_app.bridge.home import RelayHome, load_home, locked
 from abci_app.bridge.runner import Options, Relay
 from abci_app.cli.failure import Failure
@@ -43,7 +43,7 @@ def relay(
         chosen = replace(loaded, config=choose(loaded.config, node, rank_stagger))
         with locked(home):
             run(chosen, Options(is_once=once, is_dry=dry_run))
-    except RelayError as error:
+    except Fatal as error:
         raise Failure(str(error)) from error
     except OSError as error:
         raise Failure(f"{home}: {error}") from error

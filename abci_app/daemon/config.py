@@ -4,6 +4,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin
 from urllib.parse import urlsplit
 
@@ -71,6 +72,19 @@ def read_toml(
     except Invalid as failure:
         location = _parse_key(str(failure).split()[0].rstrip(":"))
         raise error(f"{file}:{find_line(text, location)}: {failure}") from failure
+
+
+def load_toml(
+    path: Path, form: type[FormT], make: Callable[[FormT], ConfigT], error: type[Exception], hint: str = ""
+) -> ConfigT:
+    """Read a file as ``read_toml`` does. Raises ``error``; where there is no file, with ``hint``."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError as failure:
+        raise error(f"{path} is missing{hint}") from failure
+    except (OSError, UnicodeDecodeError) as failure:
+        raise error(f"{path} cannot be read: {failure}") from failure
+    return read_toml(text, form, make, error, str(path))
 
 
 def find_line(text: str, location: Location) -> int:

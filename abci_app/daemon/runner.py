@@ -27,17 +27,16 @@ class Next(Enum):
     """Come back after the usual pause."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryCause:
-    """Why a step could not be done that may be done later."""
+class Retryable(Exception):
+    """Something outside did not answer, or not usefully: the step is tried again. ``cause`` is short and stable."""
 
-    word: str
-    """Short and stable."""
-    reason: str
+    def __init__(self, cause: str, reason: str) -> None:
+        super().__init__(f"{cause}: {reason}")
+        self.cause, self.reason = cause, reason
 
 
-Explain = Callable[[Exception], RetryCause | None]
-"""The cause of an exception that passes by itself; None for one that ends the process."""
+Explain = Callable[[Exception], Retryable | None]
+"""What an exception is that passes by itself; None for one that ends the process."""
 
 
 def compute_retry_delay_s(failures: int, chance: float) -> float:
@@ -85,11 +84,11 @@ class Loop:
         try:
             outcome = task.step()
         except Exception as error:
-            cause = self._explain(error)
-            if cause is None:
+            found = self._explain(error)
+            if found is None:
                 raise
             if not self._stopping.is_set():
-                self._notices.say(cause.word, cause.reason)
+                self._notices.say(found.cause, found.reason)
             task.failures += 1
             task.due_s = self._clock() + compute_retry_delay_s(task.failures, self._chance())
             return None

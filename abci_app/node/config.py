@@ -7,13 +7,13 @@ from pathlib import Path
 
 from abci_app.daemon.addresses import ABCI_ADDRESS, COMETBFT_RPC_URL, GRPC_ADDRESS
 from abci_app.daemon.config import (
-    CONFIG_FILE,
     LOG_LEVELS,
     Field,
     LogTable,
     Table,
     is_endpoint,
     is_http_url,
+    load_toml,
     read_toml,
     refused_as,
     require,
@@ -98,9 +98,14 @@ class _Form(Table):
     observer: _Observer = _Observer()
 
 
-def parse_config(text: str, file: str = CONFIG_FILE) -> Config:
+def load_config(path: Path, hint: str) -> Config:
+    """Read a config.toml; ``hint`` tells what to do where there is none. Raises HomeError."""
+    return load_toml(path, _Form, _make, HomeError, hint)
+
+
+def parse_config(text: str) -> Config:
     """Return the configuration. Raises HomeError for the first mistake: TOML, names, types, ranges."""
-    return read_toml(text, _Form, _make, HomeError, file)
+    return read_toml(text, _Form, _make, HomeError)
 
 
 def _make(form: _Form) -> Config:

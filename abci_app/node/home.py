@@ -13,7 +13,7 @@ from abci_app.daemon.config import CONFIG_FILE
 from abci_app.daemon.home import create_home, held
 from abci_app.daemon.keys import KeyKind, load_key, render_key
 from abci_app.machine.state.codec import Address
-from abci_app.node.config import Config, check_config, parse_config, render_config, resolve_abci_address
+from abci_app.node.config import Config, check_config, load_config, render_config, resolve_abci_address
 from abci_app.node.errors import HomeError
 from abci_app.node.signer import KEY_BYTES, Signer
 
@@ -69,13 +69,7 @@ def init_home(path: Path, config: Config) -> Address:
 
 def load_home(path: Path) -> Home:
     """Read and check config.toml and the key; nothing is changed. Raises HomeError."""
-    try:
-        text = (path / CONFIG_FILE).read_text()
-    except FileNotFoundError as error:
-        raise HomeError(f"{path / CONFIG_FILE} is missing: make a home with routerd init --home {path}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise HomeError(f"{path / CONFIG_FILE} cannot be read: {error}") from error
-    config = parse_config(text, str(path / CONFIG_FILE))
+    config = load_config(path / CONFIG_FILE, f": make a home with routerd init --home {path}")
     resolve_abci_address(config.abci_address, path)
     return Home(path, config, load_signer(path / KEY_FILE))
 

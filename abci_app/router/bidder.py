@@ -80,9 +80,9 @@ class Bidder:
             self._refusals.note(order.transfer_id, "not_bidding", refused.cause, str(refused))
             settled = True
         except (EvmError, NodeUnavailable, NodeRefused) as error:
-            cause = explain(error)
-            if cause is not None:
-                self._notices.say(cause.word, cause.reason)
+            found = explain(error)
+            if found is not None:
+                self._notices.say(found.cause, found.reason)
             settled = False
         else:
             self._notices.clear_all()

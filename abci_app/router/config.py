@@ -18,6 +18,7 @@ from abci_app.daemon.config import (
     Table,
     is_endpoint,
     is_http_url,
+    load_toml,
     read_toml,
     require,
 )
@@ -118,13 +119,8 @@ def render_config(config: RouterConfig) -> str:
 
 def load_home(path: Path) -> RouterHome:
     """Read and check folder, config and key; nothing is changed. Raises ConfigInvalid."""
-    try:
-        text = (path / CONFIG_FILE).read_text()
-    except FileNotFoundError as error:
-        raise ConfigInvalid(f"{path / CONFIG_FILE} is missing") from error
-    except (OSError, ValueError) as error:
-        raise ConfigInvalid(f"{path / CONFIG_FILE}: {error}") from error
-    return RouterHome(path, parse_config(text, str(path / CONFIG_FILE)), load_account(path / KEY_FILE))
+    config = load_toml(path / CONFIG_FILE, _Form, _make, ConfigInvalid)
+    return RouterHome(path, config, load_account(path / KEY_FILE))
 
 
 def locked(path: Path) -> AbstractContextManager[None]:
@@ -150,9 +146,9 @@ class _Form(Table):
     log: LogTable = LogTable()
 
 
-def parse_config(text: str, file: str = CONFIG_FILE) -> RouterConfig:
+def parse_config(text: str) -> RouterConfig:
     """Return the configuration. Raises ConfigInvalid for the first mistake: TOML, names, types, ranges."""
-    return read_toml(text, _Form, _make, ConfigInvalid, file)
+    return read_toml(text, _Form, _make, ConfigInvalid)
 
 
 def _make(form: _Form) -> RouterConfig:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from abci_app.client.errors import NodeRefused, NodeUnavailable
 from abci_app.client.nodes import NodeClient
-from abci_app.daemon.runner import RetryCause, describe
+from abci_app.daemon.runner import Retryable, describe
 from abci_app.evm.connext import Connext
 from abci_app.evm.errors import ChainMismatch, EvmError
 from abci_app.evm.rpc import Rpc
@@ -121,10 +121,10 @@ class Network:
         return found
 
 
-def explain(error: Exception) -> RetryCause | None:
+def explain(error: Exception) -> Retryable | None:
     """Return why a chain or node could not be asked now; None for what ends the router."""
     if isinstance(error, EvmError):
-        return RetryCause("chain-unavailable", describe(error))
+        return Retryable("chain-unavailable", describe(error))
     if isinstance(error, NodeUnavailable):
-        return RetryCause("node-unavailable", describe(error))
-    return RetryCause("node-refused", describe(error)) if isinstance(error, NodeRefused) else None
+        return Retryable("node-unavailable", describe(error))
+    return Retryable("node-refused", describe(error)) if isinstance(error, NodeRefused) else None

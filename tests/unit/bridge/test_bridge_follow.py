@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from abci_app.bridge.errors import Retryable
 from abci_app.bridge.follow import (
     FETCHES_PER_POLL,
     LATE_HEIGHTS,
@@ -18,6 +17,7 @@ from abci_app.bridge.follow import (
 from abci_app.bridge.journal import Journal
 from abci_app.bridge.leaves import LeafKey
 from abci_app.bridge.nodes import BATCHES_PER_CALL
+from abci_app.daemon.runner import Retryable
 from tests.kit.bridge.fake_node import FakeNode
 from tests.kit.bridge.relay_kit import (
     OTHER,

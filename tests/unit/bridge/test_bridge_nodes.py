@@ -6,10 +6,10 @@ from contextlib import closing
 
 import pytest
 
-from abci_app.bridge.errors import Retryable
 from abci_app.bridge.nodes import RETRY_AFTER_S, STALL_S, TURN_S, Nodes
 from abci_app.client.connection import CALL_S
 from abci_app.client.errors import NodeRefused
+from abci_app.daemon.runner import Retryable
 from bench.quorum import make_quorum
 from tests.kit.bridge.fake_node import FakeNode
 from tests.kit.bridge.relay_kit import CHAIN_ID, PLACE, Clock, make_offer, make_test_quorum

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 
 from abci_app.bridge.chain import EvmChain
-from abci_app.bridge.errors import Retryable
 from abci_app.bridge.inclusion import Limits
 from abci_app.bridge.journal import FAILURES_KEPT_S
 from abci_app.bridge.plan import Turn
 from abci_app.bridge.worker import DENIED_AFTER_FAILURES, OPEN_NONCES_MAX, PAID_FAILURES_MAX
-from abci_app.daemon.runner import Next
+from abci_app.daemon.runner import Next, Retryable
 from abci_app.evm.account import Account
 from abci_app.evm.connext import Connext, DestinationStatus
 from abci_app.evm.errors import DecodeFailed, RpcMalformed, RpcUnavailable

@@ -1,5 +1,7 @@
 """Configuration: names and types are those of the form; a refusal names file, line, key and what is allowed."""
 
+from pathlib import Path
+
 import pytest
 
 from abci_app.daemon.config import (
@@ -10,6 +12,7 @@ from abci_app.daemon.config import (
     find_line,
     is_endpoint,
     is_http_url,
+    load_toml,
     read_toml,
     refused_as,
     require,
@@ -131,3 +134,30 @@ def test_a_port_to_listen_on_may_be_zero() -> None:
 ])
 def test_a_url_is_one_of_a_host_over_http(text: str, fits: bool) -> None:
     assert is_http_url(text) is fits
+
+
+# -- files ------------------------------------------------------------------------------------------------------------
+
+
+def load(path: Path) -> Form:
+    return load_toml(path, Form, lambda form: form, RefusedError, hint=": make one")
+
+
+def test_a_file_is_read_as_its_text_is(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(GOOD)
+    assert load(path) == read(GOOD)
+    path.write_text("size = 7")
+    with pytest.raises(RefusedError, match=rf"^{path}:1: name is missing, must be str$"):
+        load(path)
+
+
+def test_a_file_that_is_missing_or_cannot_be_read_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    with pytest.raises(RefusedError, match=rf"^{path} is missing: make one$"):
+        load(path)
+    path.write_bytes(b"\xff")
+    with pytest.raises(RefusedError, match=rf"^{path} cannot be read: "):
+        load(path)
+    with pytest.raises(RefusedError, match=rf"^{tmp_path} cannot be read: "):
+        load(tmp_path)

@@ -12,7 +12,7 @@ from abci_app.daemon.runner import (
     RETRY_DELAYS_S,
     Loop,
     Next,
-    RetryCause,
+    Retryable,
     Task,
     Threads,
     compute_retry_delay_s,
@@ -26,8 +26,8 @@ class Away(Exception):
     """Passes by itself."""
 
 
-def explain(error: Exception) -> RetryCause | None:
-    return RetryCause("away", str(error)) if isinstance(error, Away) else None
+def explain(error: Exception) -> Retryable | None:
+    return Retryable("away", str(error)) if isinstance(error, Away) else None
 
 
 class World:
