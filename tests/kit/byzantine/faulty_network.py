@@ -64,10 +64,15 @@ class Watch:
         """Whether a fault was done."""
         return bool(self.heights(fault))
 
+    @property
+    def _logged_address(self) -> str:
+        """The faulty validator in the logs of others."""
+        return f"0x{self._network.faulty.address}"
+
     def refusals(self, node: Validator) -> dict[int, str]:
         """Height → code of every proposal of the faulty validator that a node refused."""
         lines = self.mark.since(node, "proposal refused")
-        return {line["height"]: line["code"] for line in lines if line["proposer"] == self._network.faulty.address}
+        return {line["height"]: line["code"] for line in lines if line["proposer"] == self._logged_address}
 
     def wrongly_refused(self) -> list[str]:
         """Lines of honest nodes that refuse an honest proposer's block: there must be none."""
@@ -75,7 +80,7 @@ class Watch:
             f"{node.name}: {line}"
             for node in self._network.honest
             for line in self.mark.since(node, "proposal refused")
-            if line["proposer"] != self._network.faulty.address
+            if line["proposer"] != self._logged_address
         ]
 
     def check_agreement(self) -> None:

@@ -61,7 +61,7 @@ class Validator:
         self.channel = grpc.insecure_channel(place.grpc)
         self.query = query_pb2_grpc.QueryStub(self.channel)
         self.address = consensus_key(place.engine_home).address.hex()
-        """CometBFT's address of the consensus key, as in logs."""
+        """CometBFT's address of the consensus key in hex; logs have it with 0x."""
 
     def close(self) -> None:
         self.channel.close()
