@@ -1,5 +1,6 @@
 """Exact bounds of the gateway, and the reasons it gives: at the bound and one beyond it."""
 
+import http.client
 import json
 import threading
 import time
@@ -14,7 +15,7 @@ from abci_app.gateway.core.engine import Checked
 from abci_app.gateway.core.reads import QueryError
 from abci_app.gateway.core.submission import WAIT_DEFAULT_S, WAIT_MAX_S, Submission, Wait, compute_deadline
 from abci_app.gateway.core.waiters import CommitWaiters
-from abci_app.gateway.engine import CometBftEngine
+from abci_app.gateway.engine import CALL_TIMEOUT_S, CometBftEngine
 from abci_app.machine.codes import Code
 from abci_app.machine.params import TX_BYTES_MAX
 from abci_app.machine.results import TxResult
@@ -56,6 +57,16 @@ def test_a_leaf_can_execute_until_the_last_second_of_its_lease(seconds_left: int
         assert refusal.code.name == expected
     else:
         assert expected == "" and [bool(entry.sequencer_signature) for entry in answer.entries] == [True]
+
+
+def test_a_leaf_whose_terms_are_pruned_is_over() -> None:
+    network = Network()
+    node = FakeNode(network, Signer(network.validators[0].attestation_key))
+    transfer_id = network.assign(FIRST)
+    network.wait(2)
+    network.state.values.pop(keys.transfer_info(transfer_id))
+    with pytest.raises(QueryError, match=f"EXPIRED: transfer 0x{transfer_id.hex()} is pruned"):
+        questions.get_execution(committed_of(node), node, 2, 0)
 
 
 def test_undecided_transfers_are_found_without_looking_at_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,6 +328,23 @@ def test_a_transaction_that_the_mempool_holds_already_is_taken() -> None:
     answer = json.dumps({"error": {"message": "Internal error", "data": "tx already exists in cache"}}).encode()
     with serving(lambda request: answer) as url:
         assert CometBftEngine(url).broadcast(b"\1") == Checked(Code.OK, "already in the mempool")
+
+
+@pytest.mark.parametrize(("url", "host", "port"), [
+    ("tcp://10.1.2.3:26661", "10.1.2.3", 26661), ("http://validator.example:80", "validator.example", 80),
+    ("tcp://10.1.2.3", "10.1.2.3", 26657), ("http://[::1]:9", "::1", 9), ("tcp://:26662", "127.0.0.1", 26662),
+])
+def test_the_engine_that_is_called(monkeypatch: pytest.MonkeyPatch, url: str, host: str, port: int) -> None:
+    called: list[tuple[str, int, float]] = []
+
+    def connect(host: str, port: int, timeout: float) -> None:
+        called.append((host, port, timeout))
+        raise OSError("not in a test")
+
+    monkeypatch.setattr(http.client, "HTTPConnection", connect)
+    with pytest.raises((QueryError, OSError)):
+        CometBftEngine(url).broadcast(b"\1")
+    assert called == [(host, port, CALL_TIMEOUT_S)]
 
 
 @pytest.mark.parametrize(("wait_checked", "method"), [(True, "broadcast_tx_sync"), (False, "broadcast_tx_async")])

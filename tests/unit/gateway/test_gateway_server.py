@@ -66,6 +66,16 @@ def test_an_address_in_use_is_an_os_error(served: Served) -> None:
     second.stop()
 
 
+def test_after_its_end_it_answers_nobody_and_leaves_the_address(served: Served) -> None:
+    served.gateway.stop()
+    with pytest.raises(grpc.RpcError) as refusal:
+        served.query.Status(query_pb2.StatusRequest(), timeout=CALL_S)
+    assert refusal.value.code() is grpc.StatusCode.UNAVAILABLE
+    again = Gateway(FakeNode(), served.address, CometBftEngine("http://127.0.0.1:1"))
+    again.start()
+    again.stop()
+
+
 def test_an_oversized_request_is_refused(served: Served) -> None:
     request = tx_service_pb2.SubmitRequest(tx=b"\1" * (REQUEST_BYTES_MAX + 1))
     assert refused(lambda: served.tx.Submit(request, timeout=CALL_S))[0] is grpc.StatusCode.RESOURCE_EXHAUSTED
