@@ -266,7 +266,7 @@ def test_libraries(path: str, source: str, refused: int) -> None:
         ("tests/unit/observer/test_quorum.py", "from tests.unit.observer.test_endpoint_follower import A", 1),
         ("tests/unit/observer/test_verified_reads.py", "from .test_endpoint_follower import Setting, routine_chain", 2),
         ("tests/unit/observer/test_verified_reads.py", "from tests.unit.evm import helpers", 1),
-        ("tests/property/test_machine_walks.py", "from tests.process import cometbft", 1),
+        ("tests/property/test_transfer_model.py", "from tests.process import cometbft", 1),
         ("tests/process/whole/test_kills_of_a_network.py", "from tests.contracts.conftest import bridge", 1),
         ("tests/byzantine/conftest.py", "from tests.test_tidy import FILES", 1),
         ("tests/vectors/make_block_vectors.py", "def f():\n    from tests.unit.machine import parts", 1),

@@ -43,7 +43,7 @@ interface IConsensusGate {
 
     /// @notice A leaf went through; every entry without an event of its own was executed.
     event BatchExecuted(uint64 indexed height, address indexed submitter, uint256 executed, uint256 entries);
-    /// @notice `execute` refused one transfer. A hint: anyone can cause it with spoiled router signatures.
+    /// @notice `execute` refused one transfer. A hint: anyone can cause it with wrong router signatures.
     /// @param reason First bytes of what it reverted with.
     event TransferFailed(bytes32 indexed transferId, uint64 indexed sequence, bytes reason);
     /// @notice A decision came after its time and was passed over.

@@ -105,8 +105,8 @@ def wait_ready(layout: Layout, height_min: int, deadline_s: float) -> None:
             if not waiting:
                 break
             if time.monotonic() > deadline:
-                said = last_words(layout.logs / f"{node.name}-app.jsonl")
-                raise NetworkError(f"{node.name} is not ready after {deadline_s:.0f} s: {waiting}; last words: {said}")
+                words = last_words(layout.logs / f"{node.name}-app.jsonl")
+                raise NetworkError(f"{node.name} is not ready after {deadline_s:.0f} s: {waiting}; last words: {words}")
             time.sleep(POLL_S)
 
 

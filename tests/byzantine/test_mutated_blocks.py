@@ -1,5 +1,4 @@
-"""Blocks spoilt at random: four nodes with different eyes judge them alike, none ever fails, and what is taken has one
-outcome.
+"""Randomly corrupted blocks: four nodes with different views judge them alike, none fails, what passes has one outcome.
 
 One process, simulated engine: hundreds of blocks a second instead of three, so that rare mixtures come up too.
 """
@@ -18,7 +17,7 @@ from tests.kit.node.small_chain import Network, make_info, make_xcalled
 
 HEIGHTS = 30
 MUTATIONS = 12
-"""Spoilt blocks a height, before the one that is committed."""
+"""Corrupted blocks a height, before the one that is committed."""
 SEEDS = range(1)
 
 
@@ -57,22 +56,22 @@ class Play:
         return verdict
 
     def step(self) -> None:
-        """One height: spoilt blocks are judged; the last one that was taken is committed, else the honest one."""
+        """One height: corrupted blocks are judged; the last one that was taken is committed, else the honest one."""
         proposer = self.chance.randrange(4)
         mempool = self.chance.sample(self.bids, min(len(self.bids), 4))
         honest = self.net.prepare(proposer, mempool)
         assert self.judge(honest, proposer), "an honest block is always taken"
-        spoilt = [mutate(self.chance, honest, self.seen) for _ in range(MUTATIONS)]
-        taken = [block for block in spoilt if self.judge(block, proposer)]
+        corrupted = [mutate(self.chance, honest, self.seen) for _ in range(MUTATIONS)]
+        taken = [block for block in corrupted if self.judge(block, proposer)]
         chosen = taken[-1] if taken and self.chance.random() < 0.5 else honest
-        step = self.net.step(mempool, proposer, spoil=lambda _: chosen)
+        step = self.net.step(mempool, proposer, corrupt=lambda _: chosen)
         assert len(set(step.app_hashes)) == 1
         self.seen += [*honest, *chosen]
         del self.seen[:-200]
 
 
 @pytest.mark.parametrize("seed", SEEDS)
-def test_spoilt_blocks_are_judged_alike_and_end_alike(tmp_path: Path, seed: int) -> None:
+def test_corrupted_blocks_are_judged_alike_and_end_alike(tmp_path: Path, seed: int) -> None:
     play = Play(tmp_path, seed)
     try:
         for _ in range(HEIGHTS):

@@ -41,8 +41,8 @@ def supervisor(network: Network) -> Iterator[Process]:
 def pids(supervisor: Process) -> dict[str, int]:
     """The PID of each of the two, by the last line that names it."""
     lines = supervisor.log.read_text().splitlines() if supervisor.log.exists() else []
-    said = [json.loads(line.removeprefix("supervisor | ")) for line in lines if line.startswith("supervisor | {")]
-    return {one["part"]: one["pid"] for one in said if one["event"] == "started"}
+    printed = [json.loads(line.removeprefix("supervisor | ")) for line in lines if line.startswith("supervisor | {")]
+    return {one["part"]: one["pid"] for one in printed if one["event"] == "started"}
 
 
 def wait_restarted(supervisor: Process, before: dict[str, int], parts: set[str]) -> None:

@@ -86,16 +86,16 @@ def record_classes() -> list[type]:
     return sorted({*own, *EVENT_KINDS.values(), stream.RouterList}, key=lambda cls: cls.__name__)
 
 
-def is_second_encoding(cls: type, spoilt: bytes) -> bool:
+def is_second_encoding(cls: type, corrupted: bytes) -> bool:
     """Tell whether bytes decode to something that encodes to other bytes."""
     try:
-        return encode(decode(cls, spoilt)) != spoilt
+        return encode(decode(cls, corrupted)) != corrupted
     except Malformed:
         return False
 
 
 @st.composite
-def spoilt_bytes(draw: st.DrawFn, raw: bytes) -> bytes:
+def corrupted_bytes(draw: st.DrawFn, raw: bytes) -> bytes:
     """Bytes a little different: one changed, some left out, some added."""
     at = draw(st.integers(0, len(raw)))
     return draw(st.sampled_from([
@@ -108,11 +108,11 @@ def spoilt_bytes(draw: st.DrawFn, raw: bytes) -> bytes:
 @settings(max_examples=15, deadline=None)
 @given(data=st.data())
 def test_every_record_survives_and_has_one_encoding(cls: type, data: st.DataObject) -> None:
-    """COD-1: decode(encode(x)) = x. COD-2: spoilt bytes are malformed, or are some value's own."""
+    """COD-1: decode(encode(x)) = x. COD-2: corrupted bytes are malformed, or are some value's own."""
     value = data.draw(instances(cls))
     raw = encode(value)
     assert decode(cls, raw) == value
-    assert not is_second_encoding(cls, data.draw(spoilt_bytes(raw)))
+    assert not is_second_encoding(cls, data.draw(corrupted_bytes(raw)))
 
 
 @st.composite
@@ -131,16 +131,16 @@ def segments(draw: st.DrawFn) -> Segment:
 @settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_segments_have_one_encoding(data: st.DataObject) -> None:
-    """SEG-2: there and back; spoilt ones are malformed or somebody's own."""
+    """SEG-2: there and back; corrupted ones are malformed or somebody's own."""
     segment = data.draw(segments())
     raw = encode_segment(segment)
     assert decode_segment(raw) == segment
-    spoilt = data.draw(spoilt_bytes(raw))
+    corrupted = data.draw(corrupted_bytes(raw))
     try:
-        again = decode_segment(spoilt)
+        again = decode_segment(corrupted)
     except Malformed:
         return
-    assert encode_segment(again) == spoilt
+    assert encode_segment(again) == corrupted
     assert all(len(encode_event(each.event)) <= 9 * 1024 for each in again.events)
 
 
@@ -162,10 +162,10 @@ def extensions(draw: st.DrawFn) -> bytes:
 def test_extensions_have_one_encoding(data: st.DataObject) -> None:
     """EXT-1, EXT-2: what parses is exactly what would be said; everything else counts as empty."""
     raw = data.draw(extensions())
-    for candidate in (raw, data.draw(spoilt_bytes(raw))):
-        said = parse_extension(candidate)
-        if said is not None:
-            assert encode_extension(said.signatures, said.reports) == candidate
+    for candidate in (raw, data.draw(corrupted_bytes(raw))):
+        given = parse_extension(candidate)
+        if given is not None:
+            assert encode_extension(given.signatures, given.reports) == candidate
         elif candidate == raw:
             assert raw == b""
 
@@ -182,9 +182,9 @@ def test_commits_have_one_encoding(data: st.DataObject) -> None:
     commit = InjectedCommit(data.draw(st.integers(0, 2**32 - 1)), data.draw(entries))
     raw = encode_commit(commit)
     assert decode_commit(raw) == commit
-    spoilt = data.draw(spoilt_bytes(raw))
+    corrupted = data.draw(corrupted_bytes(raw))
     try:
-        assert encode_commit(decode_commit(spoilt)) == spoilt
+        assert encode_commit(decode_commit(corrupted)) == corrupted
     except Rejected as rejection:
         assert rejection.code is Code.COMMIT_MALFORMED
 

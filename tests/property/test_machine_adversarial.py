@@ -1,4 +1,4 @@
-"""Blocks that make no sense: absurd but canonical events, spoilt commits, transactions in any order.
+"""Blocks that make no sense: absurd but canonical events, corrupted commits, transactions in any order.
 
 Every choice comes from one seeded generator; a failure names its seed and block, and ``run(seed, blocks)`` replays it.
 Whatever comes: nothing raises, the promises hold from scratch, and two ways to the same state agree.
@@ -312,9 +312,9 @@ class Chaos:
             else:
                 routers = self.dice.sample(ROUTERS, self.dice.randint(1, 4))
                 txs.append(bundle(self.open_id(), *routers, lengths=self.dice.choice(((1,), (1, 2), (2, 4)))))
-        return [*txs, *map(self.spoil, txs)] if self.one_in(3) else txs
+        return [*txs, *map(self.corrupt, txs)] if self.one_in(3) else txs
 
-    def spoil(self, tx: bytes) -> bytes:
+    def corrupt(self, tx: bytes) -> bytes:
         """Other bytes: cut, with a byte changed, with bytes more, with endings that only some parsers give up on."""
         at = self.dice.randrange(len(tx))
         other = self.dice.choice((

@@ -1,4 +1,4 @@
-"""Proposals spoilt at random: no node raises, and what all accept executes without a refused injected transaction.
+"""Proposals corrupted at random: no node raises, and what all accept executes without a refused injected transaction.
 
 Every choice comes from one seeded generator; a failure names its height and try.
 """
@@ -30,7 +30,7 @@ TRIES = 50
 INJECTED_CODES = range(Code.COMMIT_MISSING, Code.GENESIS_INVALID)
 
 
-def spoil_bytes(dice: random.Random, raw: bytes) -> bytes:
+def corrupt_bytes(dice: random.Random, raw: bytes) -> bytes:
     """Other bytes, mostly close to these."""
     if not raw:
         return dice.randbytes(3)
@@ -41,7 +41,7 @@ def spoil_bytes(dice: random.Random, raw: bytes) -> bytes:
     ))
 
 
-def spoil_commit(dice: random.Random, raw: bytes) -> bytes:
+def corrupt_commit(dice: random.Random, raw: bytes) -> bytes:
     """A commit with one entry pruned, flagged otherwise, signed otherwise, or another's."""
     try:
         commit = decode_commit(raw)
@@ -53,12 +53,12 @@ def spoil_commit(dice: random.Random, raw: bytes) -> bytes:
     entries[place] = dice.choice((
         CommitEntry(entry.flag, b"", b""), CommitEntry(VoteFlag.ABSENT, b"", b""), entries[0],
         CommitEntry(entry.flag, entry.extension, b"\1" * 64),
-        CommitEntry(entry.flag, spoil_bytes(dice, entry.extension), entry.signature),
+        CommitEntry(entry.flag, corrupt_bytes(dice, entry.extension), entry.signature),
     ))
     return encode_commit(InjectedCommit(dice.choice((commit.round, commit.round + 1)), tuple(entries)))
 
 
-def spoil(dice: random.Random, honest: list[bytes]) -> list[bytes]:
+def corrupt(dice: random.Random, honest: list[bytes]) -> list[bytes]:
     """A block with one to three things changed."""
     block = list(honest)
     for _ in range(dice.randint(1, 3)):
@@ -66,7 +66,7 @@ def spoil(dice: random.Random, honest: list[bytes]) -> list[bytes]:
         at = dice.randrange(len(block))
         match dice.randrange(7):
             case 0:
-                block[at] = spoil_bytes(dice, block[at])
+                block[at] = corrupt_bytes(dice, block[at])
             case 1:
                 block.pop(at)
             case 2:
@@ -74,15 +74,15 @@ def spoil(dice: random.Random, honest: list[bytes]) -> list[bytes]:
             case 3:
                 dice.shuffle(block)
             case 4:
-                block.append(spoil_bytes(dice, block[at]))
+                block.append(corrupt_bytes(dice, block[at]))
             case 5:
                 block.insert(at, dice.choice((b"", b"\0", b"\0\1", b"\0\2", b"\0\3x", dice.randbytes(40))))
             case _:
-                block[0] = spoil_commit(dice, block[0]) if block[0].startswith(INJECTED_COMMIT) else block[0]
+                block[0] = corrupt_commit(dice, block[0]) if block[0].startswith(INJECTED_COMMIT) else block[0]
     return block
 
 
-def check_spoilt(net: Network, block: list[bytes], node: int) -> bool:
+def check_corrupted(net: Network, block: list[bytes], node: int) -> bool:
     """Process, extend and execute a block; return whether it was accepted."""
     accepted = net.is_accepted(block, node)
     app = net.validators[node].app
@@ -116,11 +116,11 @@ def test_no_proposal_stops_a_node(tmp_path: Path) -> None:
             chain.add([make_xcalled(info) for info in infos])
         net.see()
         mempool = [dice.choice(pool) for _ in range(3)] if pool else []
-        mempool += [spoil_bytes(dice, tx) for tx in mempool] + [dice.randbytes(9), b"\0\2"]
+        mempool += [corrupt_bytes(dice, tx) for tx in mempool] + [dice.randbytes(9), b"\0\2"]
         honest = net.prepare(dice.randrange(4), mempool)
         for number in range(TRIES):
             try:
-                answers[check_spoilt(net, spoil(dice, honest), dice.randrange(4))] += 1
+                answers[check_corrupted(net, corrupt(dice, honest), dice.randrange(4))] += 1
             except Exception as error:
                 raise AssertionError(f"height {height + 1}, try {number}") from error
         flags = {3: VoteFlag.ABSENT} if dice.randrange(4) == 0 else {}

@@ -57,19 +57,19 @@ def test_every_key_is_proven_to_be_there_or_not(pairs: dict[bytes, bytes]) -> No
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.sampled_from(KEYS), st.binary(min_size=1, max_size=4), min_size=2), st.data())
-def test_a_spoilt_proof_refuses(pairs: dict[bytes, bytes], data: st.DataObject) -> None:
+def test_a_corrupted_proof_refuses(pairs: dict[bytes, bytes], data: st.DataObject) -> None:
     """TRE-2: a proof of another tree, with a step left out or changed, or of a neighbour too far away, is refused."""
     tree = Tree.build(pairs)
     key = data.draw(st.sampled_from(KEYS))
     proof = to_ics23(tree.prove(key), pairs.get)
     path = sha256(key).digest()
     other = tree.update({b"another": b"leaf"}).root
-    for root, spoilt in [(other, proof), *((tree.root, each) for each in spoil(proof))]:
+    for root, corrupted in [(other, proof), *((tree.root, each) for each in corrupt(proof))]:
         with pytest.raises(Invalid):
             if key in pairs:
-                verify_membership(root, encode_ics23(spoilt), path, pairs[key])
+                verify_membership(root, encode_ics23(corrupted), path, pairs[key])
             else:
-                verify_non_membership(root, encode_ics23(spoilt), path)
+                verify_non_membership(root, encode_ics23(corrupted), path)
 
 
 def flip_last(data: bytes) -> bytes:
@@ -77,7 +77,7 @@ def flip_last(data: bytes) -> bytes:
     return data[:-1] + bytes([data[-1] ^ 1])
 
 
-def spoil(proof: ExistenceProof | NonExistenceProof) -> list[ExistenceProof | NonExistenceProof]:
+def corrupt(proof: ExistenceProof | NonExistenceProof) -> list[ExistenceProof | NonExistenceProof]:
     """Proofs with one thing wrong each."""
     if isinstance(proof, ExistenceProof):
         steps = proof.path
@@ -89,16 +89,16 @@ def spoil(proof: ExistenceProof | NonExistenceProof) -> list[ExistenceProof | No
             ExistenceProof(proof.key, proof.value, (flipped, *steps[1:])),
             ExistenceProof(proof.key[::-1], proof.value, steps),
         ]
-    spoilt: list[ExistenceProof | NonExistenceProof] = [
+    corrupted: list[ExistenceProof | NonExistenceProof] = [
         NonExistenceProof(proof.key, None, None), NonExistenceProof(proof.key, proof.right, proof.left),
         NonExistenceProof(proof.key[::-1], proof.left, proof.right),
     ]
     if proof.left and proof.right:
-        spoilt += [
+        corrupted += [
             NonExistenceProof(proof.key, proof.left, None), NonExistenceProof(proof.key, None, proof.right),
             NonExistenceProof(proof.key, proof.left, proof.left),
         ]
-    return spoilt
+    return corrupted
 
 
 @settings(max_examples=40, deadline=None)

@@ -24,5 +24,5 @@ def test_every_table_stands_once() -> None:
 @pytest.mark.parametrize("name", sorted(DRAWN))
 def test_a_changed_table_shows(name: str) -> None:
     page = PAGE.read_text()
-    spoilt = re.sub(rf"(<!-- table: {name} -->\n.*?)e", r"\1x", page, count=1, flags=re.DOTALL)
-    assert spoilt != page and fill(spoilt) == fill(page)
+    corrupted = re.sub(rf"(<!-- table: {name} -->\n.*?)e", r"\1x", page, count=1, flags=re.DOTALL)
+    assert corrupted != page and fill(corrupted) == fill(page)

@@ -48,15 +48,15 @@ def test_a_long_subject_after_the_start_is_refused(repository: Path) -> None:
     start = commit(repository, FITS)
     bad = commit(repository, LONG)
     commit(repository, FITS)
-    status, said = check(repository, start)
+    status, printed = check(repository, start)
     assert status != 0
-    assert bad[:7] in said and "73 characters, at most 72" in said and said.count("\n") == 1
+    assert bad[:7] in printed and "73 characters, at most 72" in printed and printed.count("\n") == 1
 
 
 def test_without_the_start_all_there_are_count(repository: Path) -> None:
     unknown = "1" * 40
-    status, said = check(repository, unknown)
-    assert status != 0 and said.count("\n") == 1
+    status, printed = check(repository, unknown)
+    assert status != 0 and printed.count("\n") == 1
     git(repository, "checkout", "--quiet", "--orphan", "other")
     commit(repository, FITS)
     assert check(repository, unknown) == (0, "")

@@ -73,12 +73,12 @@ WRONG: list[tuple[str, Callable[[Crossing], None], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "reason"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
+@pytest.mark.parametrize(("corrupt", "reason"), [case[1:] for case in WRONG], ids=[case[0] for case in WRONG])
 def test_what_is_wrong_gets_one_line_and_changes_nothing(
-    world: Crossing, capfd: pytest.CaptureFixture[str], spoil: Callable[[Crossing], None], reason: str
+    world: Crossing, capfd: pytest.CaptureFixture[str], corrupt: Callable[[Crossing], None], reason: str
 ) -> None:
     home = world.home().path
-    spoil(world)
+    corrupt(world)
     before = snapshot(home)
     capfd.readouterr()
     assert run(["relay", "--home", str(home)]) == 1

@@ -135,7 +135,7 @@ def test_another_node_is_asked(world: Crossing, lines: Lines, fault: str) -> Non
         elif fault == "hangs":
             bad.hang_s = 4.0
         elif fault == "lies":
-            bad.spoil = lie
+            bad.corrupt = lie
         elif fault == "no key":
             bad.refuse["Execution"] = ("NO_KEY", "this node is no validator")
         else:
@@ -143,8 +143,8 @@ def test_another_node_is_asked(world: Crossing, lines: Lines, fault: str) -> Non
         with relaying(world.home(nodes=(bad.address, world.node.address))):
             wait_for(lambda: world.executions(world.offers[0]), "its execution by way of the second node")
     assert world.nonces() == (1, 1)
-    said = {"lies": "node-untrustworthy", "no key": "node-untrustworthy", "other network": "node-of-another-network"}
-    assert lines.causes()[0] == said.get(fault, "node-unavailable")
+    given = {"lies": "node-untrustworthy", "no key": "node-untrustworthy", "other network": "node-of-another-network"}
+    assert lines.causes()[0] == given.get(fault, "node-unavailable")
 
 
 def test_a_node_that_comes_back_is_used_again(world: Crossing, lines: Lines) -> None:

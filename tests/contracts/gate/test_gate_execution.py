@@ -121,7 +121,7 @@ def test_an_expired_decision_does_not_block_the_others(scene: Scene) -> None:
 # -- one fails, the others go on ------------------------------------------------------------------------------------
 
 
-SPOILS: list[tuple[str, Callable[[ExecuteArgs], ExecuteArgs], str]] = [
+CORRUPTIONS: list[tuple[str, Callable[[ExecuteArgs], ExecuteArgs], str]] = [
     ("router signature", lambda args: replace(args, router_signatures=(args.sequencer_signature,)),
         "BridgeFacet__execute_invalidRouterSignature"),
     ("router signature of 64 bytes", lambda args: replace(args, router_signatures=(args.router_signatures[0][:64],)),
@@ -134,14 +134,14 @@ SPOILS: list[tuple[str, Callable[[ExecuteArgs], ExecuteArgs], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("spoil", "name"), [case[1:] for case in SPOILS], ids=[case[0] for case in SPOILS])
-def test_spoiled_signatures_fail_one_transfer_for_now(
-    scene: Scene, spoil: Callable[[ExecuteArgs], ExecuteArgs], name: str
+@pytest.mark.parametrize(("corrupt", "name"), [case[1:] for case in CORRUPTIONS], ids=[case[0] for case in CORRUPTIONS])
+def test_corrupted_signatures_fail_one_transfer_for_now(
+    scene: Scene, corrupt: Callable[[ExecuteArgs], ExecuteArgs], name: str
 ) -> None:
-    """They are not part of the decision, so anyone can spoil them; the honest submission still goes through."""
+    """They are not part of the decision, so anyone can corrupt them; the honest submission still goes through."""
     good, args = scene.execution(), scene.execution()
     honest = scene.decide(args, good)
-    entry = replace(honest.entries[0], args=spoil(args))
+    entry = replace(honest.entries[0], args=corrupt(args))
     outcome = scene.submit(replace(honest, entries=(entry, honest.entries[1])))
     assert outcome.executed == 1
     [failed] = outcome.failed

@@ -81,26 +81,26 @@ def test_deploy_makes_the_described_gate_and_check_follows_the_owners_calls(oper
     for domain in (HUB, SPOKE):
         status, out, err = operator.deploy("--json", domain=domain)
         assert (status, err) == (0, "")
-        said = json.loads(out)
-        operator.chain(domain)["gate"] = said["gate"]
-        gate = Gate(bridge.rpc(domain), bytes.fromhex(said["gate"][2:]))
+        printed = json.loads(out)
+        operator.chain(domain)["gate"] = printed["gate"]
+        gate = Gate(bridge.rpc(domain), bytes.fromhex(printed["gate"][2:]))
         assert gate.connext() == bridge.connext(domain).address
         assert gate.domain_separator() == compute_domain_separator(CHAIN_ID)
         assert sorted((m.address, m.power) for m in gate.validator_set().members) == sorted(
             (bytes(each.attestation), each.power) for each in VALIDATORS
         )
-        assert said["owner"] == to_hex(dev_account("owner").address) and said["ready"] is False
-        receipt = bridge.rpc(domain).receipt(bytes.fromhex(said["transaction"][2:]))
-        assert receipt is not None and receipt.gas_used == said["gas_used"]
+        assert printed["owner"] == to_hex(dev_account("owner").address) and printed["ready"] is False
+        receipt = bridge.rpc(domain).receipt(bytes.fromhex(printed["transaction"][2:]))
+        assert receipt is not None and receipt.gas_used == printed["gas_used"]
 
-    calls = said["admin_calls"]
+    calls = printed["admin_calls"]
     assert [(call["function"], call["account"], call["done"]) for call in calls] == [
-        ("addRelayer", said["gate"], False),
+        ("addRelayer", printed["gate"], False),
         *(("addSequencer", to_hex(each.attestation), False) for each in VALIDATORS),
     ]
     status, out, err = operator.run("check", "--domain", str(SPOKE))
     assert status == 1 and err.startswith("routerd: APPROVAL_MISSING: ") and f"0 of {len(calls)} done" in out
-    assert all(call["calldata"] in out for call in calls) and f"addRelayer({said['gate']})" in out
+    assert all(call["calldata"] in out for call in calls) and f"addRelayer({printed['gate']})" in out
     for made, call in enumerate(calls, 1):  # exactly what was printed is what the owner sends
         bridge.wallet(SPOKE, "owner").transact(bytes.fromhex(call["to"][2:]), bytes.fromhex(call["calldata"][2:]))
         status, out, err = operator.run("check", "--domain", str(SPOKE), "--json")
@@ -138,9 +138,9 @@ DEPLOY_FAULTS = {
 
 @pytest.mark.parametrize("fault", DEPLOY_FAULTS)
 def test_deploy_refuses_and_sends_nothing(operator: Operator, fault: str) -> None:
-    spoil, code = DEPLOY_FAULTS[fault]
+    corrupt, code = DEPLOY_FAULTS[fault]
     before = counts(operator.bridge)
-    spoil(operator)
+    corrupt(operator)
     status, out, err = operator.deploy()
     assert (status, out, err.count("\n")) == (1, "", 1) and err.startswith(f"routerd: {code}: "), err
     assert counts(operator.bridge) == before

@@ -1,6 +1,6 @@
 """A node's gRPC without a node: serves batches that a test decided, signed by keys that the test made.
 
-What is served is made by the machine's own code from records, so a relayer cannot tell it from a real one; ``spoil``
+What is served is made by the machine's own code from records, so a relayer cannot tell it from a real one; ``corrupt``
 makes it lie, ``hang_s`` makes it slow, ``stop`` takes it away.
 """
 
@@ -54,7 +54,7 @@ class FakeNode(query_pb2_grpc.QueryServicer):
         self.height = 10
         self.stored: dict[int, Stored] = {}
         self.calls: list[str] = []
-        self.spoil: Callable[[Any], Any] = lambda answer: answer
+        self.corrupt: Callable[[Any], Any] = lambda answer: answer
         """Changes every answer on its way out."""
         self.refuse: dict[str, tuple[str, str]] = {}
         """Method → (code, reason)."""
@@ -127,7 +127,7 @@ class FakeNode(query_pb2_grpc.QueryServicer):
             context.set_trailing_metadata((("code", code),))
             context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"{code}: {reason}")
         with self._lock:
-            return self.spoil(build())
+            return self.corrupt(build())
 
     def Status(self, request: Any, context: Any) -> Any:
         return self._answer(

@@ -33,7 +33,7 @@ def leave_out(stage: Stage) -> list[bytes]:
     return stage.block()[1:]
 
 
-def spoil_bytes(stage: Stage) -> list[bytes]:
+def corrupt_bytes(stage: Stage) -> list[bytes]:
     commit, *rest = stage.block()
     return [commit + b"\0", *rest]
 
@@ -114,7 +114,7 @@ def say_too_much(stage: Stage) -> list[bytes]:
 
 COMMIT_FAULTS: dict[str, tuple[Code, Fault]] = {
     "commit left out": (Code.COMMIT_MISSING, leave_out),
-    "commit with trailing bytes": (Code.COMMIT_MALFORMED, spoil_bytes),
+    "commit with trailing bytes": (Code.COMMIT_MALFORMED, corrupt_bytes),
     "extension of 2 KiB and a byte": (Code.COMMIT_MALFORMED, say_too_much),
     "commit twice": (Code.INJECTED_MISPLACED, say_twice),
     "commit of another round": (Code.COMMIT_ROUND_MISMATCH, change_round),

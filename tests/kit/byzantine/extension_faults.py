@@ -30,7 +30,7 @@ class Voice:
     signer: Signer
 
 
-Said = Callable[[Voice, StateView, bytes], bytes]
+GivenBid = Callable[[Voice, StateView, bytes], bytes]
 """The extension to send in place of the honest one."""
 
 
@@ -55,20 +55,20 @@ def sign_wrongly(voice: Voice, view: StateView, honest: bytes) -> bytes:
     """For every batch owed a signature of the right form by a key that is nobody's; the honest reports."""
     owed = sorted(list_owed(StateDelta(view), voice.signer.address))
     wrong = tuple(SignedBatch(height, epoch, sign_digest(STRANGER_KEY, digest)) for height, epoch, digest in owed[:3])
-    said = parse_extension(honest)
-    return encode_extension(wrong, said.reports if said is not None else ())
+    given = parse_extension(honest)
+    return encode_extension(wrong, given.reports if given is not None else ())
 
 
 def sign_something_else(voice: Voice, view: StateView, honest: bytes) -> bytes:
     """The own key, but under another digest."""
-    said = parse_extension(honest)
-    if said is None:
+    given = parse_extension(honest)
+    if given is None:
         return honest
     other = tuple(
         replace(signed, signature=sign_digest(voice.signer.export_private_key(), Hash(os.urandom(32))))
-        for signed in said.signatures
+        for signed in given.signatures
     )
-    return encode_extension(other, said.reports)
+    return encode_extension(other, given.reports)
 
 
 def unsorted(voice: Voice, view: StateView, honest: bytes) -> bytes:
@@ -77,7 +77,7 @@ def unsorted(voice: Voice, view: StateView, honest: bytes) -> bytes:
 
 
 LARGE_EXTENSION = "half a megabyte"
-EXTENSION_FAULTS: dict[str, Said] = {
+EXTENSION_FAULTS: dict[str, GivenBid] = {
     # Refused by every peer: the whole precommit is dropped.
     "random bytes": lambda voice, view, honest: os.urandom(EXTENSION_BYTES_MAX),
     "a trailing byte": lambda voice, view, honest: say_absurd(voice, view, honest) + b"\0",

@@ -127,8 +127,8 @@ class FaultyApplication(RoutingApplication):
             return honest
         name = names[request.height % len(names)]
         self.note(request.height, name)
-        said = EXTENSION_FAULTS[name](self._voice, self._committed().view, honest.vote_extension)
-        return pb.ResponseExtendVote(vote_extension=said)
+        given = EXTENSION_FAULTS[name](self._voice, self._committed().view, honest.vote_extension)
+        return pb.ResponseExtendVote(vote_extension=given)
 
     def verify_vote_extension(self, request: pb.RequestVerifyVoteExtension) -> pb.ResponseVerifyVoteExtension:
         if self.orders().refuses_extensions:

@@ -1,4 +1,4 @@
-"""Random ways to spoil a block's transactions: by parts, by bytes, and with what other blocks held."""
+"""Random ways to corrupt a block's transactions: by parts, by bytes, and with what other blocks held."""
 
 from random import Random
 

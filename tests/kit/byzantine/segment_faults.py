@@ -17,7 +17,7 @@ from abci_app.machine.state.codec import Address, DomainId
 from tests.kit.byzantine.stage import Stage
 
 Fault = Callable[[Stage], list[bytes] | None]
-"""The spoilt block; None where this height's honest block has nothing to spoil so."""
+"""The corrupted block; None where this height's honest block has nothing to corrupt so."""
 
 UNKNOWN_DOMAIN = DomainId(3333)
 THIEF = Address(b"\x66" * 20)

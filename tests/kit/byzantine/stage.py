@@ -37,7 +37,7 @@ class Memory:
 
 @dataclass(frozen=True)
 class Stage:
-    """The honest block of this height, taken apart, and what is needed to spoil it."""
+    """The honest block of this height, taken apart, and what is needed to corrupt it."""
 
     request: pb.RequestPrepareProposal
     parts: BlockParts

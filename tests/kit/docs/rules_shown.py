@@ -13,11 +13,11 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "assignment/test_auction.py::test_auctions_see_the_reservations_of_those_before",
     ),
     "ORD-2": (
-        _MACHINE + "test_walks.py::test_decisions_are_numbered_without_gaps",
+        _MACHINE + "test_life_cycle.py::test_decisions_are_numbered_without_gaps",
         _PROPERTY + "test_machine_traffic.py::test_traffic",
     ),
     "ORD-3": (
-        _MACHINE + "test_walks.py::test_acceptance_numbers_are_one_counter",
+        _MACHINE + "test_life_cycle.py::test_acceptance_numbers_are_one_counter",
         _MACHINE + "events/test_events.py::test_xcalled",
     ),
     "ORD-4": (
@@ -46,7 +46,7 @@ SHOWN: dict[str, tuple[str, str]] = {
     ),
     "TRE-2": (
         _PROPERTY + "test_tree_property.py::test_every_key_is_proven_to_be_there_or_not",
-        _PROPERTY + "test_tree_property.py::test_a_spoilt_proof_refuses",
+        _PROPERTY + "test_tree_property.py::test_a_corrupted_proof_refuses",
     ),
     "TRE-3": (
         _PROPERTY + "test_tree_property.py::test_any_history_gives_the_root_of_its_outcome",
@@ -77,7 +77,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "transactions/test_bids.py::test_bid_4_short_liquidity_refuses_no_bid",
     ),
     "BID-5": (
-        _MACHINE + "test_walks.py::test_a_withdraw_before_renewal",
+        _MACHINE + "test_life_cycle.py::test_a_withdraw_before_renewal",
         _MACHINE + "transactions/test_bids.py::test_bid_5_refuses_withdraws_that_are_not_the_routers",
     ),
     "BID-6": (
@@ -109,7 +109,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "assignment/test_auction.py::test_why_nobody_was_feasible_is_recorded",
     ),
     "ASN-6": (
-        _MACHINE + "test_walks.py::test_an_older_attempt_executed",
+        _MACHINE + "test_life_cycle.py::test_an_older_attempt_executed",
         _MACHINE + "assignment/test_auction.py::test_a_router_charged_again_has_nothing_to_be_put_back",
     ),
     "ASN-7": (
@@ -121,7 +121,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "ledger/test_liquidity.py::test_what_is_not_free_is_never_reserved",
     ),
     "LIQ-2": (
-        _MACHINE + "test_walks.py::test_fee_numerator_changed_in_between",
+        _MACHINE + "test_life_cycle.py::test_fee_numerator_changed_in_between",
         _MACHINE + "events/test_events.py::test_executed_and_reconciled_beside_the_destination",
     ),
     "LIQ-3": (
@@ -133,23 +133,23 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "events/test_events.py::test_absurd_timestamps_stop_nothing",
     ),
     "LSE-2": (
-        _MACHINE + "test_walks.py::test_all_relayers_down_for_one_lease",
-        _MACHINE + "test_walks.py::test_an_attempt_over_by_a_second_is_not_over_at_its_last",
+        _MACHINE + "test_life_cycle.py::test_all_relayers_down_for_one_lease",
+        _MACHINE + "test_life_cycle.py::test_an_attempt_over_by_a_second_is_not_over_at_its_last",
     ),
     "LSE-3": (
-        _MACHINE + "test_walks.py::test_all_relayers_down_for_one_lease",
+        _MACHINE + "test_life_cycle.py::test_all_relayers_down_for_one_lease",
         _MACHINE + "assignment/test_leases.py::test_when_an_attempt_is_renewed",
     ),
     "LSE-4": (
-        _MACHINE + "test_walks.py::test_liquidity_removed_after_winning",
+        _MACHINE + "test_life_cycle.py::test_liquidity_removed_after_winning",
         _MACHINE + "assignment/test_leases.py::test_renewal_of_a_path_is_of_the_whole_path",
     ),
     "LSE-5": (
-        _MACHINE + "test_walks.py::test_slow_by_deadline_then_executed_from_outside",
-        _MACHINE + "test_walks.py::test_held_and_released",
+        _MACHINE + "test_life_cycle.py::test_slow_by_deadline_then_executed_from_outside",
+        _MACHINE + "test_life_cycle.py::test_held_and_released",
     ),
     "LSE-6": (
-        _MACHINE + "test_walks.py::test_held_and_released",
+        _MACHINE + "test_life_cycle.py::test_held_and_released",
         _MACHINE + "assignment/test_leases.py::test_more_than_eight_live_unattested_batches_hold_every_lane",
     ),
     "LSE-7": (
@@ -157,7 +157,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "assignment/test_leases.py::test_gas_never_exceeds_what_a_block_has_room_for",
     ),
     "FLT-1": (
-        _MACHINE + "test_walks.py::test_liquidity_removed_after_winning",
+        _MACHINE + "test_life_cycle.py::test_liquidity_removed_after_winning",
         _MACHINE + "ledger/test_liquidity.py::test_a_fault_is_to_leave_less_than_is_reserved",
     ),
     "FLT-2": (
@@ -165,7 +165,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "assignment/test_leases.py::test_when_an_attempt_is_renewed",
     ),
     "FLT-3": (
-        _MACHINE + "test_walks.py::test_reverting_receiver",
+        _MACHINE + "test_life_cycle.py::test_reverting_receiver",
         _MACHINE + "assignment/test_leases.py::test_attempts_in_vain_are_no_fault",
     ),
     "EVT-1": (
@@ -173,7 +173,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "events/test_events.py::test_xcalled_whose_info_hashes_to_another_id",
     ),
     "EVT-2": (
-        _MACHINE + "test_walks.py::test_an_early_bid_is_taken_in_the_block_that_accepts",
+        _MACHINE + "test_life_cycle.py::test_an_early_bid_is_taken_in_the_block_that_accepts",
         _MACHINE + "events/test_events.py::test_xcalled",
     ),
     "EVT-3": (
@@ -181,7 +181,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "events/test_events.py::test_executed_and_reconciled_beside_the_destination",
     ),
     "EVT-4": (
-        _MACHINE + "test_walks.py::test_reconciled_while_assigned",
+        _MACHINE + "test_life_cycle.py::test_reconciled_while_assigned",
         _MACHINE + "events/test_events.py::test_executed_and_reconciled_beside_the_destination",
     ),
     "EVT-5": (
@@ -189,7 +189,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "events/test_events.py::test_recorded_only",
     ),
     "SLW-1": (
-        _MACHINE + "test_walks.py::test_reconciled_while_assigned",
+        _MACHINE + "test_life_cycle.py::test_reconciled_while_assigned",
         _MACHINE + "assignment/test_leases.py::test_slow_decisions_wait_for_a_held_lane",
     ),
     "SLW-2": (
@@ -213,7 +213,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "events/test_events.py::test_xcalled",
     ),
     "LIM-3": (
-        _MACHINE + "test_walks.py::test_completed_transfers_are_pruned",
+        _MACHINE + "test_life_cycle.py::test_completed_transfers_are_pruned",
         _MACHINE + "assignment/test_leases.py::test_batches_go_with_the_last_of_their_decisions",
     ),
     "LIM-4": (
@@ -221,7 +221,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "events/test_events.py::test_stubs_are_kept_for_origins_that_are_our_domains",
     ),
     "LIM-5": (
-        _MACHINE + "test_walks.py::test_completed_transfers_are_pruned",
+        _MACHINE + "test_life_cycle.py::test_completed_transfers_are_pruned",
         _MACHINE + "assignment/test_leases.py::test_slow_and_reconciled_transfers_are_dropped",
     ),
     "LIM-6": (
@@ -261,7 +261,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _NODE + "test_node_vote_extension.py::test_only_form_is_verified",
     ),
     "EXT-4": (
-        _NODE + "test_node_vote_extension.py::test_until_attested_the_missing_signatures_are_said_again",
+        _NODE + "test_node_vote_extension.py::test_until_attested_the_missing_signatures_are_sent_again",
         _MACHINE + "observation/test_reports.py::test_who_owes_a_signature",
     ),
     "REP-1": (

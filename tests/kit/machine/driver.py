@@ -294,11 +294,11 @@ class Network:
         })
 
     def commit_of(
-        self, said: Mapping[int, tuple[tuple[SignedBatch, ...], tuple[DomainReport, ...]]]
+        self, given: Mapping[int, tuple[tuple[SignedBatch, ...], tuple[DomainReport, ...]]]
     ) -> InjectedCommit:
         """An extended commit with what each member of the set (by its place in CometBFT's order) says."""
         return InjectedCommit(0, tuple(
-            CommitEntry(VoteFlag.COMMIT, encode_extension(*said[index]), b"\1" * 64) if index in said
+            CommitEntry(VoteFlag.COMMIT, encode_extension(*given[index]), b"\1" * 64) if index in given
             else CommitEntry(VoteFlag.ABSENT, b"", b"")
             for index in range(len(self.validators))
         ))

@@ -82,7 +82,7 @@ def valid_validator(number: int, chain_id: str = CHAIN_ID) -> GenesisValidator:
 
 
 def valid_app_state(params: Params | None = None) -> dict[str, Any]:
-    """Return the genesis as JSON values: fresh ones, for a test to spoil."""
+    """Return the genesis as JSON values: fresh ones, for a test to corrupt."""
     locals_ = tuple(GenesisLocal(domain, LOCALS[domain], 6) for domain in (ORIGIN, DESTINATION))
     return make_app_state(
         params or Params(), [valid_domain(ORIGIN), valid_domain(DESTINATION)],

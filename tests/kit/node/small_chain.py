@@ -1,7 +1,7 @@
 """Nodes in one process under a simulated engine: real applications, stores and keys; no sockets, no CometBFT.
 
 ``Network.step`` does what an engine does for one height: one node prepares, all process, extend, verify, finalize and
-commit. A test spoils the proposal, the votes or the observations and sees what comes of it.
+commit. A test corrupts the proposal, the votes or the observations and sees what comes of it.
 """
 
 import json
@@ -228,10 +228,10 @@ class Network:
         proposer: int = 0,
         flags: Mapping[int, VoteFlag] | None = None,
         commit_round: int = 0,
-        spoil: Callable[[list[bytes]], list[bytes]] = lambda block: block,
+        corrupt: Callable[[list[bytes]], list[bytes]] = lambda block: block,
     ) -> Step:
-        """One height. Votes are COMMIT unless ``flags`` says otherwise; ``spoil`` changes the proposal."""
-        block = spoil(self.prepare(proposer, txs))
+        """One height. Votes are COMMIT unless ``flags`` says otherwise; ``corrupt`` changes the proposal."""
+        block = corrupt(self.prepare(proposer, txs))
         accepted = [self.is_accepted(block, node, proposer) for node in range(len(self.validators))]
         fields = self.block_fields(block, proposer)
         extensions = [

@@ -49,7 +49,7 @@ def list_kinds(router: Account, finished: TransferId, assigned: TransferId) -> d
     def sign(number: int) -> SubmittedBid:
         return valid_bid(make_id(number), router.private_key)
 
-    def spoil(number: int, change: Callable[[bytes], bytes]) -> bytes:
+    def corrupt(number: int, change: Callable[[bytes], bytes]) -> bytes:
         bid = sign(number)
         wrong = PathSignature(1, Signature(change(bid.signatures[0].signature)))
         return encode_unsorted([replace(bid, signatures=(wrong,))])
@@ -68,11 +68,11 @@ def list_kinds(router: Account, finished: TransferId, assigned: TransferId) -> d
         "no path length": (
             Code.PATH_LENGTH_INVALID, lambda number: encode_unsorted([replace(sign(number), signatures=())]),
         ),
-        "a signature of 64 bytes": (Code.SIGNATURE_LENGTH, lambda number: spoil(number, lambda raw: raw[:64])),
-        "a high s": (Code.SIGNATURE_HIGH_S, lambda number: spoil(number, raise_s)),
-        "a wrong v": (Code.SIGNATURE_V, lambda number: spoil(number, lambda raw: raw[:64] + b"\x1d")),
+        "a signature of 64 bytes": (Code.SIGNATURE_LENGTH, lambda number: corrupt(number, lambda raw: raw[:64])),
+        "a high s": (Code.SIGNATURE_HIGH_S, lambda number: corrupt(number, raise_s)),
+        "a wrong v": (Code.SIGNATURE_V, lambda number: corrupt(number, lambda raw: raw[:64] + b"\x1d")),
         "no signature of anybody": (
-            Code.SIGNATURE_UNRECOVERABLE, lambda number: spoil(number, lambda raw: b"\xff" * 32 + raw[32:]),
+            Code.SIGNATURE_UNRECOVERABLE, lambda number: corrupt(number, lambda raw: b"\xff" * 32 + raw[32:]),
         ),
         "another router's name": (
             Code.SIGNATURE_WRONG_SIGNER,

@@ -44,7 +44,7 @@ def check_all(state: MemoryState) -> None:
     transfers = list_transfers(state)
     check_reservations(state, transfers)
     check_indexes(state, transfers)
-    check_walks(transfers)
+    check_records(transfers)
     check_decisions(state, transfers)
     check_charges(state, transfers)
     check_queues(state, transfers)
@@ -81,7 +81,7 @@ def check_indexes(state: MemoryState, transfers: list[Transfer]) -> None:
     assert {key for key, _ in StateDelta(state).scan(keys.stub_expiries(), HeightEntry)} == stubs
 
 
-def check_walks(transfers: list[Transfer]) -> None:
+def check_records(transfers: list[Transfer]) -> None:
     """A status says which attempts there can be and which times are set."""
     for transfer in transfers:
         status = transfer.status

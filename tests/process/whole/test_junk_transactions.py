@@ -121,7 +121,7 @@ def test_ten_thousand_junk_transactions_get_a_code_each_and_change_nothing(netwo
     network.wait_step(assigned, "executed")
 
 
-def test_a_transaction_that_is_there_already_is_said_to_be(network: LocalNetwork) -> None:
+def test_a_transaction_that_is_there_already_is_logged_to_be(network: LocalNetwork) -> None:
     """The engine remembers what it took: the very same bytes get its own answer, no second place in a block."""
     transfer = network.send("DAI", 63)
     network.wait_step(transfer, "decided")

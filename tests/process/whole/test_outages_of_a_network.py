@@ -56,7 +56,7 @@ def test_both_chains_stand_still_and_wake(network: LocalNetwork) -> None:
         assert {line["cause"] for line in mark.since(node, "waiting")} <= {"rpc-unavailable"}
 
 
-def test_a_full_disk_ends_a_node_and_spoils_nothing(network: LocalNetwork) -> None:
+def test_a_full_disk_ends_a_node_and_corrupts_nothing(network: LocalNetwork) -> None:
     """A block that cannot be written is not committed; with room again the node goes on from the last that was."""
     node = network.nodes[3]
     network.restart(3, "tests.kit.process.full_disk_node")

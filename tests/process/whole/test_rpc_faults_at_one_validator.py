@@ -71,11 +71,11 @@ FAULTS: dict[str, tuple[Callable[[Faults], None], set[str]]] = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_decisions_go_on_while_one_endpoint(setting: Setting, fault: str) -> None:
-    network, (spoil, causes) = setting.network, FAULTS[fault]
+    network, (corrupt, causes) = setting.network, FAULTS[fault]
     mark, height = Mark.now(network), network.height()
     victim = network.nodes[VICTIM]
     try:
-        spoil(setting.proxy.faults)
+        corrupt(setting.proxy.faults)
         transfer = network.send("USDC", 21)
         network.wait_step(transfer, "executed")
 
@@ -132,9 +132,9 @@ def speaks(setting: Setting, height: int) -> bool:
     """Whether a block above height carries the victim's report for the first chain, and another's of the same."""
     reader, victim = setting.network.nodes[0], setting.network.nodes[VICTIM]
     for at in range(height + 1, reader.height() + 1):  # no higher: its engine would have no such block yet
-        said = read_reports(reader, at)
-        own = said.pop(victim.address, set())
-        if any(own & other for other in said.values()):
+        given = read_reports(reader, at)
+        own = given.pop(victim.address, set())
+        if any(own & other for other in given.values()):
             return True
     return False
 
@@ -144,10 +144,10 @@ def read_reports(node: Validator, height: int) -> dict[str, set[tuple[int, bytes
     block = node.rpc("block", height=str(height))["block"]
     entries = decode_commit(base64.b64decode(block["data"]["txs"][0])).entries
     voters = [vote["address"].lower() for vote in node.rpc("validators", height=str(height - 1))["validators"]]
-    said: dict[str, set[tuple[int, bytes]]] = {}
+    given: dict[str, set[tuple[int, bytes]]] = {}
     for voter, entry in zip(voters, entries, strict=True):
         extension = parse_extension(entry.extension)
         for report in extension.reports if extension is not None else ():
             if report.domain == FIRST:
-                said[voter] = {(report.first + place, digest) for place, digest in enumerate(report.digests)}
-    return said
+                given[voter] = {(report.first + place, digest) for place, digest in enumerate(report.digests)}
+    return given

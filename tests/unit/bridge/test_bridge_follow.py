@@ -237,7 +237,7 @@ def too_wide(answer: Any) -> Any:
 @pytest.mark.parametrize("lie", [out_of_order, above_itself, too_high, too_many, too_wide])
 def test_a_list_that_cannot_be_is_a_lie(node: FakeNode, follower: LeafFollower, lie: Any) -> None:
     decide(node), decide(node)
-    node.spoil = lie
+    node.corrupt = lie
     with pytest.raises(Retryable, match="node-untrustworthy"):
         follower.poll()
     assert follower.leaves == {}

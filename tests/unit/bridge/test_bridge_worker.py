@@ -185,7 +185,7 @@ def test_a_mined_revert_is_paid_for_again_only_after_a_pause(bench: Bench) -> No
     assert len(bench.chain.ledger.executed) == 1
 
 
-def test_no_money_is_said_once_and_asked_for_now_and_then(bench: Bench) -> None:
+def test_no_money_is_logged_once_and_asked_for_now_and_then(bench: Bench) -> None:
     bench.chain.balances[bench.account.address] = 10**9
     for _ in range(3):
         bench.decide(make_offer())
@@ -281,22 +281,22 @@ def test_numbers_that_no_chain_has_are_no_answer(monkeypatch: pytest.MonkeyPatch
         chain.status(bytes(32))
 
 
-@pytest.mark.parametrize("spoil", ["withheld", "forged"])
-def test_a_node_that_spoils_the_sequencers_signature_is_left(bench: Bench, spoil: str) -> None:
+@pytest.mark.parametrize("corrupt", ["withheld", "forged"])
+def test_a_node_that_corrupts_the_sequencers_signature_is_left(bench: Bench, corrupt: str) -> None:
     """A signature of any key says that it is of this key; what Connext wants is a validator's."""
     liar = FakeNode(bench.node.quorum)
     liar.stored = bench.node.stored
     stranger = Account(keccak(b"no validator"))
 
-    def spoiled(answer: Any) -> Any:
+    def corrupted(answer: Any) -> Any:
         for entry in getattr(answer, "entries", ()):
             entry.sequencer = entry.sequencer_signature = b""
-            if spoil == "forged":
+            if corrupt == "forged":
                 digest = compute_sequencer_digest(entry.decision.transfer_id, list(entry.decision.routers))
                 entry.sequencer, entry.sequencer_signature = stranger.address, stranger.sign_digest(digest)
         return answer
 
-    liar.spoil = spoiled
+    liar.corrupt = corrupted
     offer = make_offer()
     bench.decide(offer)
     liar.height = bench.node.height

@@ -34,11 +34,11 @@ def tree(path: Path) -> dict[str, tuple[int, int, bytes]]:
     }
 
 
-def spoil_config(world: World) -> None:
+def corrupt_config(world: World) -> None:
     (world.home / "config.toml").write_text("nodes = 7\n")
 
 
-def spoil_key(world: World) -> None:
+def corrupt_key(world: World) -> None:
     (world.home / "keys/router.json").chmod(0o644)
 
 
@@ -59,18 +59,18 @@ def change_config(**changes: int) -> Callable[[World], None]:
     return change
 
 
-@pytest.mark.parametrize(("spoil", "message"), [
-    (spoil_config, "config.toml:1: chains is missing"),
-    (spoil_key, "is readable by others"), (lose_key, "No such file"),
+@pytest.mark.parametrize(("corrupt", "message"), [
+    (corrupt_config, "config.toml:1: chains is missing"),
+    (corrupt_key, "is readable by others"), (lose_key, "No such file"),
     (change_chain, "config.toml: domain 2222: the endpoint serves chain id 1, configured is 32222"),
     (change_config(domain=77), "config.toml: the network has no domain 77"),
     (change_config(chain_id=5), "config.toml: domain 1111 has chain id 31111, not 5"),
 ])
 def test_it_ends_with_one_line_and_changes_nothing(
-    world: World, capsys: pytest.CaptureFixture[str], spoil: Callable[[World], None], message: str
+    world: World, capsys: pytest.CaptureFixture[str], corrupt: Callable[[World], None], message: str
 ) -> None:
     world.save()
-    spoil(world)
+    corrupt(world)
     before = tree(world.home)
     assert cli.run(["router", "--home", str(world.home)]) == 1
     err = capsys.readouterr().err

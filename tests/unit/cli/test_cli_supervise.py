@@ -62,7 +62,7 @@ def running(folder: Path) -> Iterator["subprocess.Popen[str]"]:
     ("engine/config/genesis.json", "genesis.json is missing: cometbft init validator"),
     ("cometbft", "no such program: name CometBFT's with --cometbft"),
 ])
-def test_what_is_missing_is_said_before_anything_starts(
+def test_what_is_missing_is_logged_before_anything_starts(
     folder: Path, capsys: pytest.CaptureFixture[str], missing: str, reason: str
 ) -> None:
     (folder / missing).unlink()
@@ -89,8 +89,8 @@ def test_a_pair_runs_until_a_signal_and_ends_with_0(folder: Path, number: int) -
         assert (process.returncode, errors) == (0, "cometbft | trouble\n")
     lines += output.splitlines(keepends=True)
     assert {line.split(" | ")[0] for line in lines} == {"node", "cometbft", "supervisor"}
-    said = [json.loads(line.partition(" | ")[2]) for line in lines if line.startswith("supervisor")]
-    assert [(one["event"], one["part"]) for one in said] == [("started", "node"), ("started", "cometbft")]
+    printed = [json.loads(line.partition(" | ")[2]) for line in lines if line.startswith("supervisor")]
+    assert [(one["event"], one["part"]) for one in printed] == [("started", "node"), ("started", "cometbft")]
     assert lines.index("cometbft | bye\n") < next(n for n, line in enumerate(lines) if "node stopped" in line)
 
 
@@ -111,9 +111,9 @@ def test_a_node_that_refuses_ends_the_pair_with_its_last_words(folder: Path) -> 
         with running(folder) as second:
             output, errors = second.communicate(timeout=TIMEOUT_S)
         assert second.returncode == 1 and "cometbft" not in output
-        said, refused = errors.splitlines()
-        assert said.startswith("node | routerd: ")
-        words = said.removeprefix("node | ")
+        printed, refused = errors.splitlines()
+        assert printed.startswith("node | routerd: ")
+        words = printed.removeprefix("node | ")
         assert refused == f"routerd: node ended with status 1 at its first start; its last words: {words}"
         assert first.poll() is None
 

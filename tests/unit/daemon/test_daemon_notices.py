@@ -19,7 +19,7 @@ def events(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [f"{record.getMessage()} {record.cause}" for record in caplog.records]  # type: ignore[attr-defined]
 
 
-def test_a_cause_is_said_at_once_and_then_at_doubling_intervals(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
+def test_a_cause_is_logged_at_once_then_at_doubling_intervals(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
     notices = Notices(LOG, clock, domain=2222)
     logged_s = []
     for tenth in range(10 * 200):
@@ -40,7 +40,7 @@ def test_each_cause_has_its_own_time(caplog: pytest.LogCaptureFixture, clock: Cl
     assert events(caplog) == ["waiting gas-money", "waiting gas-price"]
 
 
-def test_the_end_of_a_cause_is_said_once_and_only_if_it_stood(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
+def test_the_end_of_a_cause_is_logged_once_and_only_if_it_stood(caplog: pytest.LogCaptureFixture, clock: Clock) -> None:
     caplog.set_level(logging.INFO, "abci_app.test")
     notices = Notices(LOG, clock, domain=2222)
     notices.clear("gas-money")

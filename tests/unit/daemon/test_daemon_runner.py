@@ -134,7 +134,7 @@ def test_a_step_that_fails_holds_up_no_other() -> None:
     assert [later - done[0] for later in done] == pytest.approx([0.5 * number for number in range(len(done))])
 
 
-def test_a_cause_is_said_and_anything_else_is_raised(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_cause_is_logged_and_anything_else_is_raised(caplog: pytest.LogCaptureFixture) -> None:
     world = World((fail, 1.0))
     world.run(2)
     (record,) = caplog.records

@@ -69,7 +69,7 @@ class Run(logging.Handler):
     def __init__(self, folder: Path, application: str, engine: str, **options: Any) -> None:
         super().__init__()
         self.folder = folder
-        self.said: list[tuple[str, str, dict[str, Any]]] = []
+        self.printed: list[tuple[str, str, dict[str, Any]]] = []
         self.pids: dict[str, int | None] = {}
         self.error: StartRefused | None = None
         self.supervisor = Supervisor(
@@ -87,7 +87,7 @@ class Run(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         line = json.loads(JsonLinesFormatter().format(record))
         line.pop("time"), line.pop("source")
-        self.said.append((line.pop("level"), line.pop("event"), line))
+        self.printed.append((line.pop("level"), line.pop("event"), line))
 
     def run(self) -> None:
         try:
@@ -105,12 +105,12 @@ class Run(logging.Handler):
         return path.read_text().splitlines() if path.exists() else []
 
     def events(self) -> list[tuple[str, object]]:
-        return [(event, fields["part"]) for _, event, fields in self.said]
+        return [(event, fields["part"]) for _, event, fields in self.printed]
 
     def wait(self, holds: Callable[[], bool]) -> None:
         deadline = time.monotonic() + TIMEOUT_S
         while not holds():
-            assert time.monotonic() < deadline, (self.said, self.notes())
+            assert time.monotonic() < deadline, (self.printed, self.notes())
             time.sleep(0.01)
 
     def wait_notes(self, expected: Sequence[str]) -> None:
@@ -148,7 +148,7 @@ def test_the_engine_starts_when_the_application_answers_and_ends_before_it(start
     run.wait_notes(UP)
     run.stop()
     assert run.notes() == [*UP, "engine ended", "node ended"]
-    assert [(level, *event) for (level, *_), event in zip(run.said, run.events(), strict=True)] == [
+    assert [(level, *event) for (level, *_), event in zip(run.printed, run.events(), strict=True)] == [
         ("info", "started", "node"), ("info", "started", "engine"),
     ]
     assert run.error is None and run.pids == {"node": None, "engine": None}
@@ -160,7 +160,7 @@ def test_when_the_application_ends_both_start_anew(start: Callable[..., Run]) ->
     killed = run.kill("node")
     run.wait_notes([*UP, "engine ended", *UP])
     assert run.pids["node"] != killed
-    ended = [(level, fields) for level, event, fields in run.said if event == "ended"]
+    ended = [(level, fields) for level, event, fields in run.printed if event == "ended"]
     assert ended == [("warning", {
         "part": "node", "pid": killed, "status": -signal.SIGKILL, "restart_in_s": RESTART_DELAYS_S[0],
     })]
@@ -181,7 +181,7 @@ def test_restarts_wait_longer_each_time(start: Callable[..., Run]) -> None:
     run.wait_notes(UP)
     run.kill("engine")
     run.wait(lambda: run.events().count(("ended", "engine")) == 4)
-    waits = [fields["restart_in_s"] for _, event, fields in run.said if event == "ended"]
+    waits = [fields["restart_in_s"] for _, event, fields in run.printed if event == "ended"]
     assert tuple(waits) == RESTART_DELAYS_S[:4]
 
 

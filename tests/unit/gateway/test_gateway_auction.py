@@ -91,14 +91,14 @@ def test_winners_of_many_auctions_follow_from_their_answers_alone(served: Served
     assert seen_lengths == {1, 2, 4} and len(turns) == len(ROUTERS)
 
 
-SPOILED = [
+CORRUPTED = [
     ("NO_BID_FOR_PATH", None), ("WITHDRAWN", None), ("NOT_APPROVED", {"approved": False}),
     ("NOT_ELIGIBLE", {"eligible": False}), ("COOLING_DOWN", {"cool_down_until": 99}), ("LIQUIDITY_SHORT", None),
     ("LOST", None),
 ]
 
 
-@pytest.mark.parametrize(("word", "changes"), SPOILED)
+@pytest.mark.parametrize(("word", "changes"), CORRUPTED)
 def test_every_way_to_lose_has_its_code(served: Served, word: str, changes: dict[str, object] | None) -> None:
     network = served.node.network
     info = network.info(amount=1000)

@@ -1,4 +1,4 @@
-"""Submission without gRPC: slots are always given back, waiting holds none, a bundle loses what spoils it only."""
+"""Submission without gRPC: slots are always given back, waiting holds none, a bundle loses what corrupts it only."""
 
 import threading
 import time

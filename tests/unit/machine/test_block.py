@@ -85,18 +85,18 @@ def test_injected_kinds_out_of_place_have_a_code_and_no_effect():
     assert result.app_hash == plain.run([]).app_hash
 
 
-@pytest.mark.parametrize("spoil, code", [
+@pytest.mark.parametrize("corrupt, code", [
     (lambda net, raws: raws, Code.OK),
     (lambda net, raws: [raws[0][:-1], raws[1]], Code.SEGMENT_MALFORMED),
     (lambda net, raws: raws[::-1], Code.SEGMENT_OUT_OF_ORDER),
     (lambda net, raws: [raws[0], raws[0]], Code.SEGMENT_OUT_OF_ORDER),
     (lambda net, raws: [raws[0], encode_segment(net.segment(B, [], 7))], Code.SEGMENT_DIGEST_MISMATCH),
 ])
-def test_segments_are_taken_all_or_none(spoil, code):
+def test_segments_are_taken_all_or_none(corrupt, code):
     """REP-4, ORD-5: one that does not fit or was not agreed refuses them all."""
     net, plain = Network(PARAMS), Network(PARAMS)
     segments = [net.segment(A, [], 1), net.segment(B, [RouterLiquidityAdded(R1, local_of(B), 5)], 1)]
-    raws = spoil(net, [encode_segment(segment) for segment in segments])
+    raws = corrupt(net, [encode_segment(segment) for segment in segments])
     commit = encode_commit(net.commit(segments))
     result = net.run([commit, *(INJECTED_SEGMENT + raw for raw in raws)])
     assert [each.code for each in result.results] == [Code.OK, code, code]

@@ -83,19 +83,19 @@ def test_extensions_are_enabled_where_genesis_forgot(net: Network) -> None:
     assert app.metrics.proposals_refused[Code.COMMIT_MISSING] == 1
 
 
-def spoil_state(change: Any) -> Any:
-    def spoil(request: pb.RequestInitChain) -> None:
+def corrupt_state(change: Any) -> Any:
+    def corrupt(request: pb.RequestInitChain) -> None:
         state = json.loads(request.app_state_bytes)
         change(state)
         request.app_state_bytes = json.dumps(state).encode()
-    return spoil
+    return corrupt
 
 
-def spoil_bytes(part: bytes, other: bytes) -> Any:
-    def spoil(request: pb.RequestInitChain) -> None:
+def corrupt_bytes(part: bytes, other: bytes) -> Any:
+    def corrupt(request: pb.RequestInitChain) -> None:
         assert part in request.app_state_bytes
         request.app_state_bytes = request.app_state_bytes.replace(part, other)
-    return spoil
+    return corrupt
 
 
 @pytest.mark.parametrize("block_bytes", [-1, 0, 2**18, 2**22])
@@ -106,23 +106,23 @@ def test_blocks_that_hold_the_largest_segment_will_do(net: Network, block_bytes:
     assert net.validators[0].app.init_chain(request).app_hash == net.genesis_hashes[0]
 
 
-@pytest.mark.parametrize(("spoil", "message"), [
+@pytest.mark.parametrize(("corrupt", "message"), [
     (lambda request: setattr(request, "chain_id", "routing-2"), "the engine's chain is 'routing-2', config.toml says"),
     (lambda request: setattr(request, "initial_height", 7), "initial_height is 7, must be 1"),
     (lambda request: setattr(request, "app_state_bytes", b""), "app_state is not JSON"),
     (lambda request: setattr(request, "app_state_bytes", b"[]"), "app_state must be an object"),
     (lambda request: setattr(request, "app_state_bytes", b"\xff{}"), "app_state is not JSON"),
-    (spoil_bytes(b'"params"', b'"params": {}, "params"'), "one name twice among assets, domains, params"),
-    (spoil_bytes(b'"chain_id"', b'"gate": "0x", "chain_id"'), "one name twice among"),
+    (corrupt_bytes(b'"params"', b'"params": {}, "params"'), "one name twice among assets, domains, params"),
+    (corrupt_bytes(b'"chain_id"', b'"gate": "0x", "chain_id"'), "one name twice among"),
     (lambda request: setattr(request.consensus_params.block, "max_bytes", 2**18 - 1), "must be at least 262144"),
-    (spoil_state(lambda state: state.pop("domains")), "domains"),
-    (spoil_state(lambda state: state["validators"].pop()), "validators"),
-    (spoil_state(lambda state: state["validators"][0].update(power=9)), "validators"),
+    (corrupt_state(lambda state: state.pop("domains")), "domains"),
+    (corrupt_state(lambda state: state["validators"].pop()), "validators"),
+    (corrupt_state(lambda state: state["validators"][0].update(power=9)), "validators"),
     (lambda request: request.validators.pop(), "validators"),
 ])
-def test_a_wrong_genesis_ends_the_node(net: Network, tmp_path: Path, spoil: Any, message: str) -> None:
+def test_a_wrong_genesis_ends_the_node(net: Network, tmp_path: Path, corrupt: Any, message: str) -> None:
     request = pb.RequestInitChain.FromString(net.init_request.SerializeToString())
-    spoil(request)
+    corrupt(request)
     with pytest.raises(NodeError) as refusal:
         net.validators[0].app.init_chain(request)
     assert message in str(refusal.value) and "\n" not in str(refusal.value)

@@ -1,4 +1,4 @@
-"""What the store promises about a crash of the machine: writes are synced, whole, and what a disk spoils is refused."""
+"""What the store promises about a crash of the machine: writes are synced and whole, damage of a disk is refused."""
 
 import os
 from collections.abc import Callable

@@ -180,7 +180,7 @@ HEIGHT = st.fixed_dictionaries({
     "proposer": st.integers(0, 3),
     "flags": st.fixed_dictionaries(dict.fromkeys(range(4), FLAG)),
     "round": st.integers(0, 3),
-    "spoilt": st.sets(st.integers(0, 3), max_size=2),
+    "corrupted": st.sets(st.integers(0, 3), max_size=2),
     "bytes": st.sampled_from([1_000_000, 1_000, 600, 200]),
 })
 
@@ -193,7 +193,7 @@ HEIGHT = st.fixed_dictionaries({
 def test_an_honest_proposal_is_always_accepted(
     tmp_path_factory: pytest.TempPathFactory, heights: list[dict], number: int
 ) -> None:
-    """Whatever was seen, voted, spoilt in the votes, or lies in the mempool, and however little room there is."""
+    """Whatever was seen, voted, corrupted in the votes, or lies in the mempool, and however little room there is."""
     net = Network(tmp_path_factory.mktemp("prepare"))
     calls = iter(XCALLED)
     try:
@@ -204,14 +204,14 @@ def test_an_honest_proposal_is_always_accepted(
             if height["idle"]:
                 net.chains[DESTINATION].add()
             net.see(height["seeing"])
-            for index in height["spoilt"]:
+            for index in height["corrupted"]:
                 if net.votes and net.votes[index].extension_signature:
                     net.votes[index].extension_signature = bytes(64)
             block = net.prepare(height["proposer"], height["txs"], height["bytes"])
             assert sum(map(tx_bytes_in_block, block)) <= height["bytes"]
             assert [net.is_accepted(block, node, height["proposer"]) for node in range(4)] == [True] * 4
             step = net.step(
-                height["txs"], height["proposer"], height["flags"], height["round"], spoil=partial(give, block)
+                height["txs"], height["proposer"], height["flags"], height["round"], corrupt=partial(give, block)
             )
             assert len(set(step.app_hashes)) == 1
     finally:

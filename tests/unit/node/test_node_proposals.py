@@ -1,4 +1,4 @@
-"""ProcessProposal: an honest block is taken; each way to spoil one is refused with its own code (COM, SEG, BID-7)."""
+"""ProcessProposal: an honest block is taken; each way to corrupt one is refused with its own code (COM, SEG, BID-7)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -52,11 +52,11 @@ class World:
         self.net.see([0])
         self.honest = self.net.prepare(0, [BID])
 
-    def spoil(self, spoil: Callable[["World", Block], Block]) -> Code:
-        """What node 1 says to the spoilt block: OK, or the code it counts."""
+    def corrupt(self, corrupt: Callable[["World", Block], Block]) -> Code:
+        """What node 1 says to the corrupted block: OK, or the code it counts."""
         refused = self.net.validators[1].app.metrics.proposals_refused
         before = refused.copy()
-        if self.net.is_accepted(spoil(self, list(self.honest)), node=1):
+        if self.net.is_accepted(corrupt(self, list(self.honest)), node=1):
             return Code.OK
         (code,) = refused - before
         return code
@@ -107,15 +107,15 @@ def test_the_honest_block_is_as_meant(world: World) -> None:
     assert [world.net.is_accepted(block, node) for node in range(4)] == [True] * 4
 
 
-@pytest.mark.parametrize("spoil", [
+@pytest.mark.parametrize("corrupt", [
     lambda world, block: [],
     lambda world, block: block[1:],
     lambda world, block: [block[1], block[0], *block[2:]],
     lambda world, block: [BID, *block],
 ])
-def test_a_commit_must_be_first(world: World, spoil) -> None:
+def test_a_commit_must_be_first(world: World, corrupt) -> None:
     """COM-1."""
-    assert world.spoil(spoil) is Code.COMMIT_MISSING
+    assert world.corrupt(corrupt) is Code.COMMIT_MISSING
 
 
 @pytest.mark.parametrize("make", [
@@ -131,7 +131,7 @@ def test_a_commit_must_be_first(world: World, spoil) -> None:
 ])
 def test_a_commit_must_be_well_formed(world: World, make) -> None:
     """COM-1, COM-2."""
-    assert world.spoil(with_commit(make)) is Code.COMMIT_MALFORMED
+    assert world.corrupt(with_commit(make)) is Code.COMMIT_MALFORMED
 
 
 @pytest.mark.parametrize(("make", "code"), [
@@ -149,7 +149,7 @@ def test_a_commit_must_be_well_formed(world: World, make) -> None:
 ])
 def test_round_and_flags_must_be_the_block_s(world: World, make, code: Code) -> None:
     """COM-2."""
-    assert world.spoil(with_commit(make)) is code
+    assert world.corrupt(with_commit(make)) is code
 
 
 @pytest.mark.parametrize("make", [
@@ -165,7 +165,7 @@ def test_round_and_flags_must_be_the_block_s(world: World, make, code: Code) -> 
 ])
 def test_every_complete_entry_must_be_signed_by_its_validator(world: World, make) -> None:
     """COM-2: forged, replayed, of another round, of another chain, in another's name."""
-    assert world.spoil(with_commit(make)) is Code.COMMIT_SIGNATURE_INVALID
+    assert world.corrupt(with_commit(make)) is Code.COMMIT_SIGNATURE_INVALID
 
 
 @pytest.mark.parametrize("make", [
@@ -176,7 +176,7 @@ def test_every_complete_entry_must_be_signed_by_its_validator(world: World, make
 ])
 def test_pruning_and_junk_inside_an_extension_are_legal(world: World, make) -> None:
     """What an extension holds is its validator's business; without it there may be no segments to agree on."""
-    assert world.spoil(lambda world, block: [make(world)]) is Code.OK
+    assert world.corrupt(lambda world, block: [make(world)]) is Code.OK
 
 
 def test_a_fully_pruned_commit_is_legal_but_agrees_on_nothing(world: World) -> None:
@@ -184,15 +184,15 @@ def test_a_fully_pruned_commit_is_legal_but_agrees_on_nothing(world: World) -> N
         entries = tuple(CommitEntry(entry.flag, b"", b"") for entry in decode_commit(block[0]).entries)
         return [encode_commit(InjectedCommit(2, entries)), *block[1:]]
 
-    assert world.spoil(lambda world, block: prune(world, block)[:1]) is Code.OK
-    assert world.spoil(prune) is Code.SEGMENT_NOT_AGREED
+    assert world.corrupt(lambda world, block: prune(world, block)[:1]) is Code.OK
+    assert world.corrupt(prune) is Code.SEGMENT_NOT_AGREED
 
 
 def raw_of(tx: bytes) -> Segment:
     return decode_segment(tx[len(INJECTED_SEGMENT):])
 
 
-@pytest.mark.parametrize(("spoil", "code"), [
+@pytest.mark.parametrize(("corrupt", "code"), [
     # not agreed: only the proposer has seen it
     (lambda world, block: [*block[:3], world.segment(ORIGIN, 2), *block[3:]], Code.SEGMENT_NOT_AGREED),
     # not what was agreed
@@ -221,23 +221,23 @@ def raw_of(tx: bytes) -> Segment:
     (lambda world, block: [block[0], world.segment(ORIGIN, 0, chain_id=1), *block[2:]], Code.SEGMENT_MALFORMED),
     (lambda world, block: [block[0], world.segment(ORIGIN, 0, idle_blocks=4), *block[2:]], Code.SEGMENT_MALFORMED),
 ])
-def test_segments_must_be_the_agreed_ones_in_order(world: World, spoil, code: Code) -> None:
+def test_segments_must_be_the_agreed_ones_in_order(world: World, corrupt, code: Code) -> None:
     """SEG-2, SEG-3, SEG-4, REP-2, REP-4."""
-    assert world.spoil(spoil) is code
+    assert world.corrupt(corrupt) is code
 
 
-@pytest.mark.parametrize("spoil", [
+@pytest.mark.parametrize("corrupt", [
     lambda world, block: block[:1],
     lambda world, block: [*block[:2], *block[4:]],
     lambda world, block: [block[0], block[3]],
     lambda world, block: block[:4],
 ])
-def test_nobody_demands_segments(world: World, spoil) -> None:
+def test_nobody_demands_segments(world: World, corrupt) -> None:
     """REP-4: up to any agreed number, or none."""
-    assert world.spoil(spoil) is Code.OK
+    assert world.corrupt(corrupt) is Code.OK
 
 
-@pytest.mark.parametrize("spoil", [
+@pytest.mark.parametrize("corrupt", [
     lambda world, block: [*block, block[0]],
     lambda world, block: [block[0], block[0], *block[1:]],
     lambda world, block: [*block, block[1]],
@@ -246,28 +246,28 @@ def test_nobody_demands_segments(world: World, spoil) -> None:
     lambda world, block: [*block, b"\x00\x09unknown kind"],
     lambda world, block: [*block, b"\x00"],
 ])
-def test_injected_kinds_have_one_place(world: World, spoil) -> None:
+def test_injected_kinds_have_one_place(world: World, corrupt) -> None:
     """COM-3, TX-1."""
-    assert world.spoil(spoil) is Code.INJECTED_MISPLACED
+    assert world.corrupt(corrupt) is Code.INJECTED_MISPLACED
 
 
 UNKNOWN_BID = encode_bundle([valid_bid(XCALLED[3].transfer_id)])
 MIXED_BUNDLE = encode_bundle([valid_bid(XCALLED[index].transfer_id, ROUTER_KEYS[1]) for index in (0, 3)])
 
 
-@pytest.mark.parametrize("spoil", [
+@pytest.mark.parametrize("corrupt", [
     lambda world, block: [*block, UNKNOWN_BID],
     lambda world, block: [*block, MIXED_BUNDLE],
     lambda world, block: [block[0], BID],  # its transfer is in no segment of this block
     lambda world, block: [block[0], block[3], BID],
 ])
-def test_a_bid_before_its_transfer_is_refused_with_its_block(world: World, spoil) -> None:
+def test_a_bid_before_its_transfer_is_refused_with_its_block(world: World, corrupt) -> None:
     """BID-7."""
-    assert world.spoil(spoil) is Code.BID_NOT_ACCEPTED_YET
+    assert world.corrupt(corrupt) is Code.BID_NOT_ACCEPTED_YET
 
 
 def test_junk_for_users_is_no_reason_to_refuse(world: World) -> None:
-    assert world.spoil(lambda world, block: [*block, b"junk", b"", b"\xff" * 1000]) is Code.OK
+    assert world.corrupt(lambda world, block: [*block, b"junk", b"", b"\xff" * 1000]) is Code.OK
 
 
 def test_a_refusal_is_counted_and_logged_with_its_code(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -91,7 +91,7 @@ def set_clock(state: MemoryState, timestamp_s: int) -> None:
     change_domain(state, DESTINATION, cursor=replace(cursor, timestamp_s=timestamp_s))
 
 
-@pytest.mark.parametrize(("spoil", "asked", "code"), [
+@pytest.mark.parametrize(("corrupt", "asked", "code"), [
     (lambda state: put_decision(state, DECISION, attested_height=0), DECISION, AnswerCode.NOT_ATTESTED),
     (lambda state: set_clock(state, DECISION.valid_until_s + 1), DECISION, AnswerCode.EXPIRED),
     (lambda state: None, replace(DECISION, sequence=2), AnswerCode.NOT_FOUND),
@@ -101,8 +101,8 @@ def set_clock(state: MemoryState, timestamp_s: int) -> None:
     (lambda state: put_decision(state, replace(DECISION, kind=DecisionKind.SLOW, routers=())),
      replace(DECISION, kind=DecisionKind.SLOW, routers=()), AnswerCode.ARGUMENT_INVALID),
 ])
-def test_nothing_else_gets_one(state: MemoryState, spoil, asked: Decision, code: AnswerCode) -> None:
-    spoil(state)
+def test_nothing_else_gets_one(state: MemoryState, corrupt, asked: Decision, code: AnswerCode) -> None:
+    corrupt(state)
     with pytest.raises(SignatureRefused) as refusal:
         Signer(ATTESTATION_KEYS[0]).sequencer_signature(state, asked)
     assert refusal.value.code is code

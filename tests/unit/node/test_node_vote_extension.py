@@ -63,11 +63,11 @@ def say(net: Network, node: int = 0, txs: list[bytes] | None = None, **more) -> 
     return extend(committed, net.height + 1, txs or [], observation, validator.app.signer, **more)
 
 
-def test_nothing_seen_is_nothing_said(net: Network) -> None:
+def test_nothing_seen_is_nothing_given(net: Network) -> None:
     assert net.step().extensions == [b""] * 4
 
 
-def test_each_digest_is_said_once(net: Network) -> None:
+def test_each_digest_is_logged_once(net: Network) -> None:
     net.chains[ORIGIN].add([XCALLED[0]])
     net.see()
     assert [reports(extension) for extension in net.step().extensions] == [{ORIGIN: (1, 1)}] * 4
@@ -80,11 +80,11 @@ def test_each_digest_is_said_once(net: Network) -> None:
     assert net.step().extensions == [b""] * 4
 
 
-def test_a_digest_that_nobody_counted_is_said_again(net: Network) -> None:
+def test_a_digest_that_nobody_counted_is_logged_again(net: Network) -> None:
     net.chains[ORIGIN].add([XCALLED[0]])
     net.see()
     net.step(flags={2: VoteFlag.ABSENT})
-    step = net.step(spoil=lambda block: block[:1])  # this proposer leaves the segment out
+    step = net.step(corrupt=lambda block: block[:1])  # this proposer leaves the segment out
     assert [reports(extension) for extension in step.extensions] == [{}, {}, {ORIGIN: (1, 1)}, {}]
 
 
@@ -112,18 +112,18 @@ def test_the_block_s_own_segments_move_the_cursor(net: Network) -> None:
     assert reports(say(net, txs=[b"\0\1junk", b"\0\2junk"])) == {ORIGIN: (1, 4)}
 
 
-@pytest.mark.parametrize("spoil", [
+@pytest.mark.parametrize("corrupt", [
     lambda segment: replace(segment, domain=DomainId(9)),
     lambda segment: replace(segment, number=2),
     lambda segment: replace(segment, number=0),
 ])
-def test_segments_that_follow_nothing_move_no_cursor(net: Network, spoil) -> None:
+def test_segments_that_follow_nothing_move_no_cursor(net: Network, corrupt) -> None:
     """EXT-4: a block that nobody here has processed may hold anything; what is said is what is seen."""
     net.chains[ORIGIN].add([XCALLED[0]])
     net.see()
     segment = decode_segment(net.chains[ORIGIN].segments[0].raw)
-    said = say(net, txs=[INJECTED_SEGMENT + encode_segment(spoil(segment))])
-    assert reports(said) == {ORIGIN: (1, 1)} == reports(say(net))
+    given = say(net, txs=[INJECTED_SEGMENT + encode_segment(corrupt(segment))])
+    assert reports(given) == {ORIGIN: (1, 1)} == reports(say(net))
 
 
 def test_a_stream_that_is_not_the_accepted_one_has_nothing_to_say(net: Network) -> None:
@@ -144,7 +144,7 @@ def test_a_stream_that_is_not_the_accepted_one_has_nothing_to_say(net: Network) 
     assert reports(net.step().extensions[3]) == {ORIGIN: (2, 1)}
 
 
-def test_a_corrected_digest_is_said_again_with_all_that_follow(net: Network) -> None:
+def test_a_corrected_digest_is_logged_again_with_all_that_follow(net: Network) -> None:
     wrong = Network(net.validators[0].path.parent / "wrong")
     for index in range(3):
         wrong.chains[ORIGIN].add([XCALLED[index]])
@@ -157,18 +157,18 @@ def test_a_corrected_digest_is_said_again_with_all_that_follow(net: Network) -> 
     assert reports(net.step().extensions[0]) == {ORIGIN: (2, 1)}
 
 
-@pytest.mark.parametrize("spoil", [
+@pytest.mark.parametrize("corrupt", [
     lambda segments: segments[1:],  # a gap
     lambda segments: (replace(segments[0], digest=Hash(bytes(32))), *segments[1:]),
     lambda segments: (replace(segments[0], raw=segments[0].raw + b"x"), *segments[1:]),
     lambda segments: (replace(segments[0], number=2), *segments[1:]),
     lambda segments: (),
 ])
-def test_what_does_not_chain_is_not_said(net: Network, spoil) -> None:
+def test_what_does_not_chain_is_not_reported(net: Network, corrupt) -> None:
     for _ in range(3):
         net.chains[ORIGIN].add()
     observed = net.chains[ORIGIN].observed()
-    net.validators[0].observer.domains[ORIGIN] = ObservedDomain(ORIGIN, spoil(observed.segments))
+    net.validators[0].observer.domains[ORIGIN] = ObservedDomain(ORIGIN, corrupt(observed.segments))
     assert say(net) == b""
 
 
@@ -220,7 +220,7 @@ def find_batch_digest(net: Network) -> str:
     return compute_digest(CHAIN_ID, decode(DecisionBatch, raw)).hex()
 
 
-def test_until_attested_the_missing_signatures_are_said_again(net: Network) -> None:
+def test_until_attested_the_missing_signatures_are_sent_again(net: Network) -> None:
     """EXT-4, BAT-5."""
     decide(net, 0)
     net.step(proposer=3)

@@ -237,7 +237,7 @@ def names(rows: list[tuple[str, Change, ErrorCause]]) -> list[str]:
     return [row[0] for row in rows]
 
 
-def spoil(setting: Setting, change: Change) -> None:
+def corrupt(setting: Setting, change: Change) -> None:
     for name, value in change.items():
         setattr(setting.faults, name, value)
 
@@ -246,7 +246,7 @@ def spoil(setting: Setting, change: Change) -> None:
 def test_an_endpoint_that_is_bad_from_the_start(change: Change, cause: ErrorCause) -> None:
     """Silence with the reason; good again, it is believed again."""
     setting = Setting(routine_chain())
-    spoil(setting, change)
+    corrupt(setting, change)
     for _ in range(3):
         assert setting.settle() is StepOutcome.BACK_OFF
         assert setting.follower.view == EMPTY_ENDPOINT_VIEW
@@ -263,7 +263,7 @@ def test_an_endpoint_that_turns_bad(change: Change, cause: ErrorCause) -> None:
     setting = Setting(routine_chain())
     setting.settle()
     before = setting.follower.view
-    spoil(setting, change)
+    corrupt(setting, change)
     setting.chain.add(xcalled(2))
     setting.settle()
     setting.faults.drop_topic0 = None if cause is ErrorCause.NONCE_GAP else setting.faults.drop_topic0
@@ -356,7 +356,7 @@ def test_a_final_hash_that_changes_and_changes_back() -> None:
     setting = Setting(routine_chain())
     setting.settle()
     before = setting.follower.view.segments
-    spoil(setting, {"changed_hashes": {8: OTHER_HASH, 9: OTHER_HASH}})
+    corrupt(setting, {"changed_hashes": {8: OTHER_HASH, 9: OTHER_HASH}})
     setting.chain.add()
     assert setting.settle() is StepOutcome.BACK_OFF
     assert setting.follower.view == EMPTY_ENDPOINT_VIEW
@@ -375,7 +375,7 @@ def test_a_final_hash_that_changes_and_changes_back() -> None:
 def test_a_cursor_that_stands_still_is_read_from_again() -> None:
     """An endpoint that lied alike everywhere and was corrected is noticed, though no hash ever changed."""
     setting = Setting(routine_chain())
-    spoil(setting, {"lie_logs": True, "lie_everywhere": True})
+    corrupt(setting, {"lie_logs": True, "lie_everywhere": True})
     setting.settle()
     lie = setting.follower.view.segments
     setting.faults.behave()
@@ -437,7 +437,7 @@ RECEIPTS_REFUSED: list[tuple[str, Change]] = [
 def test_receipts_one_by_one_where_those_of_a_block_are_refused_again_and_again(change: Change) -> None:
     """At first it may be an index that lags: nothing is said. Then the method counts as missing, for a while."""
     setting = Setting(routine_chain())
-    spoil(setting, change)
+    corrupt(setting, change)
     for _ in range(REFUSALS_MAX - 1):
         assert setting.settle() is StepOutcome.BACK_OFF
         assert setting.follower.view == EMPTY_ENDPOINT_VIEW

@@ -155,7 +155,7 @@ def test_long_router_lists_travel_as_count_and_hash(count: int, inline: bool) ->
 # -- what is no event -------------------------------------------------------------------------------------------------
 
 
-def spoiled(change: str) -> Log:
+def corrupted(change: str) -> Log:
     log = encode_log(*xcalled(7))
     changes: dict[str, dict[str, Any]] = {
         "cut short": {"data": log.data[:-32]},
@@ -181,6 +181,6 @@ def spoiled(change: str) -> Log:
 def test_what_does_not_decode_is_no_guess(change: str) -> None:
     good = encode_log("Paused", {}, index=1)
     with pytest.raises(ObservationError) as refused:
-        project([spoiled(change), good])
+        project([corrupted(change), good])
     assert refused.value.cause is ErrorCause.UNDECODABLE
     assert "1/0" in refused.value.detail

@@ -16,7 +16,7 @@ def lines(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
     return caplog
 
 
-def said(lines: pytest.LogCaptureFixture, domain: DomainId, endpoint: str, cause: str) -> list[str]:
+def details_of(lines: pytest.LogCaptureFixture, domain: DomainId, endpoint: str, cause: str) -> list[str]:
     """Details of the lines about one domain, endpoint and cause."""
     fields = [vars(record) for record in lines.records if record.msg == "waiting"]
     wanted = (domain, endpoint, cause)
@@ -32,14 +32,14 @@ def test_each_source_and_cause_has_its_own_lines(lines: pytest.LogCaptureFixture
         errors.record(FIRST, "rpc0", ObservationError(ErrorCause.LAGGING, "behind"))
         errors.record(FIRST, "rpc1", ObservationError(ErrorCause.NONCE_GAP, "other source"))
         errors.record(SECOND, "rpc0", ObservationError(ErrorCause.NONCE_GAP, "other domain"))
-    assert said(lines, FIRST, "rpc0", "nonce-gap") == ["detail 0", "detail 10"]
-    assert said(lines, FIRST, "rpc1", "nonce-gap") == ["other source"] * 2
-    assert said(lines, SECOND, "rpc0", "nonce-gap") == ["other domain"] * 2
-    assert said(lines, FIRST, "rpc0", "rpc-behind-cursor") == ["behind"] * 2
+    assert details_of(lines, FIRST, "rpc0", "nonce-gap") == ["detail 0", "detail 10"]
+    assert details_of(lines, FIRST, "rpc1", "nonce-gap") == ["other source"] * 2
+    assert details_of(lines, SECOND, "rpc0", "nonce-gap") == ["other domain"] * 2
+    assert details_of(lines, FIRST, "rpc0", "rpc-behind-cursor") == ["behind"] * 2
     assert lines.messages == ["waiting"] * 8
 
 
-def test_the_end_is_said_once(lines: pytest.LogCaptureFixture) -> None:
+def test_the_end_is_logged_once(lines: pytest.LogCaptureFixture) -> None:
     errors = ObservationErrorLog(lambda: 0.0)
     errors.clear(FIRST, "rpc0")
     errors.record(FIRST, "rpc0", ObservationError(ErrorCause.LAGGING, "behind"))

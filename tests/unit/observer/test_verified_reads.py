@@ -14,37 +14,37 @@ from abci_app.observer.observation_errors import ErrorCause, ObservationError
 from tests.kit.observer.fake_chain import DOMAIN, FakeChain, FakeRpc, encode_log, xcalled
 from tests.kit.observer.followed_chain import Setting, routine_chain
 
-Spoil = Callable[["BentRpc", str, list[Any], Any], Any]
+Corruption = Callable[["BentRpc", str, list[Any], Any], Any]
 
 
 class BentRpc(FakeRpc):
     """An endpoint whose every answer a test may change."""
 
-    spoil: Spoil = staticmethod(lambda rpc, method, params, answer: answer)
+    corrupt: Corruption = staticmethod(lambda rpc, method, params, answer: answer)
 
     def request(self, method: str, params: Any) -> Any:
-        return self.spoil(self, method, list(params), super().request(method, params))
+        return self.corrupt(self, method, list(params), super().request(method, params))
 
 
-def follow(chain: FakeChain, spoil: Spoil) -> tuple[Setting, BentRpc]:
+def follow(chain: FakeChain, corrupt: Corruption) -> tuple[Setting, BentRpc]:
     setting = Setting(chain)
     rpc = BentRpc(chain, setting.faults)
-    rpc.spoil = spoil  # type: ignore[method-assign]
+    rpc.corrupt = corrupt  # type: ignore[method-assign]
     setting.follower = EndpointFollower(
         DOMAIN, "rpc0", rpc, lambda: {DOMAIN: setting.domain}, setting.errors, lambda: setting.now_s
     )
     return setting, rpc
 
 
-def takes(seconds: float) -> Spoil:
+def takes(seconds: float) -> Corruption:
     """Receipts of a block come after so many seconds."""
 
-    def spoil(rpc: BentRpc, method: str, params: list[Any], answer: Any) -> Any:
+    def corrupt(rpc: BentRpc, method: str, params: list[Any], answer: Any) -> Any:
         if method == "eth_getBlockReceipts" and rpc.timeout_s < seconds:
             raise RpcUnavailable(f"not complete after {rpc.timeout_s} s")
         return answer
 
-    return spoil
+    return corrupt
 
 
 def test_a_block_that_takes_long_gets_its_time() -> None:
@@ -64,13 +64,13 @@ def test_a_block_that_takes_long_gets_its_time() -> None:
 def test_patience_ends() -> None:
     longest: list[float] = []
 
-    def spoil(rpc: BentRpc, method: str, params: list[Any], answer: Any) -> Any:
+    def corrupt(rpc: BentRpc, method: str, params: list[Any], answer: Any) -> Any:
         if method == "eth_getLogs":
             longest.append(rpc.timeout_s)
             raise RpcUnavailable("never")
         return answer
 
-    setting, _ = follow(routine_chain(), spoil)
+    setting, _ = follow(routine_chain(), corrupt)
     for _ in range(40):
         assert setting.follower.step() is StepOutcome.BACK_OFF
     assert max(longest) == 2**TIMEOUT_DOUBLINGS_MAX and longest[0] == 1.0
@@ -78,12 +78,12 @@ def test_patience_ends() -> None:
 
 
 def test_receipts_too_large_for_one_answer_are_read_one_by_one() -> None:
-    def spoil(rpc: BentRpc, method: str, params: list[Any], answer: Any) -> Any:
+    def corrupt(rpc: BentRpc, method: str, params: list[Any], answer: Any) -> Any:
         if method == "eth_getBlockReceipts":
             raise RpcTooLarge("answer of more than we take")
         return answer
 
-    setting, _ = follow(routine_chain(), spoil)
+    setting, _ = follow(routine_chain(), corrupt)
     setting.settle()
     assert setting.numbers() == [1, 2, 3, 4, 5]
     assert setting.faults.calls["eth_getTransactionReceipt"] == 4
@@ -117,21 +117,21 @@ def of_another_block(rpc: BentRpc, method: str, params: list[Any], answer: Any) 
     return answer
 
 
-@pytest.mark.parametrize(("spoil", "cause"), [
+@pytest.mark.parametrize(("corrupt", "cause"), [
     (lagging_index, ErrorCause.REFUSED), (of_another_block, ErrorCause.RECEIPT_MISMATCH),
 ])
-def test_receipts_that_cannot_be_of_the_block_prove_nothing(spoil: Spoil, cause: ErrorCause) -> None:
-    setting, rpc = follow(routine_chain(), spoil)
+def test_receipts_that_cannot_be_of_the_block_prove_nothing(corrupt: Corruption, cause: ErrorCause) -> None:
+    setting, rpc = follow(routine_chain(), corrupt)
     assert setting.settle() is StepOutcome.BACK_OFF
     assert (setting.numbers(), set(setting.errors.causes)) == ([], {cause})
-    rpc.spoil = BentRpc.spoil  # type: ignore[method-assign]
+    rpc.corrupt = BentRpc.corrupt  # type: ignore[method-assign]
     setting.settle()
     assert setting.numbers() == [1, 2, 3, 4, 5]
 
 
 def test_other_contracts_logs_may_be_as_they_like() -> None:
     """Only ours are parsed: blocks hold tens of thousands of others."""
-    def spoil(rpc: BentRpc, method: str, params: list[Any], answer: Any) -> Any:
+    def corrupt(rpc: BentRpc, method: str, params: list[Any], answer: Any) -> Any:
         if method == "eth_getBlockReceipts":
             for receipt in answer:
                 receipt["logs"].append({"address": "0x" + "EE" * 20, "topics": None})
@@ -139,7 +139,7 @@ def test_other_contracts_logs_may_be_as_they_like() -> None:
                     log["address"] = log["address"].upper().replace("0X", "0x")
         return answer
 
-    setting, _ = follow(routine_chain(), spoil)
+    setting, _ = follow(routine_chain(), corrupt)
     setting.settle()
     assert setting.numbers() == [1, 2, 3, 4, 5]
 

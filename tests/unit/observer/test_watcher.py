@@ -206,7 +206,7 @@ def test_stop_ends_the_threads_and_withdraws() -> None:
     assert watcher.observation() is EMPTY_OBSERVATION
 
 
-def test_a_bug_is_said_and_survived(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_is_logged_and_survived(caplog: pytest.LogCaptureFixture) -> None:
     chain = chain_with_transfer()
     calls = []
 

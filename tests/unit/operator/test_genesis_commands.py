@@ -81,8 +81,8 @@ def test_build_reads_toml_and_an_older_block_and_says_it_as_json(network: Networ
     )
     status, out, err = network.build("--json", text=text, name="network.toml")
     assert (status, err) == (0, "")
-    said = json.loads(out)
-    assert said["blocks"] == {"1111": 90, "2222": 90} and said["chain_id"] == CHAIN_ID and said["power"] == 10
+    printed = json.loads(out)
+    assert printed["blocks"] == {"1111": 90, "2222": 90} and printed["chain_id"] == CHAIN_ID and printed["power"] == 10
     assert json.loads(network.out.read_text())["params"]["lease_s"] == 30
     assert {block for _, block in network.chains[ORIGIN].asked} == {hex(90)}
 
@@ -126,14 +126,14 @@ CHAIN_FAULTS = {
 
 @pytest.mark.parametrize("fault", CHAIN_FAULTS)
 def test_build_refuses_what_a_chain_says(network: Network, fault: str) -> None:
-    spoil, code = CHAIN_FAULTS[fault]
-    spoil(network.chains[ORIGIN])
+    corrupt, code = CHAIN_FAULTS[fault]
+    corrupt(network.chains[ORIGIN])
     status, out, err = network.build()
     assert (status, out, err.count("\n")) == (1, "", 1) and err.startswith(f"routerd: {code}: ")
     assert not network.out.exists()
 
 
-def spoiled(description: dict[str, Any], *path: Any, value: Any) -> dict[str, Any]:
+def corrupted(description: dict[str, Any], *path: Any, value: Any) -> dict[str, Any]:
     changed = copy.deepcopy(description)
     holder: Any = changed
     for step in path[:-1]:
@@ -151,7 +151,7 @@ def spoiled(description: dict[str, Any], *path: Any, value: Any) -> dict[str, An
     (("validators", 0, "proof"), "0x" + "11" * 65, "GENESIS_INVALID"), (("params",), {"lease_s": 0}, "GENESIS_INVALID"),
 ])
 def test_build_refuses_a_wrong_description(network: Network, path: tuple[Any, ...], value: Any, code: str) -> None:
-    network.description = spoiled(network.description, *path, value=value)
+    network.description = corrupted(network.description, *path, value=value)
     status, out, err = network.build()
     assert (status, out, err.count("\n")) == (1, "", 1) and err.startswith(f"routerd: {code}: ")
     assert not network.out.exists()
@@ -239,14 +239,14 @@ def test_check_accepts_a_whole_genesis_and_app_state_alone(tmp_path: Path, capsy
 def test_check_refuses_cometbfts_genesis(
     tmp_path: Path, capsys: Capture, path: tuple[Any, ...], value: Any, code: str
 ) -> None:
-    genesis = spoiled(cometbft_genesis(valid_app_state()), *path, value=value)
+    genesis = corrupted(cometbft_genesis(valid_app_state()), *path, value=value)
     status, out, err = check(capsys, tmp_path, json.dumps(valid_app_state()), json.dumps(genesis))
     assert (status, out, err.count("\n")) == (1, "", 1) and err.startswith(f"routerd: {code}: ")
 
 
 @pytest.mark.parametrize("size", ["262144", "-1"])
 def test_check_accepts_the_smallest_blocks_and_unlimited_ones(tmp_path: Path, capsys: Capture, size: str) -> None:
-    genesis = spoiled(cometbft_genesis(valid_app_state()), "consensus_params", "block", "max_bytes", value=size)
+    genesis = corrupted(cometbft_genesis(valid_app_state()), "consensus_params", "block", "max_bytes", value=size)
     assert check(capsys, tmp_path, json.dumps(valid_app_state()), json.dumps(genesis))[0] == 0
 
 

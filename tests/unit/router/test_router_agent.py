@@ -171,19 +171,19 @@ def test_a_bid_made_by_other_means_counts_too(world: World) -> None:
         assert world.bids() == []
 
 
-@pytest.mark.parametrize("spoil", ["no_contract", "would_revert", "not_pending"])
-def test_it_says_once_why_it_does_not_bid(world: World, spoil: str) -> None:
+@pytest.mark.parametrize("corrupt", ["no_contract", "would_revert", "not_pending"])
+def test_it_says_once_why_it_does_not_bid(world: World, corrupt: str) -> None:
     with running(world.save()) as (_, log):
         wait_watching(log, world)
-        info = world.info(call_data=b"\x01") if spoil == "no_contract" else world.info()
+        info = world.info(call_data=b"\x01") if corrupt == "no_contract" else world.info()
         chain = world.chains[B].chain
-        if spoil == "would_revert":
+        if corrupt == "would_revert":
             chain.reverting.add(info.to)
-        if spoil == "not_pending":
+        if corrupt == "not_pending":
             chain.statuses[compute_transfer_id(info)] = DestinationStatus.RECONCILED
         world.order(info)
         world.accept(info)
-        wait_until(lambda: log.of("not_bidding", cause=spoil), log.lines)
+        wait_until(lambda: log.of("not_bidding", cause=corrupt), log.lines)
         time.sleep(1.0)  # some sweeps come by
         assert len(log.of("not_bidding")) == 1 and world.bids() == []
 

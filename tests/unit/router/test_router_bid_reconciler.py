@@ -195,34 +195,34 @@ def test_an_order_that_a_node_tells_of_is_looked_up_on_its_origin(tmp_path: Path
     assert transfer_id not in watched.claims and log.lines == []
 
 
-def spoil_id(watched: Watched) -> OrderClaim:
+def corrupt_id(watched: Watched) -> OrderClaim:
     order = watched.claim().order
     return watched.claim(order=replace(order, transfer_id=TransferId(b"\x05" * 32)))
 
 
-def spoil_contract(watched: Watched) -> OrderClaim:
+def corrupt_contract(watched: Watched) -> OrderClaim:
     block = watched.chain.blocks[-1]
     block.logs = [replace(log, address=Address(b"\xee" * 20)) for log in block.logs]
     return watched.claim()
 
 
-def spoil_event(watched: Watched) -> OrderClaim:
+def corrupt_event(watched: Watched) -> OrderClaim:
     claim, block = watched.claim(), watched.chain.blocks[-1]
     block.logs = [replace(log, topics=(TOPICS["Executed"], *log.topics[1:])) for log in block.logs]
     return claim
 
 
-def spoil_status(watched: Watched) -> OrderClaim:
+def corrupt_status(watched: Watched) -> OrderClaim:
     watched.faults.failed_receipts = True
     return watched.claim()
 
 
-def spoil_finality(watched: Watched) -> OrderClaim:
+def corrupt_finality(watched: Watched) -> OrderClaim:
     watched.chain.unfinalized = 1
     return watched.claim()
 
 
-def spoil_block(watched: Watched) -> OrderClaim:
+def corrupt_block(watched: Watched) -> OrderClaim:
     """The receipt is of a block that is no longer canonical."""
     claim = watched.claim()
     receipt = watched.chain.answer("eth_getTransactionReceipt", ["0x" + claim.origin_tx.hex()])
@@ -230,18 +230,18 @@ def spoil_block(watched: Watched) -> OrderClaim:
     return claim
 
 
-@pytest.mark.parametrize(("spoil", "cause"), [
+@pytest.mark.parametrize(("corrupt", "cause"), [
     (lambda watched: watched.claim(origin_tx=b""), "not_on_origin"),
     (lambda watched: watched.claim(origin_tx=b"\x05" * 32), "not_on_origin"),
-    (spoil_id, "not_on_origin"), (spoil_contract, "not_on_origin"), (spoil_event, "not_on_origin"),
-    (spoil_status, "not_on_origin"), (spoil_block, "not_on_origin"), (spoil_finality, "not_final"),
+    (corrupt_id, "not_on_origin"), (corrupt_contract, "not_on_origin"), (corrupt_event, "not_on_origin"),
+    (corrupt_status, "not_on_origin"), (corrupt_block, "not_on_origin"), (corrupt_finality, "not_final"),
 ])
 def test_an_order_that_is_not_there_is_not_taken(
-    tmp_path: Path, spoil: Callable[[Watched], OrderClaim], cause: str
+    tmp_path: Path, corrupt: Callable[[Watched], OrderClaim], cause: str
 ) -> None:
     watched = Watched(tmp_path)
     watched.xcall()
-    claim = spoil(watched)
+    claim = corrupt(watched)
     with collecting() as log:
         assert watched.look_up(claim) == []
     assert [(line["event"], line["cause"]) for line in log.lines] == [("not_bidding", cause)]

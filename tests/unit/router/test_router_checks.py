@@ -76,30 +76,30 @@ def test_path_lengths_are_those_of_the_configuration() -> None:
     assert World((2,)).offer(World().info()).path_lengths == (2,)
 
 
-def spoil_status(status: DestinationStatus) -> Any:
-    def spoil(world: World, info: TransferInfo) -> None:
+def corrupt_status(status: DestinationStatus) -> Any:
+    def corrupt(world: World, info: TransferInfo) -> None:
         world.chain.statuses[compute_transfer_id(info)] = status
-    return spoil
+    return corrupt
 
 
-def spoil_balance(world: World, info: TransferInfo) -> None:
+def corrupt_balance(world: World, info: TransferInfo) -> None:
     world.chain.balances[ROUTER, local_of(B)] = 252
 
 
-def spoil_open(world: World, info: TransferInfo) -> None:
+def corrupt_open(world: World, info: TransferInfo) -> None:
     world.open = LIQUIDITY - 252
 
 
-def spoil_approval(world: World, info: TransferInfo) -> None:
+def corrupt_approval(world: World, info: TransferInfo) -> None:
     world.chain.approved.discard(ROUTER)
 
 
-def spoil_receiver(world: World, info: TransferInfo) -> None:
+def corrupt_receiver(world: World, info: TransferInfo) -> None:
     world.chain.codes[RECEIVER] = b"\x60"
     world.chain.reverting.add(RECEIVER)
 
 
-def spoil_token(world: World, info: TransferInfo) -> None:
+def corrupt_token(world: World, info: TransferInfo) -> None:
     world.chain.local = Address(b"\xee" * 20)
 
 
@@ -107,27 +107,27 @@ def nothing(world: World, info: TransferInfo) -> None:
     return
 
 
-@pytest.mark.parametrize(("changes", "spoil", "cause"), [
+@pytest.mark.parametrize(("changes", "corrupt", "cause"), [
     ({"bridged_amt": 0}, nothing, "zero_amount"),
     ({"destination_domain": A}, nothing, "wrong_destination"),
     ({"canonical_id": Hash(bytes(32))}, nothing, "asset_unknown"),
     ({"canonical_domain": B}, nothing, "asset_unknown"),
-    ({}, spoil_token, "asset_differs"),
-    ({}, spoil_status(DestinationStatus.RECONCILED), "not_pending"),
-    ({}, spoil_status(DestinationStatus.EXECUTED), "not_pending"),
-    ({}, spoil_status(DestinationStatus.COMPLETED), "not_pending"),
-    ({}, spoil_approval, "not_approved"),
-    ({}, spoil_balance, "liquidity_short"),
-    ({}, spoil_open, "liquidity_short"),
+    ({}, corrupt_token, "asset_differs"),
+    ({}, corrupt_status(DestinationStatus.RECONCILED), "not_pending"),
+    ({}, corrupt_status(DestinationStatus.EXECUTED), "not_pending"),
+    ({}, corrupt_status(DestinationStatus.COMPLETED), "not_pending"),
+    ({}, corrupt_approval, "not_approved"),
+    ({}, corrupt_balance, "liquidity_short"),
+    ({}, corrupt_open, "liquidity_short"),
     ({"bridged_amt": LIQUIDITY * 4}, nothing, "liquidity_short"),
     ({"call_data": b"\x01"}, nothing, "no_contract"),
-    ({"call_data": b"\x01"}, spoil_receiver, "would_revert"),
-    ({}, spoil_receiver, "would_revert"),
+    ({"call_data": b"\x01"}, corrupt_receiver, "would_revert"),
+    ({}, corrupt_receiver, "would_revert"),
 ])
-def test_every_no_has_its_cause(changes: dict[str, Any], spoil: Any, cause: str) -> None:
+def test_every_no_has_its_cause(changes: dict[str, Any], corrupt: Any, cause: str) -> None:
     world = World()
     info = world.info(**changes)
-    spoil(world, info)
+    corrupt(world, info)
     with pytest.raises(Refused) as caught:
         world.offer(info)
     assert caught.value.cause == cause

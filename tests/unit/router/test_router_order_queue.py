@@ -89,7 +89,7 @@ def test_taking_waits_for_what_another_thread_adds() -> None:
     assert pending.take(0.05) is None and time.monotonic() - started >= 0.05
 
 
-def test_a_cause_is_said_once_and_the_transfer_rests_longer_each_time() -> None:
+def test_a_cause_is_logged_once_and_the_transfer_rests_longer_each_time() -> None:
     clock = Clock()
     refusals = Refusals(clock)
     rests = []

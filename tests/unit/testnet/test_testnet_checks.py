@@ -130,9 +130,9 @@ class FakeChain:
                 self.tokens[who] = self.tokens.get(who, 0) + change
 
 
-def run(monkeypatch, spoil=lambda one, two: None):
+def run(monkeypatch, corrupt=lambda one, two: None):
     chains = {"one": FakeChain(ONE), "two": FakeChain(TWO)}
-    spoil(chains["one"], chains["two"])
+    corrupt(chains["one"], chains["two"])
     monkeypatch.setattr(checks, "RawChain", chains.__getitem__)
     places = {
         ONE: checks.Place(ONE, "one", CONNEXT, GATE, {"USDC": TOKEN}),
@@ -147,7 +147,7 @@ def test_a_settled_network_passes(monkeypatch):
     assert report.checked >= 12
 
 
-def spoil_balance(one, two):
+def corrupt_balance(one, two):
     two.routers[ROUTERS[1].hex()] += 1
 
 
@@ -170,7 +170,7 @@ def set_field(name, value):
     return lambda one, two: setattr(two, name, value)
 
 
-SPOILS = {
+CORRUPTIONS = {
     "no payout": (lambda one, two: two.by_topic.pop(raw_logs.EXECUTED), "payouts"),
     "logged twice": (lambda one, two: two.by_topic[raw_logs.EXECUTED].append(executed()), "payouts"),
     "paid twice": (pay_twice, "that ever left Connext"),
@@ -179,7 +179,7 @@ SPOILS = {
     "others repaid": (lambda one, two: two.by_topic.update({raw_logs.RECONCILED: [reconciled(())]}), "repaid routers"),
     "never ordered": (lambda one, two: one.by_topic.pop(raw_logs.XCALLED), "an xcall of this id"),
     "paid on the origin": (lambda one, two: one.by_topic.update(two.by_topic) or two.by_topic.clear(), "paid on"),
-    "router short": (spoil_balance, "router 0xad"),
+    "router short": (corrupt_balance, "router 0xad"),
     "token not moved": (pay_in_part, "USDC moved to"),
     "sender charged too much": (take_more_from_the_sender, "USDC paid by"),
     "recipient poor": (lambda one, two: two.tokens.update({RECIPIENT: DEBIT - 1}), f"USDC of {RECIPIENT[:10]}"),
@@ -194,8 +194,8 @@ SPOILS = {
 }
 
 
-@pytest.mark.parametrize("name", SPOILS)
+@pytest.mark.parametrize("name", CORRUPTIONS)
 def test_each_single_fault_is_named(monkeypatch, name):
-    spoil, words = SPOILS[name]
-    problems = run(monkeypatch, spoil).problems
+    corrupt, words = CORRUPTIONS[name]
+    problems = run(monkeypatch, corrupt).problems
     assert any(words in problem for problem in problems), problems

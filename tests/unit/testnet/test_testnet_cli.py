@@ -33,9 +33,9 @@ def test_other_numbers_than_the_networks_are_refused_in_one_line(
     save_manifest(home, Manifest(15_000, 4))
     before = (home / "manifest.json").stat().st_mtime_ns
     assert cli.run(["testnet", *command, "--home", str(home), option, "7"]) == 1
-    said = capsys.readouterr()
-    assert said.out == "" and said.err.count("\n") == 1
-    assert f"has {option} {15_000 if option == '--base-port' else 4}, not 7" in said.err
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.count("\n") == 1
+    assert f"has {option} {15_000 if option == '--base-port' else 4}, not 7" in printed.err
     assert [path.name for path in home.iterdir()] == ["manifest.json"]
     assert (home / "manifest.json").stat().st_mtime_ns == before
 
@@ -48,8 +48,8 @@ def test_without_a_home_it_is_the_folder_here(
     folder.mkdir()
     monkeypatch.chdir(folder)
     assert cli.run(["testnet", *command]) == 1
-    said = capsys.readouterr()
-    assert ".testnet holds no network; " in said.err and said.err.count("\n") == 1
+    printed = capsys.readouterr()
+    assert ".testnet holds no network; " in printed.err and printed.err.count("\n") == 1
     assert list(folder.iterdir()) == []
 
 

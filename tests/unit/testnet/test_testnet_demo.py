@@ -139,7 +139,7 @@ def test_a_height_is_final_at_the_time_of_the_next_header(monkeypatch: pytest.Mo
     assert found == pytest.approx(3.25) and asked == [("a", "header", "42"), ("b", "header", "42")]
 
 
-def test_a_header_that_nobody_has_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_header_that_nobody_has_is_logged(monkeypatch: pytest.MonkeyPatch) -> None:
     def call(*_: object, **__: object) -> None:
         raise CometBFTError("height 42 must be less")
     monkeypatch.setattr(block_times, "call_rpc", call)

@@ -76,8 +76,8 @@ def test_when_the_application_ends_both_start_anew(supervisor):
     assert not is_running(engine)
     wait_pids(folder, {"supervisor": 1, "app": new_app.pid, "cometbft": new_engine.pid})
     lines = [json.loads(line) for line in (folder / "supervisor.jsonl").read_text().splitlines()]
-    said = [(line["level"], line["event"], line["part"]) for line in lines]
-    assert said[:3] == [("info", "started", "app"), ("info", "started", "cometbft"), ("warning", "ended", "app")]
+    printed = [(line["level"], line["event"], line["part"]) for line in lines]
+    assert printed[:3] == [("info", "started", "app"), ("info", "started", "cometbft"), ("warning", "ended", "app")]
 
 
 def test_an_ended_process_has_no_pid_until_its_successor_runs(tmp_path):

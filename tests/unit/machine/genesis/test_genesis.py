@@ -164,7 +164,7 @@ def test_gen_2_the_possession_digest_is_pinned() -> None:
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
-def spoil(path: Path, value: Any) -> dict[str, Any]:
+def corrupt(path: Path, value: Any) -> dict[str, Any]:
     """A valid app_state with the value at `path` replaced, or removed where the value is REMOVED."""
     app_state = copy.deepcopy(valid_app_state())
     holder: Any = app_state
@@ -192,7 +192,7 @@ DOMAIN_0: Path = ("domains", 0)
 ])
 def test_gen_1_refuses_unknown_and_missing_names(path: Path, value: Any) -> None:
     """GEN-1: exactly the documented names; the reason says where."""
-    reason = refusal(spoil(path, value))
+    reason = refusal(corrupt(path, value))
     assert str(path[-1]) in reason
     assert ("missing" if value is REMOVED else "unknown name") in reason
 
@@ -211,7 +211,7 @@ def test_gen_1_refuses_unknown_and_missing_names(path: Path, value: Any) -> None
 ])
 def test_gen_1_refuses_values_of_another_form(path: Path, value: Any) -> None:
     """GEN-1: types, widths, full-length lower-case hex, plain decimal strings."""
-    assert ".".join(str(step) for step in path if isinstance(step, str)).split(".")[0] in refusal(spoil(path, value))
+    assert ".".join(str(step) for step in path if isinstance(step, str)).split(".")[0] in refusal(corrupt(path, value))
 
 
 @pytest.mark.parametrize("path, value", [
@@ -236,7 +236,7 @@ def test_gen_1_refuses_values_of_another_form(path: Path, value: Any) -> None:
 ])
 def test_gen_1_refuses_values_out_of_range(path: Path, value: Any) -> None:
     """GEN-1: zero where something must stand, unknown references, parameters under which a rule would stand still."""
-    refusal(spoil(path, value))
+    refusal(corrupt(path, value))
 
 
 def test_gen_1_takes_the_bounds() -> None:
@@ -248,7 +248,7 @@ def test_gen_1_takes_the_bounds() -> None:
         (("params", "auction_extra_blocks"), 0), (("params", "segments_bytes"), 129 * 1024),
         (("routers", 0, "balances", 0, "amount"), str(2**256 - 1)),
     ]:
-        assert build(spoil(path, value))
+        assert build(corrupt(path, value))
 
 
 def test_gen_1_refuses_a_domain_id_that_is_zero_or_stands_twice() -> None:
@@ -340,7 +340,7 @@ def test_gen_2_refuses_powers_cometbft_cannot_sum() -> None:
 
 def test_json_form_names_the_place() -> None:
     """GEN-1: the reason leads to the value, so that a file of a thousand lines can be mended."""
-    app_state = spoil(("routers", 3, "balances", 0, "amount"), -1)
+    app_state = corrupt(("routers", 3, "balances", 0, "amount"), -1)
     assert refusal(app_state).startswith("app_state.routers[3].balances[0].amount: must be an integer")
     assert from_json(Params, to_json(Params()), "params") == Params()
     assert encode(from_json(Params, {}, "params")) == encode(Params())

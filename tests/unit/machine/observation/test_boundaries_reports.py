@@ -22,7 +22,7 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import DomainId, Signature
 from abci_app.machine.state.records import BatchSignature, DecisionBatch, Report, Reports
 from tests.kit.machine.driver import ROUTERS, A, Network
-from tests.kit.machine.reports_said import D1, D2, D3, D4, PARAMS, said
+from tests.kit.machine.reports_given import D1, D2, D3, D4, PARAMS, make_commit
 from tests.kit.machine.small_world import key_address
 
 LOW, HIGH = sorted((D1, D2))
@@ -33,7 +33,7 @@ def test_digests_stand_in_order_whoever_came_first() -> None:
     for first, second in ((LOW, HIGH), (HIGH, LOW)):
         net = Network(PARAMS)
         state = net.delta
-        commit = said(net, {0: [DomainReport(A, 1, (first,))], 1: [DomainReport(A, 1, (second,))]})
+        commit = make_commit(net, {0: [DomainReport(A, 1, (first,))], 1: [DomainReport(A, 1, (second,))]})
         process_commit(Scope.open_next(state), commit)
         record = state.must(keys.reports(A, 1), Reports)
         assert [report.digest for report in record.reports] == [LOW, HIGH]
@@ -43,11 +43,11 @@ def test_a_record_without_reports_goes() -> None:
     """REP-1: the only reporter of a later segment changes its mind about an earlier one."""
     net = Network(PARAMS)
     state = net.delta
-    process_commit(Scope.open_next(state), said(net, {0: [DomainReport(A, 1, (D1, D2))]}))
+    process_commit(Scope.open_next(state), make_commit(net, {0: [DomainReport(A, 1, (D1, D2))]}))
     net.state.apply(state.changes())
     assert keys.reports(A, 2) in net.state.values
     state = net.delta
-    process_commit(Scope.open_next(state), said(net, {0: [DomainReport(A, 1, (D3,))]}))
+    process_commit(Scope.open_next(state), make_commit(net, {0: [DomainReport(A, 1, (D3,))]}))
     assert state.changes()[keys.reports(A, 2)] is None
 
 
@@ -64,8 +64,8 @@ def test_only_a_different_digest_takes_later_ones_with_it(
     net = Network(PARAMS)
     state = net.delta
     others = [DomainReport(A, 1, (D4, D4, D4))]
-    process_commit(Scope.open_next(state), said(net, {0: [DomainReport(A, *before)], 1: others}))  # type: ignore[arg-type]
-    process_commit(Scope.open_next(state), said(net, {0: [DomainReport(A, *again)]}))  # type: ignore[arg-type]
+    process_commit(Scope.open_next(state), make_commit(net, {0: [DomainReport(A, *before)], 1: others}))  # type: ignore[arg-type]
+    process_commit(Scope.open_next(state), make_commit(net, {0: [DomainReport(A, *again)]}))  # type: ignore[arg-type]
     found = {
         number: report.digest
         for number in (2, 3) for report in state.must(keys.reports(A, number), Reports).reports if report.members & 1
@@ -127,14 +127,14 @@ def test_two_thirds_exactly_are_not_enough(powers: tuple[int, ...], who: tuple[i
     """BAT-5, REP-2: more than that; gates count alike."""
     net = Network(PARAMS, powers=powers, signing=False)
     net.assign(ROUTERS[0])
-    said_by = {}
+    sent_by = {}
     for member in who:
         key = net.key_of_member(member)
         height, epoch, digest = list_owed(net.delta, key_address(key))[0]
-        said_by[member] = ((SignedBatch(height, epoch, sign_digest(key, digest)),), (DomainReport(A, 3, (D1,)),))
+        sent_by[member] = ((SignedBatch(height, epoch, sign_digest(key, digest)),), (DomainReport(A, 3, (D1,)),))
     assert net.domain(A).cursor.number == 2
     state = net.delta
-    process_commit(Scope.open_next(state), net.commit_of(said_by))
+    process_commit(Scope.open_next(state), net.commit_of(sent_by))
     assert (state.must(keys.batch(2), DecisionBatch).attested_height > 0) is attested
     assert compute_agreed(state, A) == ({3: D1} if attested else {})
 

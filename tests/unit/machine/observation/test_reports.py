@@ -37,7 +37,7 @@ from abci_app.machine.state.codec import DomainId, Hash, Signature
 from abci_app.machine.state.records import ChainState, Domain, DomainStatus, Member, Report, Reports, ValidatorSet
 from abci_app.machine.state.view import StateDelta
 from tests.kit.machine.driver import ROUTERS, A, B, Network, executed
-from tests.kit.machine.reports_said import D1, D2, D3, D4, PARAMS, said
+from tests.kit.machine.reports_given import D1, D2, D3, D4, PARAMS, make_commit
 from tests.kit.machine.small_world import key_address
 
 R1 = ROUTERS[0]
@@ -54,7 +54,7 @@ def on_record(state: StateDelta, number: int, domain: DomainId = A) -> dict[Hash
 # --- reports ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("said_in_turn, recorded", [
+@pytest.mark.parametrize("sent_in_turn, recorded", [
     ([(1, [D1])], {1: {D1: 1}}),
     ([(1, [D1, D2, D3, D4])], {1: {D1: 1}, 2: {D2: 1}, 3: {D3: 1}, 4: {D4: 1}}),
     ([(1, [D1]), (2, [D2])], {1: {D1: 1}, 2: {D2: 1}}),
@@ -67,12 +67,12 @@ def on_record(state: StateDelta, number: int, domain: DomainId = A) -> dict[Hash
     ([(3, [D1, D2, D3])], {3: {D1: 1}, 4: {D2: 1}}),
     ([(2**64 - 1, [D1, D2])], {}),
 ])
-def test_what_is_put_on_record(said_in_turn, recorded):
+def test_what_is_put_on_record(sent_in_turn, recorded):
     """REP-1: c < k ≤ c + 4; one digest per segment; a different one deletes the later ones."""
     net = Network(PARAMS)
     state = net.delta
-    for first, digests in said_in_turn:
-        process_commit(Scope.open_next(state), said(net, {0: [DomainReport(A, first, tuple(digests))]}))
+    for first, digests in sent_in_turn:
+        process_commit(Scope.open_next(state), make_commit(net, {0: [DomainReport(A, first, tuple(digests))]}))
     assert {number: on_record(state, number) for number in range(1, 6)} == {
         number: recorded.get(number, {}) for number in range(1, 6)
     }
@@ -87,7 +87,7 @@ def test_members_are_bits():
     net.change(keys.CHAIN, type(net.chain), epoch_executing=2)
     state = net.delta
     report = DomainReport(A, 1, (D1,))
-    process_commit(Scope.open_next(state), said(net, {0: [report], 2: [report], 3: [report]}))
+    process_commit(Scope.open_next(state), make_commit(net, {0: [report], 2: [report], 3: [report]}))
     assert on_record(state, 1) == {D1: 0b011}
 
 
@@ -136,7 +136,7 @@ def test_reports_of_what_domains_count(domain, status, counts):
     net = Network(PARAMS)
     net.change(keys.domain(A), Domain, status=status)
     state = net.delta
-    commit = said(net, {member: [DomainReport(domain, 1, (D1,))] for member in range(4)})
+    commit = make_commit(net, {member: [DomainReport(domain, 1, (D1,))] for member in range(4)})
     process_commit(Scope.open_next(state), commit)
     assert (on_record(state, 1, domain) == {D1: 0b1111}) == counts
     assert compute_agreed(state, domain) == ({1: D1} if counts else {})
@@ -154,7 +154,7 @@ def test_what_does_not_parse_counts_as_empty(entry, counts):
     """EXT-2, COM-2: an extension's content never makes a commit invalid."""
     net = Network(PARAMS)
     state = net.delta
-    process_commit(Scope.open_next(state), InjectedCommit(0, (entry, *said(net, {}).entries[1:])))
+    process_commit(Scope.open_next(state), InjectedCommit(0, (entry, *make_commit(net, {}).entries[1:])))
     assert on_record(state, 1) == ({D1: 1} if counts else {})
 
 
@@ -225,7 +225,7 @@ def test_no_digest_can_be_agreed():
 
     def alarms(reports: dict[int, Sequence[DomainReport]]) -> list[str]:
         scope = Scope.open_next(state)
-        process_commit(scope, said(net, reports))
+        process_commit(scope, make_commit(net, reports))
         return [event.kind for event in scope.events if event.kind == "alarm"]
 
     assert alarms({0: [DomainReport(A, 1, (D1,))], 1: [DomainReport(A, 1, (D2,))]}) == []
@@ -241,9 +241,9 @@ def test_while_the_silent_can_help_there_is_no_alarm():
     net = Network(PARAMS, powers=(1,) * 7)
     state = net.delta
 
-    def alarms(*said_now: tuple[int, Hash]) -> int:
+    def alarms(*sent_now: tuple[int, Hash]) -> int:
         scope = Scope.open_next(state)
-        process_commit(scope, said(net, {who: [DomainReport(A, 1, (digest,))] for who, digest in said_now}))
+        process_commit(scope, make_commit(net, {who: [DomainReport(A, 1, (digest,))] for who, digest in sent_now}))
         return sum(event.kind == "alarm" for event in scope.events)
 
     assert alarms((0, D1), (1, D1), (2, D2), (3, D2)) == 0
@@ -262,7 +262,7 @@ def agreed_state(net: Network, raws: Sequence[bytes]) -> StateDelta:
     for raw in raws:
         digest = compute_digest(digest, raw)
         digests.append(digest)
-    commit = said(net, {member: [DomainReport(A, 1, tuple(digests))] for member in range(4)})
+    commit = make_commit(net, {member: [DomainReport(A, 1, tuple(digests))] for member in range(4)})
     process_commit(Scope.open_next(state), commit)
     return state
 
@@ -405,12 +405,12 @@ def test_accepted_segments_reports_are_deleted():
     for raw in raws:
         digest = compute_digest(digest, raw)
         digests.append(digest)
-    commit = said(net, {member: [DomainReport(A, 1, tuple(digests))] for member in range(4)})
+    commit = make_commit(net, {member: [DomainReport(A, 1, tuple(digests))] for member in range(4)})
     net.run([encode_commit(commit), INJECTED_SEGMENT + raws[0], INJECTED_SEGMENT + raws[1]])
     cursor = net.domain(A).cursor
     assert (cursor.number, cursor.digest, cursor.block, cursor.index) == (2, digests[1], segments[1].end_block, WHOLE)
     assert [on_record(net.delta, number) != {} for number in (1, 2, 3)] == [False, False, True]
-    net.run([encode_commit(said(net, {})), INJECTED_SEGMENT + raws[2]])
+    net.run([encode_commit(make_commit(net, {})), INJECTED_SEGMENT + raws[2]])
     assert net.domain(A).cursor.number == 3
 
 
@@ -437,8 +437,8 @@ def test_a_batch_is_attested_by_more_than_two_thirds_of_the_power(who, attested)
     """BAT-5: powers 4, 3, 2, 1; 7 of 10 do, 6 do not; signatures of several blocks add up."""
     for together in (True, False):
         net = decided()
-        said_by = {member: ((signed(net, member),), ()) for member in who}
-        commits = [said_by] if together else [{member: said_by[member]} for member in who]
+        sent_by = {member: ((signed(net, member),), ()) for member in who}
+        commits = [sent_by] if together else [{member: sent_by[member]} for member in who]
         for each in commits:
             net.run([encode_commit(net.commit_of(each))])
         batch = net.batch(2)

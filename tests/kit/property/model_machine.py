@@ -1,6 +1,4 @@
-"""What the walks of ``test_machine_walks.py`` stand on: a network with small pools, its book, blocks that compare both;
-and the steps that all walks share.
-"""
+"""Base of ``test_transfer_model.py``: a network of small pools, its model, blocks that compare both, shared steps."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -26,9 +24,9 @@ from tests.kit.machine.driver import (
     xcalled,
 )
 from tests.kit.property.machine_invariants import check_all
-from tests.kit.property.walk_book import Book
-from tests.kit.property.walk_checks import compare, read_statuses
-from tests.kit.property.walk_parts import PAYABLE, Walk
+from tests.kit.property.model_checks import compare, read_statuses
+from tests.kit.property.model_parts import PAYABLE, TransferRecord
+from tests.kit.property.transfer_model import TransferModel
 
 POOL = 2000
 """What each router has on each domain: two transfers of the usual size, so that they get in each other's way."""
@@ -43,13 +41,13 @@ PARAMS = st.builds(
     decision_deadline_blocks=st.sampled_from([4, 8]), slow_attempts=st.sampled_from([2, 3]),
     slow_spacing_s=st.sampled_from([5, 40]), cool_down_blocks=st.sampled_from([1, 4]), stale_after_s=st.just(300),
 )
-Said = tuple[TransferId, Address, tuple[int, ...]]
+GivenBid = tuple[TransferId, Address, tuple[int, ...]]
 """A bid by path lengths; none of them: a withdraw."""
 
 
-def encode_said(said: Said) -> bytes:
+def encode_given_bid(given: GivenBid) -> bytes:
     """The transaction."""
-    transfer_id, router, lengths = said
+    transfer_id, router, lengths = given
     return bundle(transfer_id, router, lengths=lengths) if lengths else withdraw(transfer_id, router)
 
 
@@ -57,20 +55,20 @@ class Interleaved(RuleBasedStateMachine):
     """Transfers side by side. What rules collect happens in the next block, whichever rule makes it."""
 
     reached: ClassVar[Counter[str]] = Counter()
-    """How often the goal of each walk was reached."""
+    """How often the goal of each history was reached."""
 
     @initialize(params=PARAMS)
     def start(self, params: Params) -> None:
         """Two domains, four routers, four validators."""
         self.net = Network(params, liquidity=POOL)
         places = [(domain, router) for domain in (A, B) for router in ROUTERS]
-        self.book = Book(
+        self.book = TransferModel(
             params, (A, B), ROUTERS, dict.fromkeys(places, POOL), {A: 9995, B: 9995},
             dict.fromkeys((A, B), self.net.time_s),
         )
         self.pending: dict[DomainId, list[Event]] = {A: [], B: []}
-        self.says: list[Said] = []
-        self.last: tuple[dict[DomainId, list[Event]], list[Said], bool] = ({A: [], B: []}, [], False)
+        self.says: list[GivenBid] = []
+        self.last: tuple[dict[DomainId, list[Event]], list[GivenBid], bool] = ({A: [], B: []}, [], False)
         """The last block's events and transactions, and whether it was without alarms."""
 
     # --- blocks -----------------------------------------------------------------------------------------------------
@@ -82,7 +80,7 @@ class Interleaved(RuleBasedStateMachine):
         clocks = self.compute_clocks(seconds, still, ahead_s)
         codes = self.book.block(self.net.time_s + seconds, events, clocks, says)
         before = read_statuses(self.net)
-        result = self.net.block(events, map(encode_said, says), seconds=seconds, clocks=clocks)
+        result = self.net.block(events, map(encode_given_bid, says), seconds=seconds, clocks=clocks)
         assert [each.code for each in result.results][len(result.results) - len(codes):] == codes
         assert bool(self.book.alarms) == bool(self.net.alarms())
         compare(self.book, self.net, before)
@@ -96,7 +94,7 @@ class Interleaved(RuleBasedStateMachine):
         return {domain: known[domain] if domain in still else max(time_s, known[domain]) for domain in (A, B)}
 
     def flush(self) -> None:
-        """Execute what other rules collected, so that a walk sees its own steps alone."""
+        """Execute what other rules collected, so that a history sees its own steps alone."""
         if self.pending[A] or self.pending[B] or self.says:
             self.make_block()
 
@@ -114,9 +112,9 @@ class Interleaved(RuleBasedStateMachine):
 
     def where(self, *statuses: str) -> list[TransferId]:
         """Transfers of these statuses, the latest of them."""
-        return [transfer_id for transfer_id, walk in self.book.walks.items() if walk.status in statuses][-6:]
+        return [transfer_id for transfer_id, record in self.book.records.items() if record.status in statuses][-6:]
 
-    def pick_assigned(self, data: st.DataObject) -> tuple[TransferId, Walk] | None:
+    def pick_assigned(self, data: st.DataObject) -> tuple[TransferId, TransferRecord] | None:
         """An assigned transfer, its lease not about to end, after all that was collected has happened.
 
         None where no router has the liquidity for another.
@@ -130,19 +128,19 @@ class Interleaved(RuleBasedStateMachine):
             self.make_block()
         found = self.list_running()
         chosen = data.draw(st.sampled_from(found)) if found else None
-        return (chosen, self.book.walks[chosen]) if chosen else None
+        return (chosen, self.book.records[chosen]) if chosen else None
 
     def list_running(self) -> list[TransferId]:
         """Assigned transfers whose lease outlasts the next second."""
-        found = [(transfer_id, self.book.walks[transfer_id]) for transfer_id in self.where("ASSIGNED")]
+        found = [(transfer_id, self.book.records[transfer_id]) for transfer_id in self.where("ASSIGNED")]
         return [
-            transfer_id for transfer_id, walk in found
-            if walk.tries[-1].valid_until_s > max(self.net.time_s, self.book.clocks[walk.destination])
+            transfer_id for transfer_id, record in found
+            if record.tries[-1].valid_until_s > max(self.net.time_s, self.book.clocks[record.destination])
         ]
 
-    def is_held(self, walk: Walk) -> bool:
+    def is_held(self, record: TransferRecord) -> bool:
         """Whether the transfer's lane is held."""
-        return (walk.origin, walk.destination) in self.book.held
+        return (record.origin, record.destination) in self.book.held
 
     def call(
         self, lane: tuple[DomainId, DomainId], amount: int, bidders: Sequence[Address], lengths: tuple[int, ...]
@@ -158,19 +156,21 @@ class Interleaved(RuleBasedStateMachine):
         """Bids for a transfer in the next block."""
         self.says += [(transfer_id, router, lengths) for router in routers]
 
-    def pay(self, transfer_id: TransferId, walk: Walk, *routers: Address) -> None:
+    def pay(self, transfer_id: TransferId, record: TransferRecord, *routers: Address) -> None:
         """An Executed in the next block; without routers it is a slow one."""
-        self.pending[walk.destination].append(self.event(executed, transfer_id, walk, routers))
+        self.pending[record.destination].append(self.event(executed, transfer_id, record, routers))
 
-    def message(self, transfer_id: TransferId, walk: Walk, *routers: Address) -> None:
+    def message(self, transfer_id: TransferId, record: TransferRecord, *routers: Address) -> None:
         """A Reconciled in the next block."""
-        self.pending[walk.destination].append(self.event(reconciled, transfer_id, walk, routers))
+        self.pending[record.destination].append(self.event(reconciled, transfer_id, record, routers))
 
-    def event(self, make, transfer_id: TransferId, walk: Walk, routers: Sequence[Address]) -> Executed | Reconciled:
+    def event(
+        self, make, transfer_id: TransferId, record: TransferRecord, routers: Sequence[Address]
+    ) -> Executed | Reconciled:
         """An Executed or Reconciled of the whole amount."""
-        return make(transfer_id, *routers, amount=walk.amount, origin=walk.origin, domain=walk.destination)
+        return make(transfer_id, *routers, amount=record.amount, origin=record.origin, domain=record.destination)
 
-    # --- steps that walks share ---------------------------------------------------------------------------------------
+    # --- steps that histories share ----------------------------------------------------------------------------------
 
     @rule(lane=LANES, amount=AMOUNTS, bidders=SOME, lengths=LENGTHS)
     def a_user_calls(

@@ -1,4 +1,4 @@
-"""Whole walks of a transfer through ``apply_block``, each ending in a status, balances and queue tags."""
+"""Whole histories of a transfer through ``apply_block``, each ending in a status, balances and queue tags."""
 
 import pytest
 

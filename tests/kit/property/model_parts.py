@@ -1,4 +1,4 @@
-"""What ``walk_book`` keeps: transfers with their attempts and offers, and decisions."""
+"""What ``transfer_model`` keeps: transfers with their attempts and offers, and decisions."""
 
 from dataclasses import dataclass, field
 
@@ -31,7 +31,7 @@ class Offer:
 
 
 @dataclass
-class Walk:
+class TransferRecord:
     """A transfer and how far it came."""
 
     origin: DomainId

@@ -1,4 +1,4 @@
-"""What comes over many walks at once: a hold, events in any order, and everything told a second time."""
+"""What comes over many histories at once: a hold, events in any order, and everything told a second time."""
 
 from copy import copy
 
@@ -20,12 +20,12 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import Address, DomainId
 from abci_app.machine.state.view import MemoryState
 from tests.kit.machine.driver import A, B, executed, local_of, reconciled, xcalled
-from tests.kit.property.walk_machine import AMOUNTS, BIDDERS, LANES, LENGTHS, SOME, Interleaved
-from tests.kit.property.walk_parts import UNDECIDED
+from tests.kit.property.model_machine import AMOUNTS, BIDDERS, LANES, LENGTHS, SOME, Interleaved
+from tests.kit.property.model_parts import UNDECIDED
 
 
 class Disturbed(Interleaved):
-    """At any point of any walk: the lane stands still, a stub comes, the last block comes again."""
+    """At any point of any history: the lane stands still, a stub comes, the last block comes again."""
 
     @rule(lane=LANES, amount=AMOUNTS, bidders=BIDDERS, stale=st.booleans(), seconds=st.sampled_from([1, 31]),
           count=st.sampled_from([1, 9]), then=st.integers(0, 4))
@@ -45,7 +45,7 @@ class Disturbed(Interleaved):
             self.make_block()
         assert {lane[1] for lane in self.book.held} == {domain}
         made = [decision.sequence for decision in self.net.decisions() if decision.destination == domain]
-        undecided = [each for each in self.where(*UNDECIDED) if self.book.walks[each].destination == domain]
+        undecided = [each for each in self.where(*UNDECIDED) if self.book.records[each].destination == domain]
         self.call(lane, amount, (), (1,))
         for _ in range(count):
             self.make_block(seconds, still=(domain,) if stale else ())
@@ -119,7 +119,7 @@ class Disturbed(Interleaved):
         assert result is not None and all(each.code for each in result.results[len(result.results) - len(says):])
         known = [
             each for domain in (A, B) for each in again[domain]
-            if isinstance(each, XCalled | Executed | Reconciled) and each.transfer_id in self.book.walks
+            if isinstance(each, XCalled | Executed | Reconciled) and each.transfer_id in self.book.records
         ]
         assert len(self.net.alarms()) >= len(known)
         moved = {
@@ -136,7 +136,7 @@ class Disturbed(Interleaved):
         for event in events:
             if isinstance(event, XCalled):
                 again.append(event)
-            elif isinstance(event, Executed | Reconciled) and event.transfer_id in self.book.walks:
+            elif isinstance(event, Executed | Reconciled) and event.transfer_id in self.book.records:
                 again += self.balance(domain, event)
         return again
 

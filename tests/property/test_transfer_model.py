@@ -1,5 +1,5 @@
-"""The walks of a transfer, many at once: rules are steps of walks with drawn parameters, pools are small, so that one
-transfer's walk disturbs another's. After every block the state is what ``walk_book`` makes of the same inputs; a rule
+"""Histories of transfers, many at once: rules are steps with drawn parameters, pools are small, so that one transfer
+disturbs another. After every block the state is what ``transfer_model`` makes of the same inputs; a rule
 asserts its own goal besides, in the words of docs/protocol.md.
 """
 
@@ -21,13 +21,13 @@ from abci_app.machine.observation.stream import (
 from abci_app.machine.state.codec import Address, DomainId, TransferId
 from abci_app.machine.state.records import AttemptEnd, DecisionKind
 from tests.kit.machine.driver import local_of
-from tests.kit.property.walk_disturbances import Disturbed
-from tests.kit.property.walk_machine import BIDDERS, LANES, SOME
-from tests.kit.property.walk_parts import PAYABLE, UNDECIDED, Walk
+from tests.kit.property.model_disturbances import Disturbed
+from tests.kit.property.model_machine import BIDDERS, LANES, SOME
+from tests.kit.property.model_parts import PAYABLE, UNDECIDED, TransferRecord
 
 
-class Walks(Disturbed):
-    """One rule a walk, or a step that walks share."""
+class TransferModelMachine(Disturbed):
+    """One rule a history, or a step that histories share."""
 
     @rule(data=st.data(), to_the_end=st.booleans())
     def normal(self, data: st.DataObject, to_the_end: bool) -> None:
@@ -35,16 +35,16 @@ class Walks(Disturbed):
         picked = self.pick_assigned(data)
         if picked is None:
             return
-        transfer_id, walk = picked
-        routers = walk.tries[-1].routers
-        self.pay(transfer_id, walk, *routers)
+        transfer_id, record = picked
+        routers = record.tries[-1].routers
+        self.pay(transfer_id, record, *routers)
         self.make_block()
         transfer = self.net.transfer(transfer_id)
         assert (transfer.status.name, transfer.executed_by) == ("EXECUTED", routers)
         assert transfer.attempts[-1].end is AttemptEnd.EXECUTED
         self.reached["paid out"] += 1
         if to_the_end:
-            self.message(transfer_id, walk, *routers)
+            self.message(transfer_id, record, *routers)
             self.make_block()
             assert self.net.status(transfer_id) == "COMPLETED"
             self.reached["normal"] += 1
@@ -55,10 +55,10 @@ class Walks(Disturbed):
         picked = self.pick_assigned(data)
         if picked is None:
             return
-        transfer_id, walk = picked
-        may_go_on = self.book.is_renewable(walk) and self.book.fast_tries(walk) < self.net.params.attempts_max
+        transfer_id, record = picked
+        may_go_on = self.book.is_renewable(record) and self.book.fast_tries(record) < self.net.params.attempts_max
         before = self.net.transfer(transfer_id).attempts[-1]
-        left_s = before.valid_until_s - max(self.net.time_s, self.book.clocks[walk.destination])
+        left_s = before.valid_until_s - max(self.net.time_s, self.book.clocks[record.destination])
         self.make_block(left_s)
         assert self.net.transfer(transfer_id).attempts[-1] == before
         self.make_block(before.valid_until_s + 1 - self.net.time_s)
@@ -77,8 +77,8 @@ class Walks(Disturbed):
         picked = self.pick_assigned(data)
         if picked is None:
             return
-        transfer_id, walk = picked
-        place = (walk.destination, data.draw(st.sampled_from(walk.tries[-1].routers)))
+        transfer_id, record = picked
+        place = (record.destination, data.draw(st.sampled_from(record.tries[-1].routers)))
         domain, router = place
         away, until = self.book.balances[place], self.net.router(router, domain).cool_down_until
         is_fresh = place not in (self.book.unapproved if approval else self.book.at_fault)
@@ -96,11 +96,11 @@ class Walks(Disturbed):
         self.reached["approval lost" if approval else "liquidity removed"] += 1
         self.reached["assigned anew"] += after.status.name == "ASSIGNED"
         self.pending[domain].append(RouterAdded(router) if approval else RouterLiquidityAdded(router, local, away))
-        waits = self.call((walk.origin, domain), 10, (router,), (1,))
+        waits = self.call((record.origin, domain), 10, (router,), (1,))
         for _ in range(4):
             self.make_block()
             cools = self.net.height < self.net.router(router, domain).cool_down_until
-            assert not cools or self.net.status(waits) == "ACCEPTED" or self.is_held(walk)
+            assert not cools or self.net.status(waits) == "ACCEPTED" or self.is_held(record)
             self.reached["cooling down"] += cools
 
     @rule(data=st.data())
@@ -109,10 +109,10 @@ class Walks(Disturbed):
         picked = self.pick_assigned(data)
         if picked is None:
             return
-        transfer_id, walk = picked
+        transfer_id, record = picked
         faults = dict(self.book.faults)
         for _ in range(self.net.params.attempts_max):
-            if walk.status == "ASSIGNED":
+            if record.status == "ASSIGNED":
                 self.let_leases_end()
         assert {place: count for place, count in self.book.faults.items() if count} == {
             place: count for place, count in faults.items() if count
@@ -121,11 +121,11 @@ class Walks(Disturbed):
         if transfer.status.name != "SLOW":
             return
         assert sum(attempt.kind is DecisionKind.FAST for attempt in transfer.attempts) == self.net.params.attempts_max
-        self.message(transfer_id, walk)
+        self.message(transfer_id, record)
         self.make_block()
-        if not self.is_held(walk):
+        if not self.is_held(record):
             assert self.net.transfer(transfer_id).attempts[-1].kind is DecisionKind.SLOW
-        self.pay(transfer_id, walk)
+        self.pay(transfer_id, record)
         self.make_block()
         assert self.net.status(transfer_id) == "COMPLETED"
         self.reached["reverting receiver"] += 1
@@ -143,18 +143,18 @@ class Walks(Disturbed):
         found = self.list_older()
         if not found:
             return
-        transfer_id, walk, routers = data.draw(st.sampled_from(found))
-        current, had = bool(walk.current), {charge.router for charge in self.net.transfer(transfer_id).returned}
+        transfer_id, record, routers = data.draw(st.sampled_from(found))
+        current, had = bool(record.current), {charge.router for charge in self.net.transfer(transfer_id).returned}
         if emptied:
-            local, balance = local_of(walk.destination), self.book.balances[walk.destination, routers[0]]
-            self.pending[walk.destination].append(RouterLiquidityRemoved(routers[0], local, balance))
-        self.pay(transfer_id, walk, *routers)
+            local, balance = local_of(record.destination), self.book.balances[record.destination, routers[0]]
+            self.pending[record.destination].append(RouterLiquidityRemoved(routers[0], local, balance))
+        self.pay(transfer_id, record, *routers)
         self.make_block()
         transfer = self.net.transfer(transfer_id)
         assert (transfer.status.name, transfer.executed_by) == ("EXECUTED", routers)
         assert not {charge.router for charge in transfer.returned} & set(routers)
         assert not any(attempt.charges for attempt in transfer.attempts)
-        assert not emptied or not self.net.router(routers[0], walk.destination).eligible
+        assert not emptied or not self.net.router(routers[0], record.destination).eligible
         self.reached["older attempt"] += 1
         self.reached["older attempt while another runs"] += current
         self.reached["older attempt charged again"] += bool(had & set(routers))
@@ -164,7 +164,7 @@ class Walks(Disturbed):
         transfer_id = self.call(lane, 999, bidders, (1,))
         self.make_block()
         self.make_block()
-        tries = self.book.walks[transfer_id].tries
+        tries = self.book.records[transfer_id].tries
         winner = tries[-1].routers[0] if tries else bidders[0]
         self.pending[lane[1]].append(RouterRemoved(winner) if fault else Paused())
         self.let_leases_end()
@@ -173,12 +173,12 @@ class Walks(Disturbed):
             self.bid(transfer_id, (winner,), ())
             self.make_block()
 
-    def list_older(self) -> list[tuple[TransferId, Walk, tuple[Address, ...]]]:
+    def list_older(self) -> list[tuple[TransferId, TransferRecord, tuple[Address, ...]]]:
         """Transfers that may still be paid out, with routers of an attempt before their last."""
         return [
-            (transfer_id, self.book.walks[transfer_id], each.routers) for transfer_id in self.where(*PAYABLE)
-            for each in self.book.walks[transfer_id].tries[:-1]
-            if each.routers and each.routers != self.book.walks[transfer_id].tries[-1].routers
+            (transfer_id, self.book.records[transfer_id], each.routers) for transfer_id in self.where(*PAYABLE)
+            for each in self.book.records[transfer_id].tries[:-1]
+            if each.routers and each.routers != self.book.records[transfer_id].tries[-1].routers
         ]
 
     @rule(data=st.data(), patient=st.booleans())
@@ -187,13 +187,13 @@ class Walks(Disturbed):
         picked = self.pick_assigned(data)
         if picked is None:
             return
-        transfer_id, walk = picked
-        self.message(transfer_id, walk)
+        transfer_id, record = picked
+        self.message(transfer_id, record)
         self.make_block()
         transfer = self.net.transfer(transfer_id)
         fast = [attempt for attempt in transfer.attempts if attempt.kind is DecisionKind.FAST]
         assert (transfer.status.name, fast[-1].end) == ("RECONCILED", AttemptEnd.RECONCILED)
-        if not self.is_held(walk):
+        if not self.is_held(record):
             assert (transfer.attempts[-1].kind, transfer.attempts[-1].routers) == (DecisionKind.SLOW, ())
             self.reached["reconciled while assigned"] += 1
         if patient:  # the second is due after one spacing, the third after two more
@@ -202,7 +202,7 @@ class Walks(Disturbed):
             self.reached["slow again"] += (
                 self.net.transfer(transfer_id).slow_decisions == self.net.params.slow_attempts
             )
-        self.pay(transfer_id, walk)
+        self.pay(transfer_id, record)
         self.make_block()
         assert self.net.status(transfer_id) == "COMPLETED"
 
@@ -212,13 +212,13 @@ class Walks(Disturbed):
         picked = self.pick_assigned(data)
         if picked is None:
             return
-        transfer_id, walk = picked
-        router = data.draw(st.sampled_from(walk.tries[-1].routers))
+        transfer_id, record = picked
+        router = data.draw(st.sampled_from(record.tries[-1].routers))
         had = {charge.router for charge in self.net.transfer(transfer_id).returned}
         self.bid(transfer_id, (router,), ())
         self.bid(transfer_id, others, (1, 2))
         self.make_block()
-        assert (self.net.status(transfer_id), walk.current) == ("ASSIGNED", walk.tries[-1])
+        assert (self.net.status(transfer_id), record.current) == ("ASSIGNED", record.tries[-1])
         self.let_leases_end()
         transfer = self.net.transfer(transfer_id)
         assert transfer.attempts[-1].end is not AttemptEnd.OPEN or router not in transfer.attempts[-1].routers
@@ -259,11 +259,11 @@ class Walks(Disturbed):
         picked = self.pick_assigned(data)
         if picked is None:
             return
-        transfer_id, walk = picked
-        attempt, domain = walk.tries[-1], walk.destination
+        transfer_id, record = picked
+        attempt, domain = record.tries[-1], record.destination
         had = [self.net.liquidity_of(router, domain).balance for router in attempt.routers]
         self.pending[domain].append(LiquidityFeeNumeratorUpdated(before))
-        self.pay(transfer_id, walk, *attempt.routers)
+        self.pay(transfer_id, record, *attempt.routers)
         self.pending[domain].append(LiquidityFeeNumeratorUpdated(after))
         self.make_block()
         debits = [
@@ -272,7 +272,7 @@ class Walks(Disturbed):
         ]
         assert max(debits) <= attempt.share and self.net.domain(domain).fee_numerator == after
         if all(balance >= attempt.share for balance in had):
-            assert sum(debits) == walk.amount * before // 10_000
+            assert sum(debits) == record.amount * before // 10_000
             self.reached["fee changed"] += 1
 
 
@@ -285,10 +285,10 @@ GOALS = (
 
 
 def test_walks() -> None:
-    """ORD-2, LIQ-1, ASN-6, LSE-6: every walk is walked to its goal, others beside it, and everything is told twice."""
-    Walks.reached.clear()
-    run_state_machine_as_test(Walks, settings=settings(
+    """ORD-2, LIQ-1, ASN-6, LSE-6: every history reaches its goal, others beside it, and everything is told twice."""
+    TransferModelMachine.reached.clear()
+    run_state_machine_as_test(TransferModelMachine, settings=settings(
         derandomize=True, max_examples=80, stateful_step_count=15, deadline=None, database=None,
         phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     ))
-    assert {goal: Walks.reached[goal] for goal in GOALS if not Walks.reached[goal]} == {}
+    assert {goal: TransferModelMachine.reached[goal] for goal in GOALS if not TransferModelMachine.reached[goal]} == {}

@@ -6,7 +6,7 @@ from abci_app.machine.state import keys
 from abci_app.machine.state.codec import TransferId
 from abci_app.machine.state.records import AttemptEnd, DecisionKind, Queue, Transfer
 from tests.kit.machine.driver import Network, local_of
-from tests.kit.property.walk_book import Book
+from tests.kit.property.transfer_model import TransferModel
 
 EDGES: Mapping[str, str] = {
     "": "ACCEPTED SLOW EXECUTED RECONCILED COMPLETED",
@@ -18,7 +18,7 @@ EDGES: Mapping[str, str] = {
     "RECONCILED": "COMPLETED",
     "COMPLETED": "",
 }
-"""The walks of section 4, and what is believed in every state before (EVT-3, EVT-4); "" is not there yet."""
+"""The histories of section 4, and what is believed in every state before (EVT-3, EVT-4); "" is not there yet."""
 
 
 def list_reachable(status: str) -> set[str]:
@@ -36,10 +36,10 @@ def read_statuses(net: Network) -> dict[TransferId, str]:
     return {transfer.transfer_id: transfer.status.name for _, transfer in net.delta.scan(keys.transfers(), Transfer)}
 
 
-def compare(book: Book, net: Network, before: Mapping[TransferId, str]) -> None:
+def compare(book: TransferModel, net: Network, before: Mapping[TransferId, str]) -> None:
     """Raise AssertionError for the first thing that is not as the book has it; ``before``: statuses a block ago."""
     statuses = read_statuses(net)
-    assert statuses == {transfer_id: walk.status for transfer_id, walk in book.walks.items()}
+    assert statuses == {transfer_id: record.status for transfer_id, record in book.records.items()}
     for transfer_id, status in statuses.items():
         assert status in list_reachable(before.get(transfer_id, ""))
     compare_routers(book, net)
@@ -47,7 +47,7 @@ def compare(book: Book, net: Network, before: Mapping[TransferId, str]) -> None:
     compare_decisions(book, net)
 
 
-def compare_routers(book: Book, net: Network) -> None:
+def compare_routers(book: TransferModel, net: Network) -> None:
     """Rule of reservations (LIQ-1), balances (LIQ-2), faults (FLT-1) and tags (ASN-4, ASN-6) of every router."""
     for place, balance in book.balances.items():
         domain, router = place
@@ -64,20 +64,20 @@ def compare_routers(book: Book, net: Network) -> None:
         assert net.domain(domain).fee_numerator == book.fee[domain]
 
 
-def compare_attempts(book: Book, net: Network) -> None:
+def compare_attempts(book: TransferModel, net: Network) -> None:
     """Attempts of every transfer that ever had one, with the charges they carry and those that were returned."""
-    for transfer_id, walk in book.walks.items():
+    for transfer_id, record in book.records.items():
         transfer = net.transfer(transfer_id)
         made = [(attempt.routers, attempt.share, attempt.valid_until_s) for attempt in transfer.attempts]
-        assert made == [(each.routers, each.share, each.valid_until_s) for each in walk.tries]
+        assert made == [(each.routers, each.share, each.valid_until_s) for each in record.tries]
         ends = [attempt.end is AttemptEnd.OPEN for attempt in transfer.attempts]
-        assert ends == [each.open for each in walk.tries]
+        assert ends == [each.open for each in record.tries]
         carried = [{charge.router: charge.amount for charge in attempt.charges} for attempt in transfer.attempts]
-        assert carried == [each.charges if each.open else {} for each in walk.tries]
-        assert {charge.router: charge.amount for charge in transfer.returned} == walk.returned
+        assert carried == [each.charges if each.open else {} for each in record.tries]
+        assert {charge.router: charge.amount for charge in transfer.returned} == record.returned
 
 
-def compare_decisions(book: Book, net: Network) -> None:
+def compare_decisions(book: TransferModel, net: Network) -> None:
     """ORD-2: sequences without gaps, globally and by lane, and each decision as it was predicted."""
     decisions = net.decisions()
     assert [decision.sequence for decision in decisions] == list(range(1, len(book.decided) + 1))

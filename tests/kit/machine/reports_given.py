@@ -12,6 +12,6 @@ PARAMS = Params(lease_s=30)
 D1, D2, D3, D4 = (Hash(keccak(b"digest %d" % number)) for number in range(4))
 
 
-def said(net: Network, reports: dict[int, Sequence[DomainReport]]) -> InjectedCommit:
+def make_commit(net: Network, reports: dict[int, Sequence[DomainReport]]) -> InjectedCommit:
     """Make the commit in which members, by place, carry these reports."""
     return net.commit_of({member: ((), tuple(each)) for member, each in reports.items()})

@@ -1,7 +1,7 @@
-"""A second, small account of a transfer's walk, kept from what goes in alone: events, clocks, bids, block after block.
+"""A model of transfers and liquidity, kept from what goes in alone: events, clocks, bids, block after block.
 
 Nothing here reads the state or calls the rules of ``abci_app.machine``: what is reserved is not kept but summed from
-the attempts that are open, and an attempt is open because times and events say so. ``walk_checks`` compares.
+the attempts that are open, and an attempt is open because times and events say so. ``model_checks`` compares.
 """
 
 from collections import Counter
@@ -25,12 +25,12 @@ from abci_app.machine.observation.stream import (
 )
 from abci_app.machine.params import Params
 from abci_app.machine.state.codec import Address, DomainId, TransferId
-from tests.kit.property.walk_parts import PAYABLE, UNDECIDED, Decided, Offer, Place, Try, Walk
+from tests.kit.property.model_parts import PAYABLE, UNDECIDED, Decided, Offer, Place, TransferRecord, Try
 
 
 @dataclass
-class Book:
-    """All walks, and what routers have, owe and are charged."""
+class TransferModel:
+    """All histories, and what routers have, owe and are charged."""
 
     params: Params
     domains: Sequence[DomainId]
@@ -40,7 +40,7 @@ class Book:
     clocks: dict[DomainId, int]
     height: int = 0
     time_s: int = 0
-    walks: dict[TransferId, Walk] = field(default_factory=dict)
+    records: dict[TransferId, TransferRecord] = field(default_factory=dict)
     """In the order of acceptance."""
     stubs: dict[TransferId, set[str]] = field(default_factory=dict)
     paused: set[DomainId] = field(default_factory=set)
@@ -62,25 +62,25 @@ class Book:
         """Σ of the router's shares in open fast attempts there (LIQ-1)."""
         domain, router = place
         return sum(
-            walk.current.share for walk in self.walks.values()
-            if walk.destination == domain and walk.current and router in walk.current.routers
+            record.current.share for record in self.records.values()
+            if record.destination == domain and record.current and router in record.current.routers
         )
 
     def may_serve(self, place: Place) -> bool:
         """Approved and eligible."""
         return place not in self.unapproved and place not in self.ineligible
 
-    def is_renewable(self, walk: Walk) -> bool:
+    def is_renewable(self, record: TransferRecord) -> bool:
         """LSE-3 for the current attempt."""
-        places = [(walk.destination, router) for router in walk.current.routers] if walk.current else []
-        return bool(places) and (walk.origin, walk.destination) not in self.held and all(
+        places = [(record.destination, router) for router in record.current.routers] if record.current else []
+        return bool(places) and (record.origin, record.destination) not in self.held and all(
             self.may_serve(place) and self.balances[place] >= self.reserved(place)
-            and not walk.offers[place[1]].withdrawn for place in places
+            and not record.offers[place[1]].withdrawn for place in places
         )
 
-    def fast_tries(self, walk: Walk) -> int:
+    def fast_tries(self, record: TransferRecord) -> int:
         """Fast attempts made."""
-        return sum(each.fast for each in walk.tries)
+        return sum(each.fast for each in record.tries)
 
     # --- a block ----------------------------------------------------------------------------------------------------
 
@@ -100,17 +100,17 @@ class Book:
             lane for lane in self.lane_clocks
             if lane[1] in self.paused or time_s - self.clocks[lane[1]] > self.params.stale_after_s
         }
-        for transfer_id, walk in self.walks.items():
-            self.end_over(transfer_id, walk)
-        codes = [self.hear(*said) for said in says]
-        for transfer_id, walk in self.walks.items():
-            is_due = walk.status == "WAITING" or (walk.status == "ACCEPTED" and self.height > walk.accepted)
-            if is_due and (walk.origin, walk.destination) not in self.held:
-                self.auction(transfer_id, walk)
-        for walk in self.walks.values():
-            lane = (walk.origin, walk.destination)
-            if walk.status in UNDECIDED and lane not in self.held and self.lane_clocks[lane] >= walk.deadline:
-                walk.status = "SLOW"
+        for transfer_id, record in self.records.items():
+            self.end_over(transfer_id, record)
+        codes = [self.hear(*given) for given in says]
+        for transfer_id, record in self.records.items():
+            is_due = record.status == "WAITING" or (record.status == "ACCEPTED" and self.height > record.accepted)
+            if is_due and (record.origin, record.destination) not in self.held:
+                self.auction(transfer_id, record)
+        for record in self.records.values():
+            lane = (record.origin, record.destination)
+            if record.status in UNDECIDED and lane not in self.held and self.lane_clocks[lane] >= record.deadline:
+                record.status = "SLOW"
         return codes
 
     # --- events -----------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ class Book:
 
     def accept(self, event: XCalled) -> None:
         """EVT-2, LIM-4."""
-        if event.transfer_id in self.walks:
+        if event.transfer_id in self.records:
             self.alarms += 1
             return
         info, seen = event.info, self.stubs.pop(event.transfer_id, set())
@@ -156,10 +156,10 @@ class Book:
             frozenset(): "ACCEPTED", frozenset({"E"}): "EXECUTED", frozenset({"R"}): "RECONCILED",
             frozenset({"E", "R"}): "COMPLETED",
         }[frozenset(seen)]
-        walk = Walk(*lane, info.bridged_amt, status, self.height)
-        walk.deadline = self.lane_clocks[lane] + self.params.decision_deadline_blocks
-        walk.slow_due_s = self.time_s if status == "RECONCILED" else 0
-        self.walks[event.transfer_id] = walk
+        record = TransferRecord(*lane, info.bridged_amt, status, self.height)
+        record.deadline = self.lane_clocks[lane] + self.params.decision_deadline_blocks
+        record.slow_due_s = self.time_s if status == "RECONCILED" else 0
+        self.records[event.transfer_id] = record
 
     def take(self, place: Place, amount: int) -> None:
         """LIQ-3: what is more than there is makes the router ineligible."""
@@ -170,9 +170,9 @@ class Book:
 
     def blame(self, place: Place) -> None:
         """FLT-1: charges in its open attempts there are kept for ever, and it cools down."""
-        for walk in self.walks.values():
-            if walk.destination == place[0] and walk.current:
-                walk.current.charges.pop(place[1], None)
+        for record in self.records.values():
+            if record.destination == place[0] and record.current:
+                record.current.charges.pop(place[1], None)
         self.faults[place] = min(10, self.faults[place] + 1)
         self.cool_until[place] = self.height + self.params.cool_down_blocks * 2 ** (self.faults[place] - 1)
 
@@ -186,111 +186,111 @@ class Book:
                 self.faults[domain, router] = 0
             else:
                 self.balances[domain, router] += part
-        walk, fast = self.walks.get(event.transfer_id), paid_out and bool(routers)
-        if walk is None:
+        record, fast = self.records.get(event.transfer_id), paid_out and bool(routers)
+        if record is None:
             seen = "E" if fast else "ER" if paid_out else "R"
             self.stubs.setdefault(event.transfer_id, set()).update(seen)
-        elif walk.status in PAYABLE and (fast or not paid_out):
+        elif record.status in PAYABLE and (fast or not paid_out):
             named = routers if fast else ()
-            self.end(walk, named)
+            self.end(record, named)
             for router in named:
-                self.tags[domain, router] += walk.returned.pop(router, 0)
-            walk.status, walk.slow_due_s = ("EXECUTED", 0) if fast else ("RECONCILED", self.time_s)
-        elif (walk.status, paid_out, fast) in (("RECONCILED", True, False), ("EXECUTED", False, False)):
-            self.end(walk, ())
-            walk.status, walk.slow_due_s = "COMPLETED", 0
+                self.tags[domain, router] += record.returned.pop(router, 0)
+            record.status, record.slow_due_s = ("EXECUTED", 0) if fast else ("RECONCILED", self.time_s)
+        elif (record.status, paid_out, fast) in (("RECONCILED", True, False), ("EXECUTED", False, False)):
+            self.end(record, ())
+            record.status, record.slow_due_s = "COMPLETED", 0
         else:
             self.alarms += 1
 
     # --- attempts ---------------------------------------------------------------------------------------------------
 
-    def end(self, walk: Walk, named: tuple[Address, ...]) -> None:
+    def end(self, record: TransferRecord, named: tuple[Address, ...]) -> None:
         """ASN-6: charges come back but to those that were paid, withdrew or are at fault."""
-        if walk.current:
-            for router, amount in walk.current.charges.items():
-                if router not in named and not walk.offers[router].withdrawn:
-                    self.tags[walk.destination, router] -= amount
-                    walk.returned[router] = amount
-            walk.current.open = False
+        if record.current:
+            for router, amount in record.current.charges.items():
+                if router not in named and not record.offers[router].withdrawn:
+                    self.tags[record.destination, router] -= amount
+                    record.returned[router] = amount
+            record.current.open = False
         self.at_fault = {place for place in self.at_fault if self.balances[place] < self.reserved(place)}
 
-    def end_over(self, transfer_id: TransferId, walk: Walk) -> None:
+    def end_over(self, transfer_id: TransferId, record: TransferRecord) -> None:
         """Step 3 for one transfer: LSE-2 … LSE-4, SLW-2."""
-        current, lane = walk.current, (walk.origin, walk.destination)
-        if current and self.clocks[walk.destination] > current.valid_until_s:
-            if current.fast and self.fast_tries(walk) < self.params.attempts_max and self.is_renewable(walk):
+        current, lane = record.current, (record.origin, record.destination)
+        if current and self.clocks[record.destination] > current.valid_until_s:
+            if current.fast and self.fast_tries(record) < self.params.attempts_max and self.is_renewable(record):
                 current.open = False
-                self.decide(transfer_id, walk, current.routers, current.share, current.charges)
+                self.decide(transfer_id, record, current.routers, current.share, current.charges)
             else:
-                self.end(walk, ())
-                if current.fast and self.fast_tries(walk) >= self.params.attempts_max:
-                    walk.status = "SLOW"
+                self.end(record, ())
+                if current.fast and self.fast_tries(record) >= self.params.attempts_max:
+                    record.status = "SLOW"
                 elif current.fast:
-                    walk.status, walk.deadline = "WAITING", self.lane_clocks[lane] + self.params.waiting_blocks
-        if walk.slow_due_s and walk.slow_due_s <= self.time_s and lane not in self.held:
-            self.end(walk, ())
-            self.decide(transfer_id, walk, (), 0, {}, fast=False)
-            walk.slow_count += 1
-            wait_s = self.params.slow_spacing_s * 2 ** (walk.slow_count - 1)
-            walk.slow_due_s = self.time_s + wait_s if walk.slow_count < self.params.slow_attempts else 0
+                    record.status, record.deadline = "WAITING", self.lane_clocks[lane] + self.params.waiting_blocks
+        if record.slow_due_s and record.slow_due_s <= self.time_s and lane not in self.held:
+            self.end(record, ())
+            self.decide(transfer_id, record, (), 0, {}, fast=False)
+            record.slow_count += 1
+            wait_s = self.params.slow_spacing_s * 2 ** (record.slow_count - 1)
+            record.slow_due_s = self.time_s + wait_s if record.slow_count < self.params.slow_attempts else 0
 
     def decide(
-        self, transfer_id: TransferId, walk: Walk, routers: tuple[Address, ...], share: int,
+        self, transfer_id: TransferId, record: TransferRecord, routers: tuple[Address, ...], share: int,
         charges: dict[Address, int], fast: bool = True,
     ) -> None:
         """ORD-2, LSE-1."""
-        lane = (walk.origin, walk.destination)
+        lane = (record.origin, record.destination)
         place = 1 + sum(
-            (self.walks[each.transfer_id].origin, self.walks[each.transfer_id].destination) == lane
+            (self.records[each.transfer_id].origin, self.records[each.transfer_id].destination) == lane
             for each in self.decided
         )
-        until_s = max(self.time_s, self.clocks[walk.destination]) + self.params.lease_s
-        walk.tries.append(Try(routers, share, until_s, dict(charges), fast))
-        self.decided.append(Decided(place, transfer_id, len(walk.tries), fast, routers, until_s))
+        until_s = max(self.time_s, self.clocks[record.destination]) + self.params.lease_s
+        record.tries.append(Try(routers, share, until_s, dict(charges), fast))
+        self.decided.append(Decided(place, transfer_id, len(record.tries), fast, routers, until_s))
 
-    def auction(self, transfer_id: TransferId, walk: Walk) -> None:
+    def auction(self, transfer_id: TransferId, record: TransferRecord) -> None:
         """ASN-2 … ASN-4."""
         for count in (1, 2, 4):
-            share = walk.amount // count + count - 1
+            share = record.amount // count + count - 1
             feasible = []
-            for router, offer in walk.offers.items():
-                place = (walk.destination, router)
+            for router, offer in record.offers.items():
+                place = (record.destination, router)
                 if count in offer.lengths and not offer.withdrawn and self.may_serve(place) and (
                     self.height >= self.cool_until[place]
                     and self.balances[place] - self.reserved(place) >= share
                 ):
-                    start = max(self.virtual[walk.destination], self.tags[place])
+                    start = max(self.virtual[record.destination], self.tags[place])
                     feasible.append((start, keccak(transfer_id + router), router))
             if len(feasible) >= count:
                 winners = sorted(feasible)[:count]
-                self.virtual[walk.destination] = winners[0][0]
+                self.virtual[record.destination] = winners[0][0]
                 for start, _, router in winners:
-                    self.tags[walk.destination, router] = start + (share << 32)
-                    walk.returned.pop(router, None)
+                    self.tags[record.destination, router] = start + (share << 32)
+                    record.returned.pop(router, None)
                 routers = tuple(router for _, _, router in winners)
-                self.decide(transfer_id, walk, routers, share, dict.fromkeys(routers, share << 32))
-                walk.status = "ASSIGNED"
+                self.decide(transfer_id, record, routers, share, dict.fromkeys(routers, share << 32))
+                record.status = "ASSIGNED"
                 return
 
     # --- transactions -----------------------------------------------------------------------------------------------
 
     def hear(self, transfer_id: TransferId, router: Address, lengths: tuple[int, ...]) -> Code:
         """A bid or, without lengths, a withdraw (BID-3 … BID-5)."""
-        walk = self.walks.get(transfer_id)
-        if walk is None:
+        record = self.records.get(transfer_id)
+        if record is None:
             return Code.TRANSFER_UNKNOWN
-        if walk.status in ("EXECUTED", "COMPLETED"):
+        if record.status in ("EXECUTED", "COMPLETED"):
             return Code.TRANSFER_FINISHED
-        if lengths and walk.status in ("SLOW", "RECONCILED"):
+        if lengths and record.status in ("SLOW", "RECONCILED"):
             return Code.TRANSFER_SLOW
-        offer = walk.offers.get(router)
-        if (walk.destination, router) in self.unapproved and (lengths or offer is None):
+        offer = record.offers.get(router)
+        if (record.destination, router) in self.unapproved and (lengths or offer is None):
             return Code.ROUTER_NOT_APPROVED
         if offer is not None and offer.withdrawn:
             return Code.ROUTER_WITHDRAWN if lengths else Code.WITHDRAW_DUPLICATE
         if offer is not None and lengths and offer.lengths >= set(lengths):
             return Code.BID_DUPLICATE
-        offer = walk.offers.setdefault(router, Offer())
+        offer = record.offers.setdefault(router, Offer())
         offer.lengths |= set(lengths)
         offer.withdrawn = not lengths
         return Code.OK
