@@ -36,11 +36,13 @@ def check_transfer(answer: query_pb2.TransferResponse, transfer_id: bytes) -> No
 
 
 def check_transfers(answer: query_pb2.TransfersResponse, from_acceptance: int, limit: int) -> None:
-    """Transfers ascend from the number asked for on, at most ``limit`` of them; 0 is no limit."""
+    """Check that at most ``limit`` transfers (0: any) ascend from the number asked for, and a next page after them."""
     numbers = [transfer.acceptance for transfer in answer.transfers]
     _require(not limit or len(numbers) <= limit, f"{len(numbers)} transfers, {limit} were asked for")
     _check_ascending(numbers, "acceptance numbers")
     _require(not numbers or numbers[0] >= from_acceptance, "transfers below the number asked for")
+    following = answer.next_acceptance
+    _require(not following or following > max(numbers, default=from_acceptance), "a next page that is no later one")
     for transfer in answer.transfers:
         _check_head(transfer)
 

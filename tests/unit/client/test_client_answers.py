@@ -46,6 +46,8 @@ def test_what_honest_nodes_say_passes() -> None:
     check_transfer(answer([pb.StandingBid(path_lengths=[1, 2, 4]), pb.StandingBid(withdrawn=True)]), ID)
     check_transfers(pb.TransfersResponse(transfers=[transfer(), transfer(acceptance=6)]), 5, 2)
     check_transfers(pb.TransfersResponse(), 5, 0)
+    check_transfers(pb.TransfersResponse(transfers=[transfer()], next_acceptance=6), 5, 1)
+    check_transfers(pb.TransfersResponse(next_acceptance=6), 5, 0)
     check_bids(tx_service_pb2.SubmitBidsResponse(answers=[{}]))  # type: ignore[list-item]
 
 
@@ -73,6 +75,9 @@ def test_what_honest_nodes_say_passes() -> None:
     lambda: check_transfers(pb.TransfersResponse(transfers=[transfer(), transfer()]), 5, 0),
     lambda: check_transfers(pb.TransfersResponse(transfers=[transfer(acceptance=2**64 - 1)]), 5, 0),
     lambda: check_transfers(pb.TransfersResponse(transfers=[transfer(transfer_id=b"")]), 5, 0),
+    lambda: check_transfers(pb.TransfersResponse(transfers=[transfer()], next_acceptance=5), 4, 1),
+    lambda: check_transfers(pb.TransfersResponse(next_acceptance=5), 5, 0),
+    lambda: check_transfers(pb.TransfersResponse(next_acceptance=4), 5, 0),
     lambda: check_bids(tx_service_pb2.SubmitBidsResponse()),
 ])
 def test_what_makes_no_sense_is_refused(check: Callable[[], None]) -> None:
