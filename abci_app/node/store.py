@@ -1,18 +1,15 @@
 """The node's database: LevelDB, one atomic and synced write a block, height and app hash in the same write.
 
 Folder: ``identity.json`` (layout and chain id, read before the database is touched) and ``leveldb/``. Keys in it:
-``s/…`` state, ``h`` the head, ``a/<acceptance>`` ids of transfers by acceptance number, ``i`` the height for which that
-index holds (it is made anew where that is not the head's), ``u/<height>`` the values that the block of that height
-replaced (the last UNDO_HEIGHTS of them), so that one height can be rolled back. Nothing is created before the first
-block is written.
+``s/…`` state, ``h`` the head, ``a/<acceptance>`` ids of transfers by acceptance number, ``u/<height>`` the values that
+the block of that height replaced (the last UNDO_HEIGHTS of them), so that one height can be rolled back. Nothing is
+created before the first block is written.
 """
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
-from struct import Struct
 from typing import Any, NoReturn
 
 import plyvel
@@ -20,11 +17,11 @@ import plyvel
 from abci_app.daemon.files import replace_file
 from abci_app.machine.state import keys
 from abci_app.machine.state.codec import U64, Hash, Malformed, decode, encode
-from abci_app.machine.state.records import ChainState
+from abci_app.machine.state.records import ChainState, Transfer
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState, StateView
 from abci_app.node.errors import StoreError
-from abci_app.node.view import ACCEPTED_PREFIX, STATE_PREFIX, StoreView, accepted_key
+from abci_app.node.view import STATE_PREFIX, StoreView, accepted_key
 
 LAYOUT = 4
 """Of the folder and of all keys, the state's too; another one is refused, never guessed at."""
@@ -32,11 +29,6 @@ UNDO_HEIGHTS = 16
 IDENTITY, DATABASE = "identity.json", "leveldb"
 HEAD_KEY = b"h"
 UNDO_PREFIX = b"u/"
-INDEXED_KEY = b"i"
-INDEX_CHUNK = 10_000
-"""Entries of the index put at once while it is made anew."""
-TRANSFER_START = Struct(">32sxQ")
-"""Of an encoded Transfer: its id, its status (left out), its acceptance number."""
 CACHE_BYTES = 64 * 2**20
 WRITE_BUFFER_BYTES = 16 * 2**20
 BLOOM_BITS = 10
@@ -88,7 +80,6 @@ class Store:
         if (path / DATABASE).exists():
             store._open_database()
             store._load_head()
-            store._complete_index()
         return store
 
     @property
@@ -131,7 +122,7 @@ class Store:
                     if head.height > UNDO_HEIGHTS:
                         batch.delete(undo_key(head.height - UNDO_HEIGHTS))
                 self._put_changes(batch, changes.items())
-                put_head(batch, head)
+                batch.put(HEAD_KEY, encode(head))
         except FOREIGN as error:
             self._fail(error)
         self._head = head
@@ -154,7 +145,7 @@ class Store:
             with self._db.write_batch(transaction=True, sync=True) as batch:
                 self._put_changes(batch, replaced.items())
                 batch.delete(undo_key(self._head.height))
-                put_head(batch, before)
+                batch.put(HEAD_KEY, encode(before))
         except FOREIGN as error:
             self._fail(error)
         self._head = before
@@ -194,27 +185,6 @@ class Store:
                 batch.delete(STATE_PREFIX + key)
             else:
                 batch.put(STATE_PREFIX + key, value)
-
-    def _complete_index(self) -> None:
-        """Rebuild the index of transfers where it is not the head's: a version without it wrote last."""
-        if self._head is None:
-            return
-        height = b"%020d" % self._head.height
-        try:
-            if self._db.get(INDEXED_KEY) == height:
-                return
-            delete_all(self._db, ACCEPTED_PREFIX)
-            transfers = self._db.iterator(prefix=STATE_PREFIX + keys.transfers(), include_key=False, fill_cache=False)
-            while chunk := list(islice(transfers, INDEX_CHUNK)):
-                with self._db.write_batch() as batch:
-                    for raw in chunk:
-                        put_accepted(batch, None, raw)
-            self._db.put(INDEXED_KEY, height, sync=True)
-        except Malformed as error:
-            self.close()
-            raise StoreError(f"{self._path}: damaged: {error}") from error
-        except FOREIGN as error:
-            self._fail(error)
 
     def _guard_view(self) -> StoreView:
         try:
@@ -281,39 +251,13 @@ def undo_key(height: int) -> bytes:
     return UNDO_PREFIX + b"%020d" % height
 
 
-def put_head(batch: Any, head: Head) -> None:
-    """Put the head into a write batch, and that the index of accepted transfers holds for it."""
-    batch.put(HEAD_KEY, encode(head))
-    batch.put(INDEXED_KEY, b"%020d" % head.height)
-
-
 def put_accepted(batch: Any, before: bytes | None, after: bytes | None) -> None:
     """Put into a write batch what a transfer's new record changes in the index: its acceptance number never does."""
     if after is None and before is not None:
-        batch.delete(accepted_key(read_acceptance(before)[0]))
+        batch.delete(accepted_key(decode(Transfer, before).acceptance))
     elif after is not None and before is None:
-        acceptance, transfer_id = read_acceptance(after)
-        batch.put(accepted_key(acceptance), transfer_id)
-
-
-def read_acceptance(record: bytes) -> tuple[int, bytes]:
-    """Return acceptance number and id of an encoded Transfer; Malformed for one cut short before them.
-
-    All other fields would cost 25 µs a record, most of what making the index anew takes.
-    """
-    if len(record) < TRANSFER_START.size:
-        raise Malformed(f"a transfer of {len(record)} bytes")
-    transfer_id, acceptance = TRANSFER_START.unpack_from(record)
-    return acceptance, transfer_id
-
-
-def delete_all(database: Any, prefix: bytes) -> None:
-    """Delete all keys under ``prefix``, INDEX_CHUNK at a time."""
-    found = database.iterator(prefix=prefix, include_value=False)
-    while chunk := list(islice(found, INDEX_CHUNK)):
-        with database.write_batch() as batch:
-            for key in chunk:
-                batch.delete(key)
+        transfer = decode(Transfer, after)
+        batch.put(accepted_key(transfer.acceptance), transfer.transfer_id)
 
 
 def pack_values(values: Iterator[tuple[bytes, bytes | None]]) -> bytes:

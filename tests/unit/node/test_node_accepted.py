@@ -10,13 +10,12 @@ import pytest
 from abci_app.gateway.core.questions import LIST_MAX, get_transfers
 from abci_app.gateway.core.scan import SCAN_MAX
 from abci_app.machine.state import keys
-from abci_app.machine.state.codec import Hash, Malformed, TransferId, encode
+from abci_app.machine.state.codec import Hash, TransferId, encode
 from abci_app.machine.state.records import ChainState, Transfer, TransferStatus
 from abci_app.machine.state.tree import Tree
 from abci_app.machine.state.view import MemoryState
-from abci_app.node.errors import StoreError
-from abci_app.node.store import INDEXED_KEY, Head, Store, read_acceptance
-from abci_app.node.view import ACCEPTED_PREFIX, STATE_PREFIX, CommittedState, list_accepted
+from abci_app.node.store import Head, Store
+from abci_app.node.view import CommittedState, list_accepted
 from tests.kit.machine.driver import CHAIN_ID, ROUTERS, Network
 
 COUNT = 25_000
@@ -100,17 +99,10 @@ def test_the_index_follows_blocks_and_their_undoing(store: Store) -> None:
     assert numbers(store) == ids[:2]
 
 
-@pytest.mark.parametrize("marker", [None, b"%020d" % 1], ids=["no index", "an index of an earlier height"])
-def test_an_index_that_does_not_hold_for_the_head_is_made_anew(tmp_path: Path, marker: bytes | None) -> None:
-    """Another version wrote the last blocks: what it left in the index is not believed."""
+def test_the_index_is_there_after_reopening(tmp_path: Path) -> None:
     made = make_transfers(3)
     store = Store.open(tmp_path / "data", CHAIN_ID)
-    store.write(Head(1, HASH), as_changes(1, made[:1]))
-    store.write(Head(2, HASH), as_changes(2, made[1:]))
-    for key in [key for key, _ in store._db.iterator(prefix=ACCEPTED_PREFIX)]:
-        store._db.delete(key)
-    store._db.put(ACCEPTED_PREFIX + b"%020d" % 9, b"\x09" * 32)
-    store._db.delete(INDEXED_KEY) if marker is None else store._db.put(INDEXED_KEY, marker)
+    store.write(Head(1, HASH), as_changes(1, made))
     store.close()
     again = Store.open(tmp_path / "data", CHAIN_ID)
     try:
@@ -126,22 +118,3 @@ def test_a_view_without_an_index_gives_the_same(store: Store) -> None:
     memory = MemoryState({key: value for key, value in changes.items() if value is not None})
     for start in (0, 1, 7, 20, 21):
         assert list(list_accepted(memory, start)) == numbers(store, start)
-
-
-def test_number_and_id_are_read_from_the_start_of_any_record_of_a_transfer() -> None:
-    for transfer in [*make_transfers(3), replace(make_transfers(1)[0], acceptance=2**64 - 1, fees=(), amount=0)]:
-        assert read_acceptance(encode(transfer)) == (transfer.acceptance, transfer.transfer_id)
-    for short in (b"", encode(transfer)[:40]):
-        with pytest.raises(Malformed, match=f"a transfer of {len(short)} bytes"):
-            read_acceptance(short)
-
-
-def test_a_store_with_a_damaged_transfer_and_no_index_is_refused(tmp_path: Path) -> None:
-    made = make_transfers(1)
-    store = Store.open(tmp_path / "data", CHAIN_ID)
-    store.write(Head(1, HASH), as_changes(1, made))
-    store._db.put(STATE_PREFIX + keys.transfer(made[0].transfer_id), b"\x00" * 40)
-    store._db.delete(INDEXED_KEY)
-    store.close()
-    with pytest.raises(StoreError, match="damaged: a transfer of 40 bytes"):
-        Store.open(tmp_path / "data", CHAIN_ID)

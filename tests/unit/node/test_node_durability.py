@@ -10,9 +10,9 @@ import pytest
 
 from abci_app.daemon.files import replace_file
 from abci_app.machine.state.tree import Tree
-from abci_app.node import store as store_module
 from abci_app.node.errors import StoreError
 from abci_app.node.store import Head, Store
+from abci_app.node.view import STATE_PREFIX
 from tests.kit.node.store_writer import CHAIN, write_block
 
 
@@ -67,10 +67,11 @@ def test_undoing_that_fails_half_way_changes_nothing(tmp_path: Path, monkeypatch
     write_block(store, 2, {b"a": b"2"}, tree)
     before = contents(store)
 
-    def fail(batch: object, head: Head) -> None:
+    def fail(self: Store, batch: Any, changes: object) -> None:
+        batch.put(STATE_PREFIX + b"a", b"half of it")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(store_module, "put_head", fail)
+    monkeypatch.setattr(Store, "_put_changes", fail)
     with pytest.raises(StoreError, match="No space left"):
         store.roll_back()
     assert contents(store) == before
