@@ -278,7 +278,9 @@ def stub_expiry(time_s: int, transfer_id: TransferId) -> bytes:
 def parse_stub_expiry(key: bytes) -> tuple[int, TransferId]:
     """Return the time in seconds and the transfer of a ``stub_expiry`` key."""
     time_s, transfer_id = _split(key, b"stub_expiry", DIGITS, 64)
-    return _parse_number(time_s), TransferId(_parse_hex(transfer_id))
+    if not time_s.isdigit():
+        unreachable(f"{key!r}: no number where one must be")
+    return int(time_s), TransferId(_parse_hex(transfer_id))
 
 
 def stub_expiries() -> bytes:
@@ -321,13 +323,10 @@ def _split(key: bytes, name: bytes, *widths: int) -> list[bytes]:
 
 
 def _parse_numbers(key: bytes, name: bytes, *digits: int) -> list[int]:
-    return [_parse_number(part) for part in _split(key, name, *digits)]
-
-
-def _parse_number(part: bytes) -> int:
-    if not part.isdigit():  # int() would take a sign, a space or an underscore
-        unreachable(f"{part!r} is no number")
-    return int(part)
+    parts = _split(key, name, *digits)
+    if not b"".join(parts).isdigit():  # int() would take a sign, a space or an underscore
+        unreachable(f"{key!r}: no number where one must be")
+    return list(map(int, parts))
 
 
 def _parse_hex(part: bytes) -> bytes:
