@@ -81,18 +81,41 @@ def test_undecided_transfers_are_found_without_looking_at_the_others(monkeypatch
     assert [one.transfer_id for one in found.transfers] == waiting and not found.truncated
 
 
+def test_a_router_without_liquidity_in_a_token_has_no_row_for_it() -> None:
+    network = Network()
+    node = FakeNode(network)
+    before = {one.domain: len(one.liquidity) for one in questions.get_router(committed_of(node), FIRST).domains}
+    held = keys.liquidity(B, network.transfer(network.accept()).local, FIRST)
+    network.state.values.pop(held)
+    after = {one.domain: len(one.liquidity) for one in questions.get_router(committed_of(node), FIRST).domains}
+    assert after == {**before, B: before[B] - 1}
+
+
+def test_an_attempt_outlives_its_decision_and_its_batch() -> None:
+    network = Network()
+    node = FakeNode(network, Signer(network.validators[0].attestation_key))
+    transfer_id = network.assign(FIRST)
+    network.wait(2)
+    [attempt] = questions.get_transfer(committed_of(node), transfer_id).transfer.attempts
+    assert (attempt.lane_sequence, attempt.signatures > 0, attempt.attested_height > 0) == (1, True, True)
+    network.state.values.pop(keys.decision(1))
+    network.state.values.pop(keys.batch(attempt.decided_height))
+    [pruned] = questions.get_transfer(committed_of(node), transfer_id).transfer.attempts
+    assert pruned == replace(attempt, lane_sequence=0, signatures=0, attested_height=0)
+
+
 def test_lists_have_a_default_and_a_most(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network()
     for _ in range(4):
         network.assign(FIRST)
     network.wait(2)
-    for name, value in (("LIST_DEFAULT", 2), ("LIST_MAX", 3), ("BATCHES_DEFAULT", 1), ("BATCHES_MAX", 2)):
+    for name, value in (("LIST_DEFAULT", 2), ("LIST_MAX", 3), ("BATCHES_DEFAULT", 2), ("BATCHES_MAX", 3)):
         monkeypatch.setattr(questions, name, value)
     committed = committed_of(FakeNode(network))
     for asked, given in ((0, 2), (1, 1), (3, 3), (4, 3)):
         assert len(questions.get_transfers(committed, limit=asked).transfers) == given
         assert len(questions.get_decisions(committed, limit=asked).decisions) == given
-    for asked, given in ((0, 1), (2, 2), (3, 2)):
+    for asked, given in ((0, 2), (1, 1), (3, 3), (4, 3)):
         assert len(questions.get_batches(committed, limit=asked).batches) == given
     assert questions.get_transfers(committed) == questions.get_transfers(committed, 0, 0, "")
     assert questions.get_decisions(committed) == questions.get_decisions(committed, 0, 0)
