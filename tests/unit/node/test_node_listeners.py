@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -179,6 +180,30 @@ def test_the_bound_on_queued_entries_counts_results_and_events(
     assert heard.heights == [1, BlocksLost(2, 6), 7]
 
 
+def test_what_was_taken_counts_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listeners, "QUEUED_ENTRIES_MAX", 8)
+    turns = threading.Semaphore(0)
+    heard = Heard()
+
+    def take(notice: BlockNotice) -> None:
+        heard(notice)
+        turns.acquire(timeout=WAIT_S)
+
+    dispatcher = BlockDispatcher()
+    dispatcher.subscribe("a", take)
+    dispatcher.start()
+    full = {b"%d" % each: TxResult(Code.OK) for each in range(4)}
+    for height in range(1, 7):  # one is being taken, two wait: as many as fit
+        dispatcher.publish(make_block(height, full))
+        if height > 2:
+            turns.release()
+        taken = max(1, height - 1)
+        wait_until(partial(lambda count: len(heard.notices) == count, taken))
+    turns.release(9)
+    dispatcher.stop(WAIT_S)
+    assert heard.heights == list(range(1, 7)) and dispatcher.counters() == {}
+
+
 # --- slow and raising ones --------------------------------------------------------------------------------------------
 
 
@@ -279,9 +304,9 @@ def test_the_end_takes_bounded_time_and_drops_the_rest(
 def test_an_end_without_a_start_is_nothing() -> None:
     dispatcher = BlockDispatcher()
     dispatcher.subscribe("a", Heard())
-    publish(dispatcher, 1, 3)
+    publish(dispatcher, 1, 3 + QUEUED_BLOCKS_MAX)
     dispatcher.stop()
-    assert dispatcher.counters() == {}
+    assert dispatcher.counters() == {}, "blocks that nobody takes are not kept until they are lost"
 
 
 def test_after_the_start_nobody_subscribes() -> None:
