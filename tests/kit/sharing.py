@@ -1,13 +1,13 @@
 """How tests are shared between two processes: one unit is never split, and the longest begin first.
 
-A unit is a file, so that its fixtures are made once. All tests with a network of real nodes are one unit: two networks
-never share two cores, and the network of a package is made once.
+A unit is a file, so that its fixtures are made once. Tests with a network of real nodes are one unit a folder: the network
+of a package is made once, and at most two networks, one of which only makes blocks, share two cores.
 """
 
 from pathlib import PurePosixPath
 
 NETWORKS = ("process", "byzantine")
-"""Folders of tests whose networks need a machine to themselves."""
+"""Folders of tests with a network of real nodes; those of the first start and stop whole testnets."""
 
 ORDER = (*NETWORKS, "property", "contracts", "unit")
 """Folders whose units begin first; what is short comes last and fills the gap at the end."""
@@ -23,8 +23,8 @@ def folder_of(nodeid: str) -> str:
 
 
 def unit_of(nodeid: str) -> str:
-    """Return the unit of a test: its file, or the one of all networks."""
-    return "networks" if folder_of(nodeid) in NETWORKS else nodeid.split("::")[0]
+    """Return the unit of a test: its file, or its folder where that is one of networks."""
+    return folder_of(nodeid) if folder_of(nodeid) in NETWORKS else nodeid.split("::")[0]
 
 
 def rank_of(nodeid: str) -> int:
