@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from abci_app.evm.compile import load_own_artifact
+from abci_app.evm.artifacts.compile import load_own_artifact
 from abci_app.evm.connext import CONNEXT, ExecuteArgs, encode_admin, encode_execute, execute_args_tuple
 from abci_app.evm.gate import deploy_gate, encode_creation, encode_execute_batch, list_members
 from abci_app.evm.rpc import Rpc

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from abci_app.client.errors import ClientError
 from abci_app.client.nodes import NodeClient
-from abci_app.evm.compile import load_own_artifact
+from abci_app.evm.artifacts.compile import load_own_artifact
 from abci_app.pb import query_pb2
 from abci_app.router.ledger import BidState
 from bench.report import Row, add_json_option, make_row, publish

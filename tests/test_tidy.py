@@ -403,6 +403,13 @@ def test_a_set_without_its_order_is_passed(source: str) -> None:
     assert purity.check_sorted_sets("x.py", source) == []
 
 
+def test_no_folder_has_too_many_files() -> None:
+    assert shape.check_folders(PYTHON) == []
+    names = [f"abci_app/evm/{number}.py" for number in range(shape.FOLDER_FILES_MAX)]
+    assert shape.check_folders([*names, "abci_app/evm/__init__.py", "abci_app/evm/abi/x.py"]) == []
+    assert shape.check_folders([*names, "abci_app/evm/one_more.py"]) != []
+
+
 def test_sizes() -> None:
     long_function = "def f():\n" + "    x = 1\n" * shape.FUNCTION_LINES_MAX
     assert shape.check_function_length("x.py", long_function) != []

@@ -17,10 +17,10 @@ from abci_app.node.errors import NodeError
 COMMANDS: dict[str, tuple[str, str]] = {
     "init": ("abci_app.cli.init", "Make a node's home: config.toml and a new attestation key. Never overwrites."),
     "start": ("abci_app.cli.start", "Run a node beside its CometBFT, until SIGTERM."),
-    "supervise": ("abci_app.cli.supervise", "Run a node and its CometBFT as a pair, until SIGTERM."),
+    "supervise": ("abci_app.cli.operator.supervise", "Run a node and its CometBFT as a pair, until SIGTERM."),
     "rollback": ("abci_app.cli.rollback", "Undo a stopped node's last block, beside cometbft rollback."),
     "status": ("abci_app.cli.status", "What a running node says of itself: height, validators, counters."),
-    "keys": ("abci_app.cli.keys", "A node's attestation address and proof for the genesis; a new key file."),
+    "keys": ("abci_app.cli.operator.keys", "A node's attestation address and proof for the genesis; a new key file."),
     "relay": ("abci_app.cli.relay", "Run a relayer: attested batches to the gates, until SIGTERM."),
     "router": ("abci_app.cli.router", "Run a router: watch, check, bid, until SIGTERM; or make its home."),
     "query": ("abci_app.cli.query", "Ask a node what it committed: tables, or --json for programs."),

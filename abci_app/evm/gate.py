@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from abci_app.evm.artifacts.deploy import Artifact
 from abci_app.evm.codec import decode_revert, load_interface
 from abci_app.evm.connext import ExecuteArgs, execute_args_tuple, transfer_info_tuple
-from abci_app.evm.deploy import Artifact
 from abci_app.evm.errors import EncodeFailed
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address, BlockTag, Receipt

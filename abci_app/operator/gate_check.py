@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from abci_app.evm.artifacts.deploy import load_shipped_artifact, matches_deployed_code
 from abci_app.evm.connext import Connext, encode_admin
-from abci_app.evm.deploy import load_shipped_artifact, matches_deployed_code
 from abci_app.evm.errors import EvmError
 from abci_app.evm.gate import Gate
 from abci_app.evm.rpc import Rpc

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, replace
 
 from abci_app.evm.account import Account
+from abci_app.evm.artifacts.deploy import load_shipped_artifact
 from abci_app.evm.connext import Connext
-from abci_app.evm.deploy import load_shipped_artifact
 from abci_app.evm.errors import CallReverted, DeadlineExceeded, EvmError, TransactionFailed
 from abci_app.evm.gate import TRANSACTION_GAS_MAX, GateMember, encode_creation
 from abci_app.evm.rpc import Rpc

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from abci_app.evm.artifacts.deploy import Artifact, compute_create_address, load_artifact
 from abci_app.evm.codec import load_interface
 from abci_app.evm.connext import encode_admin
-from abci_app.evm.deploy import Artifact, compute_create_address, load_artifact
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import ZERO_ADDRESS, Address, Fees
 from abci_app.evm.wallet import Wallet

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from abci_app.evm.account import Account
+from abci_app.evm.artifacts.deploy import matches_deployed_code
 from abci_app.evm.codec import load_interface
 from abci_app.evm.connext import (
     DestinationStatus,
@@ -20,7 +21,6 @@ from abci_app.evm.connext import (
     sequencer_override,
 )
 from abci_app.evm.connext_events import decode_event
-from abci_app.evm.deploy import matches_deployed_code
 from abci_app.evm.errors import CallReverted, ChainMismatch, TransactionFailed
 from abci_app.evm.types import ZERO_ADDRESS, Address
 from abci_app.machine.connext import compute_debits, compute_transfer_id

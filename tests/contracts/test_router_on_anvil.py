@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from abci_app.evm.compile import load_own_artifact
+from abci_app.evm.artifacts.compile import load_own_artifact
 from abci_app.evm.connext import CONNEXT, DestinationStatus, router_balance_override, router_override
 from abci_app.evm.connext_events import TOPICS
 from abci_app.evm.types import Address

@@ -1,7 +1,7 @@
 """How tests are shared between two processes: one unit is never split, and the longest begin first.
 
-A unit is a file, so that its fixtures are made once. Tests with a network of real nodes are one unit a folder: the network
-of a package is made once, and at most two networks, one of which only makes blocks, share two cores.
+A unit is a file, so that its fixtures are made once. Tests of real networks are one unit a folder: the network
+of a package is made once, and at most two networks share two cores, one of which only makes blocks.
 """
 
 from pathlib import PurePosixPath

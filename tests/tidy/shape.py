@@ -2,11 +2,16 @@
 
 import ast
 import re
+from collections import Counter
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 FILE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 60
 """The aim is 300 lines a file; beyond these figures something has two purposes."""
+
+FOLDER_FILES_MAX = 16
+"""Of one folder, the package's own file left out; more are several subjects."""
 
 PLAIN_METHOD_LINES_MAX = 6
 """A public method up to this length may do without a docstring: its name and types say all there is."""
@@ -29,6 +34,17 @@ def check_file_length(path: str, source: str) -> list[str]:
     """Refuses a file with too many lines."""
     lines = len(source.splitlines())
     return [f"{path}:1: {lines} lines, at most {FILE_LINES_MAX}"] if lines > FILE_LINES_MAX else []
+
+
+def check_folders(paths: Iterable[str]) -> list[str]:
+    """Refuses a folder with too many files of code."""
+    counts = Counter(
+        str(PurePosixPath(path).parent) for path in paths if PurePosixPath(path).name != "__init__.py"
+    )
+    return [
+        f"{folder}: {count} files, at most {FOLDER_FILES_MAX}"
+        for folder, count in sorted(counts.items()) if count > FOLDER_FILES_MAX
+    ]
 
 
 def check_function_length(path: str, source: str) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 from abci_app.bridge.errors import Fatal
 from abci_app.bridge.home import locked
 from abci_app.cli.main import run
-from abci_app.evm.compile import load_own_artifact
+from abci_app.evm.artifacts.compile import load_own_artifact
 from abci_app.evm.gate import deploy_gate, encode_creation, list_members
 from abci_app.evm.types import Address
 from tests.kit.contracts.bridge_kit import Crossing, listening, relaying, wait_for

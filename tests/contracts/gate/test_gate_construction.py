@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from abci_app.evm.compile import load_own_artifact
+from abci_app.evm.artifacts.compile import load_own_artifact
 from abci_app.evm.errors import CallReverted
 from abci_app.evm.gate import GATE, GateMember, deploy_gate
 from abci_app.evm.types import ZERO_ADDRESS

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from abci_app.evm.compile import load_own_artifact
+from abci_app.evm.artifacts.compile import load_own_artifact
 from abci_app.evm.errors import CallReverted
 from abci_app.evm.gate import deploy_gate, list_members
 from abci_app.machine.connext import keccak

@@ -8,10 +8,16 @@ from typing import Any
 
 import pytest
 
+from abci_app.evm.artifacts.compile import (
+    GATE_ABI,
+    GATE_ARTIFACT,
+    load_own_artifact,
+    render_gate_abi,
+    render_gate_artifact,
+)
+from abci_app.evm.artifacts.deploy import load_shipped_artifact
 from abci_app.evm.codec import Interface
-from abci_app.evm.compile import GATE_ABI, GATE_ARTIFACT, load_own_artifact, render_gate_abi, render_gate_artifact
 from abci_app.evm.connext import transfer_info_tuple
-from abci_app.evm.deploy import load_shipped_artifact
 from abci_app.evm.errors import CallReverted
 from abci_app.evm.rpc import Rpc
 from abci_app.evm.types import Address
@@ -59,11 +65,11 @@ def unhex_all(values: list[str]) -> list[bytes]:
 
 
 def test_the_abi_fragment_is_what_the_compiler_gives() -> None:
-    assert GATE_ABI.read_text() == render_gate_abi(ROOT), "run: python -m abci_app.evm.compile"
+    assert GATE_ABI.read_text() == render_gate_abi(ROOT), "run: python -m abci_app.evm.artifacts.compile"
 
 
 def test_the_shipped_artifact_is_what_the_compiler_gives() -> None:
-    assert GATE_ARTIFACT.read_text() == render_gate_artifact(ROOT), "run: python -m abci_app.evm.compile"
+    assert GATE_ARTIFACT.read_text() == render_gate_artifact(ROOT), "run: python -m abci_app.evm.artifacts.compile"
     shipped, own = load_shipped_artifact("ConsensusGate"), load_own_artifact(ROOT, "ConsensusGate")
     assert (shipped.bytecode, shipped.deployed_bytecode) == (own.bytecode, own.deployed_bytecode)
     assert (shipped.constructor_types, shipped.immutables) == (own.constructor_types, own.immutables)

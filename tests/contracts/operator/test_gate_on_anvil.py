@@ -9,8 +9,8 @@ import pytest
 
 from abci_app.cli import main as cli
 from abci_app.evm.account import Account
-from abci_app.evm.compile import load_own_artifact
-from abci_app.evm.deploy import load_shipped_artifact
+from abci_app.evm.artifacts.compile import load_own_artifact
+from abci_app.evm.artifacts.deploy import load_shipped_artifact
 from abci_app.evm.gate import Gate, GateMember, deploy_gate, encode_creation
 from abci_app.evm.types import to_hex
 from abci_app.machine.decisions.batches import compute_domain_separator

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from abci_app.cli import main as cli
-from abci_app.evm.compile import load_own_artifact
+from abci_app.evm.artifacts.compile import load_own_artifact
 from abci_app.evm.gate import GateMember, deploy_gate, encode_creation
 from abci_app.evm.types import to_hex
 from abci_app.machine.genesis.json_form import to_json

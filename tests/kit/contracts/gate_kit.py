@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from abci_app.evm.artifacts.compile import load_own_artifact
 from abci_app.evm.codec import Interface, load_interface
-from abci_app.evm.compile import load_own_artifact
 from abci_app.evm.connext import Connext, DestinationStatus, ExecuteArgs
 from abci_app.evm.errors import CallReverted, DeadlineExceeded
 from abci_app.evm.gate import (

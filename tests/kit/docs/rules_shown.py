@@ -85,7 +85,7 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "transactions/test_admission.py::test_bid_6_refuses_a_bundle_of_which_any_bid_would_be_skipped",
     ),
     "BID-7": (
-        _NODE + "test_node_proposals.py::test_the_honest_block_is_as_meant",
+        _NODE + "consensus/test_node_proposals.py::test_the_honest_block_is_as_meant",
         _MACHINE + "transactions/test_admission.py::test_bid_7_refuses_bids_nobody_accepted_yet",
     ),
     "ASN-1": (
@@ -253,15 +253,15 @@ SHOWN: dict[str, tuple[str, str]] = {
         _PROPERTY + "test_codec_property.py::test_extensions_have_one_encoding",
     ),
     "EXT-2": (
-        _NODE + "test_node_vote_extension.py::test_only_form_is_verified",
+        _NODE + "consensus/test_node_vote_extension.py::test_only_form_is_verified",
         _MACHINE + "observation/test_extension.py::test_ext_2_refuses_what_is_not_canonical",
     ),
     "EXT-3": (
         _MACHINE + "observation/test_extension.py::test_ext_3_accepts_a_wrong_batch_signature",
-        _NODE + "test_node_vote_extension.py::test_only_form_is_verified",
+        _NODE + "consensus/test_node_vote_extension.py::test_only_form_is_verified",
     ),
     "EXT-4": (
-        _NODE + "test_node_vote_extension.py::test_until_attested_the_missing_signatures_are_sent_again",
+        _NODE + "consensus/test_node_vote_extension.py::test_until_attested_the_missing_signatures_are_sent_again",
         _MACHINE + "observation/test_reports.py::test_who_owes_a_signature",
     ),
     "REP-1": (
@@ -270,7 +270,7 @@ SHOWN: dict[str, tuple[str, str]] = {
     ),
     "REP-2": (
         _MACHINE + "observation/test_reports.py::test_agreement",
-        _NODE + "test_node_prepare.py::test_two_thirds_are_not_enough_and_more_is",
+        _NODE + "consensus/test_node_prepare.py::test_two_thirds_are_not_enough_and_more_is",
     ),
     "REP-3": (
         _MACHINE + "observation/test_reports.py::test_no_digest_can_be_agreed",
@@ -281,15 +281,15 @@ SHOWN: dict[str, tuple[str, str]] = {
         _MACHINE + "observation/test_reports.py::test_check_segments",
     ),
     "COM-1": (
-        _NODE + "test_node_proposals.py::test_the_honest_block_is_as_meant",
-        _NODE + "test_node_proposals.py::test_a_commit_must_be_first",
+        _NODE + "consensus/test_node_proposals.py::test_the_honest_block_is_as_meant",
+        _NODE + "consensus/test_node_proposals.py::test_a_commit_must_be_first",
     ),
     "COM-2": (
-        _NODE + "test_node_prepare.py::test_votes_that_do_not_verify_are_pruned_and_the_rest_counts",
-        _NODE + "test_node_proposals.py::test_round_and_flags_must_be_the_block_s",
+        _NODE + "consensus/test_node_prepare.py::test_votes_that_do_not_verify_are_pruned_and_the_rest_counts",
+        _NODE + "consensus/test_node_proposals.py::test_round_and_flags_must_be_the_block_s",
     ),
     "COM-3": (
-        _NODE + "test_node_prepare.py::test_order_is_commit_segments_awaited_bids_the_rest",
+        _NODE + "consensus/test_node_prepare.py::test_order_is_commit_segments_awaited_bids_the_rest",
         _MACHINE + "test_block.py::test_injected_kinds_out_of_place_have_a_code_and_no_effect",
     ),
     "COM-4": (

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from abci_app.evm.compile import compile_contracts, load_own_artifact
+from abci_app.evm.artifacts.compile import compile_contracts, load_own_artifact
 from abci_app.evm.errors import ArtifactInvalid
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from abci_app.evm.deploy import compute_create_address, load_artifact, make_artifact, matches_deployed_code
+from abci_app.evm.artifacts.deploy import compute_create_address, load_artifact, make_artifact, matches_deployed_code
 from abci_app.evm.errors import ArtifactInvalid, EncodeFailed
 
 SENDER = bytes.fromhex("6ac7ea33f8831ea9dcc53393aaa88b25a785dbf0")

@@ -1,6 +1,6 @@
 """Compiler of this repository's contracts; run as a module it also rewrites `abi/gate.json` and the gate's artifact.
 
-    python -m abci_app.evm.compile
+    python -m abci_app.evm.artifacts.compile
 
 Works from a checkout only: sources and compiler are not part of the installed package.
 """
@@ -13,14 +13,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from abci_app.evm.deploy import Artifact, load_artifact
+from abci_app.evm.artifacts.deploy import Artifact, load_artifact
 from abci_app.evm.errors import ArtifactInvalid
 
 COMPILE_S = 300.0
 """5 s on an idle machine; a busy one may take a minute."""
 
-GATE_ABI = Path(__file__).parent / "abi" / "gate.json"
-GATE_ARTIFACT = Path(__file__).parent / "artifacts" / "ConsensusGate.json"
+GATE_ABI = Path(__file__).parents[1] / "abi" / "gate.json"
+GATE_ARTIFACT = Path(__file__).with_name("ConsensusGate.json")
 """Not below `abi`: every file there counts as an interface whose errors are known."""
 
 
@@ -81,6 +81,6 @@ def _shorten(fragment: Mapping[str, Any]) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    repository = Path(__file__).resolve().parents[2]
+    repository = Path(__file__).resolve().parents[3]
     GATE_ABI.write_text(render_gate_abi(repository))
     GATE_ARTIFACT.write_text(render_gate_artifact(repository))

@@ -51,7 +51,7 @@ def load_artifact(path: Path) -> Artifact:
 @cache
 def load_shipped_artifact(name: str) -> Artifact:
     """Load a contract that comes with this package, ready to deploy without a compiler."""
-    fields = json.loads(files("abci_app.evm").joinpath("artifacts", f"{name}.json").read_text())
+    fields = json.loads(files("abci_app.evm.artifacts").joinpath(f"{name}.json").read_text())
     return _parse_artifact(name, fields)
 
 

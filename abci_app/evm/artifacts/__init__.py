@@ -1,0 +1,1 @@
+"""Compiled contracts: how they are made, shipped, deployed and compared with code on a chain."""
