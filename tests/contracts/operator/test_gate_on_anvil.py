@@ -186,7 +186,8 @@ def test_deploy_says_which_transaction_to_look_for_when_none_is_mined(operator: 
 
 
 def make_gate(bridge: Bridge, **changes: Any) -> bytes:
-    """Deploy a gate as the description says it, but for the changes."""
+    """Deploy a gate as the description says it, but for the changes; its set begins now, however old the state is."""
+    bridge.rpc(HUB).request("evm_mine", [])
     members = sorted((GateMember(each.attestation, each.power) for each in VALIDATORS), key=lambda one: one.address)
     fields = {
         "connext": bridge.connext(HUB).address, "chain_id": CHAIN_ID, "epoch": 1, "members": members,
